@@ -1,0 +1,1 @@
+"""What the data is: landmarks, values, error codes, tables. Standard library, numpy and pyarrow only."""

@@ -1,0 +1,116 @@
+"""The three tables as Arrow schemas, and how a faces table becomes an array.
+
+Each table lies in Hive-style folders; `run` and `error_code` are folder names, so they are in no file.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, landmark_names
+
+SCHEMA_VERSION: Final = "1"
+
+_WHEN = pa.timestamp("us", tz="UTC")
+_IMAGE_KEY = [
+    pa.field("image_id", pa.string(), nullable=False),
+    pa.field("image_url", pa.string(), nullable=False),
+]
+_SIZE = [pa.field("image_width", pa.int32()), pa.field("image_height", pa.int32())]
+_SOURCE = [
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("face_model_version", pa.string(), nullable=False),
+]
+
+BOX_COLUMNS: Final = ("box_x", "box_y", "box_width", "box_height")
+"""The smallest upright rectangle around the 90 points: left, top, width, height in pixels."""
+
+COORDINATE_COLUMNS: Final = tuple(f"{name}_{axis}" for name in landmark_names() for axis in "xy")
+"""The 180 flat coordinates: `face_profile_00_x`, `face_profile_00_y`, ... `right_pupil_00_y`."""
+
+PARTITION_COLUMNS: Final = ("run", "error_code")
+
+
+def _table(name: str, fields: Iterable[pa.Field]) -> pa.Schema:
+    metadata = {"facebeam.table": name, "facebeam.schema_version": SCHEMA_VERSION}
+    if name == "faces":
+        metadata |= {"facebeam.offsets": json.dumps(OFFSETS), "facebeam.mirror": json.dumps(MIRROR)}
+    return pa.schema(list(fields), metadata)
+
+
+FACES: Final = _table(
+    "faces",
+    [
+        *_IMAGE_KEY,
+        pa.field("face_index", pa.int32(), nullable=False),
+        pa.field("face_count", pa.int32(), nullable=False),
+        *_SIZE,
+        *_SOURCE,
+        *(pa.field(name, pa.float32(), nullable=False) for name in (*BOX_COLUMNS, *COORDINATE_COLUMNS)),
+    ],
+)
+"""One row a face."""
+
+IMAGES: Final = _table(
+    "images",
+    [
+        *_IMAGE_KEY,
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("face_count", pa.int32(), nullable=False),
+        *_SIZE,
+        *_SOURCE,
+        pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("latency_ms", pa.float64(), nullable=False),
+        pa.field("trace_id", pa.string()),
+        pa.field("answered_at", _WHEN),
+        pa.field("from_journal", pa.bool_(), nullable=False),
+    ],
+)
+"""One row a manifest row that was answered."""
+
+DEAD_LETTERS: Final = _table(
+    "dead_letters",
+    [
+        *_IMAGE_KEY,
+        pa.field("raw_code", pa.string(), nullable=False),
+        pa.field("upstream_code", pa.string()),
+        pa.field("http_status", pa.int32()),
+        pa.field("message", pa.string(), nullable=False),
+        pa.field("trace_id", pa.string()),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("maybe_billed", pa.bool_(), nullable=False),
+        pa.field("retryable", pa.bool_(), nullable=False),
+        pa.field("first_attempt_at", _WHEN),
+        pa.field("last_attempt_at", _WHEN),
+    ],
+)
+"""One row a manifest row that was given up on; itself a manifest."""
+
+TABLES: Final = {"faces": FACES, "images": IMAGES, "dead_letters": DEAD_LETTERS}
+
+RESERVED_COLUMNS: Final = frozenset(name for table in TABLES.values() for name in table.names) | {
+    *PARTITION_COLUMNS
+}
+"""Names that a manifest's own columns cannot have (but `image_url` and `image_id`, which are its key)."""
+
+
+def with_manifest_columns(table: pa.Schema, columns: pa.Schema) -> pa.Schema:
+    """Append the manifest's own columns to a table's."""
+    return pa.schema([*table, *columns], table.metadata)
+
+
+def face_points(faces: pa.Table) -> NDArray[np.float32]:
+    """Turn a faces table into float32[n, 90, 2]: n faces, 90 landmarks, `(x, y)` in pixels.
+
+    Takes `pyarrow.parquet.read_table("out/faces")`, or `pyarrow.Table.from_pandas(frame)` of a pandas frame.
+
+    Raises:
+        KeyError: a coordinate column is missing.
+    """
+    columns = [faces[name].to_numpy().astype(np.float32, copy=False) for name in COORDINATE_COLUMNS]
+    return np.stack(columns, axis=1).reshape(len(faces), LANDMARK_COUNT, 2)

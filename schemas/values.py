@@ -1,0 +1,154 @@
+"""The values that travel through the pipeline, from the manifest's row to its one end.
+
+ManifestRow --ImageRequest--> face source --> Answer --> Annotation   (outcome ok or no_face)
+                                    |-------> Failure --> DeadLetter
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import ErrorCode, Fate, fate
+from schemas.landmarks import LANDMARK_COUNT, region_slice
+
+MAX_FACES = 10
+"""The service's ceiling; an answer with ten faces may have been cut."""
+
+
+class Outcome(StrEnum):
+    """How an image was answered."""
+
+    OK = auto()
+    NO_FACE = auto()
+
+
+class ManifestRow(NamedTuple):
+    """One entry of the manifest."""
+
+    image_url: str
+    image_id: str
+    columns: tuple[object, ...] = ()
+    """Values of the manifest's own columns, in the order of the run's column schema."""
+
+
+class ImageRequest(NamedTuple):
+    """One image as a face source is asked for it; rows with equal requests share one answer."""
+
+    image_url: str
+    mode: int = 0
+    """0: all faces, 1: the largest face."""
+    need_rotate_detection: int = 0
+    """1: look for turned faces too."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face: float32[90, 2], `(x, y)` in pixels of the upright image, ordered as `landmark_names()`."""
+
+    points: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.points.shape != (LANDMARK_COUNT, 2) or self.points.dtype != np.float32:
+            raise ValueError(
+                f"a face is float32[{LANDMARK_COUNT}, 2], not {self.points.dtype}{list(self.points.shape)}"
+            )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Face) and np.array_equal(self.points, other.points)
+
+    def __hash__(self) -> int:
+        return hash(self.points.tobytes())
+
+    def region(self, name: str) -> NDArray[np.float32]:
+        """Give the landmarks of one region: float32[n, 2]."""
+        return self.points[region_slice(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a face source says of one image; no faces means outcome `no_face`.
+
+    A source gives the first fields of one attempt; attempts, latency and time are the caller's to fill.
+    """
+
+    faces: tuple[Face, ...]
+    image_width: int | None
+    """Pixels of the upright image; None where the source does not tell (the service's `no_face`)."""
+    image_height: int | None
+    source: str
+    face_model_version: str
+    trace_id: str | None = None
+    attempts: int = 1
+    latency_ms: float = 0.0
+    answered_at: datetime | None = None
+    from_journal: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """`ok` with faces, `no_face` without."""
+        return Outcome.OK if self.faces else Outcome.NO_FACE
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer."""
+
+    code: ErrorCode
+    message: str
+    """For the person who reads the dead letter: the value, the rule and the cure; never a secret."""
+    stage: str
+    """Where it happened: `manifest`, `fetch`, `decode` or `annotate`."""
+    raw_code: str | None = None
+    """The code as the other side spelt it, where it is not one of ours."""
+    upstream_code: str | None = None
+    http_status: int | None = None
+    trace_id: str | None = None
+    maybe_billed: bool = False
+    retry_after_s: float | None = None
+    attempts: int = 0
+    first_attempt_at: datetime | None = None
+    last_attempt_at: datetime | None = None
+
+    @property
+    def fate(self) -> Fate:
+        """What is done about it."""
+        return fate(self.code)
+
+
+class FailureError(Exception):
+    """Carry a failure from the boundary where it was translated to the one place that catches it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)  # positional, so that the exception can be pickled
+        self.failure = failure
+
+    def __str__(self) -> str:
+        return f"{self.failure.code}: {self.failure.message}"
+
+
+class Annotation(NamedTuple):
+    """A manifest row with its answer."""
+
+    row: ManifestRow
+    answer: Answer
+
+
+class DeadLetter(NamedTuple):
+    """A manifest row given up on, with its failure."""
+
+    row: ManifestRow
+    failure: Failure
+
+
+def default_image_id(image_url: str) -> str:
+    """Name an image after its URL, for manifests without `image_id`: 16 hex digits of its sha256.
+
+    >>> default_image_id("https://example.com/a.jpg")
+    '276a1ac00ba4f0ea'
+    """
+    return sha256(image_url.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,16 @@
+"""What every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(os.environ.get("FACEBEAM_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Give the folder of facts and photographs that developers and CI have beside the checkout."""
+    if not _SHARED.is_dir():
+        pytest.skip(f"{_SHARED} is not here: it is for the project's developers, not for its users")
+    return _SHARED
