@@ -94,3 +94,7 @@ MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.OTHER: "a code that this version does not know; the raw code stands in `raw_code`",
 }
 """One line a code for those who read dead letters; printed into the README."""
+
+
+class RunError(Exception):
+    """End the run without a commit; one line that names the value, the rule and the cure."""

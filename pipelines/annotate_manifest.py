@@ -1,0 +1,66 @@
+"""The main job: a manifest in, three tables out.
+
+ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
+     |                       |                                 |
+     |---dead letters--------+-----------> WriteDeadLetters    |
+     |---counts--------------------------------> CommitRun <---+
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+from transforms.read_manifest import ReadManifest
+
+from schemas.layout import Layout
+from schemas.values import Annotation, DeadLetter
+from transforms.annotate_images import AnnotateImages
+from transforms.commit_run import CommitRun
+from transforms.face_source import FaceSource
+from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
+from transforms.inspect_manifest import Manifest
+from transforms.write_table import StagedFile, WriteTable
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides what a run does; where it runs changes nothing in it."""
+
+    layout: Layout
+    manifest: Manifest
+    source: FaceSource
+    mode: int
+    """0: all faces, 1: the largest face of each image."""
+    need_rotate_detection: int
+    """1: look for turned faces too."""
+    shards: int
+    facts: Mapping[str, object]
+    """What the run's record says besides counts and files."""
+
+
+def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
+    """Wire the main job; its result is the id of the committed run."""
+    manifest = root | ReadManifest(run.manifest)
+    annotated = manifest.rows | AnnotateImages(run.source, run.mode, run.need_rotate_detection, run.shards)
+    dead_letters = (manifest.dead_letters, annotated.dead_letters) | "AllDeadLetters" >> beam.Flatten()
+    staged = _write_tables(run, annotated.annotations, dead_letters)
+    return staged | CommitRun(run.layout, manifest.row_counts, run.manifest.columns, run.facts)
+
+
+def error_code_folder(letter: DeadLetter) -> str:
+    """Name the folder of a dead letter after its error code."""
+    return f"error_code={letter.failure.code}"
+
+
+def _write_tables(
+    run: Run, annotations: PCollection[Annotation], dead_letters: PCollection[DeadLetter]
+) -> PCollection[StagedFile]:
+    columns, layout = run.manifest.columns, run.layout
+    return (
+        annotations | "WriteFaces" >> WriteTable("faces", flatten_faces, columns, layout),
+        annotations | "WriteImages" >> WriteTable("images", flatten_images, columns, layout),
+        dead_letters
+        | "WriteDeadLetters"
+        >> WriteTable("dead_letters", flatten_dead_letters, columns, layout, error_code_folder),
+    ) | "AllFiles" >> beam.Flatten()

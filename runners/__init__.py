@@ -1,0 +1,1 @@
+"""Where and how it runs: command line, environment, clock, progress."""

@@ -1,0 +1,38 @@
+"""`facebeam`: one console script, a subcommand for each thing it does."""
+
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from runners.exit_codes import MEANINGS
+from runners.options import StrictParser
+
+COMMANDS = {
+    "annotate": ("runners.local", "annotate every image of a manifest, into Parquet tables"),
+}
+"""Subcommand -> the module whose `main(argv)` carries it out, imported only then; what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `facebeam`; give its exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    chosen = _parser().parse_args(arguments[:1])
+    command: Callable[[Sequence[str]], int] = import_module(COMMANDS[chosen.command][0]).main
+    return command(arguments[1:])
+
+
+def _parser() -> StrictParser:
+    listed = "\n".join(f"  {name:10} {what}" for name, (_, what) in COMMANDS.items())
+    parser = StrictParser(
+        prog="facebeam",
+        allow_abbrev=False,
+        formatter_class=RawDescriptionHelpFormatter,
+        usage="facebeam [--help] [--version] COMMAND ...",
+        description="A manifest of image URLs in, Parquet tables of facial landmarks out.",
+        epilog=f"commands:\n{listed}\n\n'facebeam COMMAND --help' tells a command's flags.\n\n{MEANINGS}",
+    )
+    parser.add_argument("--version", action="version", version=f"facebeam {version('facebeam')}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    return parser

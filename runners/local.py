@@ -1,0 +1,49 @@
+"""`facebeam annotate` on one machine, by Beam's FnApiRunner; also `python -m runners.local`.
+
+What can be wrong is found before Beam is imported: a mistyped path is told in a fraction of a second.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from runners.exit_codes import COMMITTED, WRONG_SETUP
+from runners.logs import LOGGER, set_up_logs
+from runners.options import AnnotateOptions, parse_annotate
+from runners.output_folder import check_output, is_committed, run_lock
+from runners.run_id import new_run_id
+from schemas.errors import RunError
+from schemas.layout import Layout
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one run; give the exit code that `--help` lists."""
+    options = parse_annotate(sys.argv[1:] if argv is None else argv)
+    set_up_logs(options.log_format, quiet=options.quiet)
+    layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
+    try:
+        return COMMITTED if _is_done(layout) else _run(options, layout)
+    except RunError as error:
+        LOGGER.error("%s", error)
+        return WRONG_SETUP
+
+
+def _is_done(layout: Layout) -> bool:
+    done = is_committed(layout)
+    if done:
+        LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
+    return done
+
+
+def _run(options: AnnotateOptions, layout: Layout) -> int:
+    from runners.prepare_run import choose_source, find_manifest  # noqa: PLC0415 - pyarrow, after the flags
+
+    manifest, source = find_manifest(options), choose_source(options)
+    check_output(options.output)
+    with run_lock(layout):
+        from runners.fn_api import carry_out  # noqa: PLC0415 - Beam, after everything that can be wrong
+
+        return carry_out(options, layout, manifest, source)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""What the process says while it works: lines for people, or one JSON object a line for machines."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+LOGGER: Final = logging.getLogger("facebeam")
+
+
+class TextFormatter(logging.Formatter):
+    """A record as a line for a person: progress with the time, an error as a command line tool says it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        if record.levelno >= logging.ERROR:
+            return f"facebeam: {record.getMessage()}"
+        return f"{datetime.fromtimestamp(record.created, UTC):%H:%M:%S} {record.getMessage()}"
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one JSON object: time, level, logger, message, and the fields given by `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        return json.dumps(entry, default=str)
+
+
+def set_up_logs(log_format: Literal["text", "json"], *, quiet: bool) -> None:
+    """Send logs to stderr: ours from INFO (ERROR when quiet), everybody else's from ERROR.
+
+    Beam's are left out: it logs each exception that it then raises.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    LOGGER.setLevel(logging.ERROR if quiet else logging.INFO)

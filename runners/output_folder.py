@@ -1,0 +1,106 @@
+"""The output before a run starts: is it ours to write into, and does anyone else work on this run?"""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from schemas.errors import RunError
+from schemas.layout import RUNS, STAGING, Layout
+from schemas.tables import TABLES
+
+REMOTE_RUN_DEAD_AFTER_S = 7 * 24 * 3600
+"""On file systems without locks, what has been staged and not touched for a week belongs to nobody."""
+
+
+def is_local(output: str) -> bool:
+    """Tell a path of this machine from one of another file system."""
+    return "://" not in output
+
+
+def check_output(output: str) -> None:
+    """See that a local output holds nothing but runs where tables are read from.
+
+    Raises:
+        RunError: a folder is a file, or holds what no run of ours has put there.
+    """
+    if not is_local(output):
+        return
+    for name in (*TABLES, RUNS, STAGING):
+        folder = Path(output, name)
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"{folder} is a file where a folder of runs belongs; choose another --output")
+    for table in TABLES:
+        _check_table_folder(Path(output, table))
+
+
+def is_committed(layout: Layout) -> bool:
+    """Tell whether a run is committed; for a local output without importing Beam."""
+    if is_local(layout.output):
+        return Path(layout.success).exists()
+    from transforms.output_files import exists  # noqa: PLC0415 - imports Beam: 1.7 s
+
+    return exists(layout.success)
+
+
+@contextmanager
+def run_lock(layout: Layout) -> Iterator[None]:
+    """Hold a local run's lock while the block runs; the system frees it when the process dies.
+
+    Raises:
+        RunError: another process works on this run, or the output cannot be written.
+    """
+    if not is_local(layout.output):
+        yield
+        return
+    with _open_lock(layout) as file:
+        if not _take(file):
+            raise RunError(
+                f"run {layout.run_id} is under way in another process; wait for it or give another --run-id"
+            )
+        yield
+
+
+def nobody_works_on(output: str) -> Callable[[str, float], bool]:
+    """Give the test whether a staged run is dead: `(run id, time of its last change) -> bool`."""
+    if is_local(output):
+        return lambda run_id, _changed: _is_free(Layout(output, run_id))
+    return lambda _run_id, changed: time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
+
+
+def _check_table_folder(folder: Path) -> None:
+    for entry in folder.iterdir() if folder.exists() else ():
+        if not (entry.is_dir() and entry.name.startswith("run=")):
+            raise RunError(
+                f"{entry} is not ours, and readers of {folder} would take it for a part of the table; "
+                "move it away or choose another --output"
+            )
+
+
+@contextmanager
+def _open_lock(layout: Layout) -> Iterator[BinaryIO]:
+    path = Path(layout.lock)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}; choose an --output that you may write"
+        ) from error
+    with file:
+        yield file
+
+
+def _take(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_free(layout: Layout) -> bool:
+    with _open_lock(layout) as file:
+        return _take(file)

@@ -1,0 +1,23 @@
+"""Find the one line that says why a pipeline failed in what an engine says of it."""
+
+import re
+from typing import Final
+
+_RAISED: Final = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Interrupt)): (.+)$", re.MULTILINE)
+_OURS: Final = ("RunError", "ManifestError", "WeightsError")
+
+
+def root_cause(failure: str) -> str:
+    r"""Give the last of our own errors in a traceback's text, else the last error of all with its class.
+
+    Engines hand failures on as text: the exception's class is gone, its line is not.
+
+    >>> root_cause("Traceback ...\nschemas.errors.RunError: no space [while running 'WriteFaces']")
+    'no space'
+    """
+    raised = [(name, text.split(" [while running ")[0]) for name, text in _RAISED.findall(failure)]
+    for name, text in reversed(raised):
+        if name in _OURS:
+            return text
+    name, text = raised[-1] if raised else ("", failure.strip()[-500:])
+    return f"{name}: {text}".removeprefix(": ")

@@ -1,0 +1,60 @@
+"""Where a run's files lie under `--output`."""
+
+from dataclasses import dataclass
+
+from schemas.tables import TABLES
+
+RUNS = "_runs"
+STAGING = "_staging"
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""Hive's folder name for null: the place of an empty dead letter table, whose rows would have a code."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one run: `output` is a folder on any file system."""
+
+    output: str
+    run_id: str
+
+    @property
+    def staging(self) -> str:
+        """The folder of what is not committed yet."""
+        return self._below(STAGING, self.run_id)
+
+    @property
+    def plan(self) -> str:
+        """The file that says what will be published: from here on a run can only be finished."""
+        return self._below(STAGING, self.run_id, "plan.json")
+
+    @property
+    def run_json(self) -> str:
+        """The run's own record: counts, files, versions, options."""
+        return self._below(RUNS, self.run_id, "run.json")
+
+    @property
+    def success(self) -> str:
+        """The empty file that is written last."""
+        return self._below(RUNS, self.run_id, "_SUCCESS")
+
+    @property
+    def lock(self) -> str:
+        """The file that the run's process holds locked, on file systems that have locks."""
+        return self._below(RUNS, self.run_id, "lock")
+
+    def staged(self, table: str, name: str) -> str:
+        """A table's file while it is staged."""
+        return self._below(STAGING, self.run_id, table, name)
+
+    def published(self, table: str, partition: str = "", name: str = "") -> str:
+        """A table's folder of this run, or a file in it, where readers look."""
+        return self._below(table, f"run={self.run_id}", partition, name)
+
+    def folder(self, table: str) -> str:
+        """A table's folder with all runs."""
+        if table not in TABLES:
+            raise KeyError(table)
+        return self._below(table)
+
+    def _below(self, *parts: str) -> str:
+        return "/".join([self.output.rstrip("/") or "/", *filter(None, parts)])

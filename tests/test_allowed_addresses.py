@@ -1,0 +1,76 @@
+"""Which addresses are public, and what a host with a private one gets."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import integers, sampled_from
+
+from schemas.errors import ErrorCode, Fate
+from schemas.values import FailureError
+from transforms.allowed_addresses import Address, allowed_addresses, destination, is_public
+
+
+@pytest.mark.parametrize("text", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "2a00:1450:4001:80e::200e"])
+def test_the_internet_is_public(text: str) -> None:
+    """Expect addresses of well-known public hosts to be allowed."""
+    assert is_public(ip_address(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0.1.2.3", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1"),
+        *("192.0.2.1", "198.18.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"),
+        *("::", "::1", "::7f00:1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "fec0::1"),
+        *("ff02::1", "ff0e::1", "2001:db8::1", "64:ff9b:1::1", "100::1"),
+    ],
+)
+def test_the_rest_is_not(text: str) -> None:
+    """Expect private, local, shared, multicast, reserved and documentation addresses to be refused."""
+    assert not is_public(ip_address(text))
+
+
+CLOTHES: list[Callable[[int], int]] = [
+    lambda v4: (0xFFFF << 32) | v4,  # ::ffff:0:0/96, mapped
+    lambda v4: (0x64_FF9B << 96) | v4,  # 64:ff9b::/96, NAT64
+    lambda v4: (0x2002 << 112) | (v4 << 80),  # 2002::/16, 6to4
+    lambda v4: (0x2001_0000 << 96) | (v4 ^ 0xFFFF_FFFF),  # 2001::/32, Teredo
+]
+
+
+@given(integers(0, 2**32 - 1), sampled_from(CLOTHES))
+def test_an_ipv4_address_in_ipv6_clothes_is_judged_as_what_it_is(
+    number: int, clothe: Callable[[int], int]
+) -> None:
+    """Expect each way to write an IPv4 address in IPv6 to lead to that IPv4 address."""
+    assert destination(IPv6Address(clothe(number))) == IPv4Address(number)
+
+
+@given(integers(0, 2**32 - 1))
+def test_an_ipv4_address_is_its_own_destination(number: int) -> None:
+    """Expect plain IPv4 addresses unchanged."""
+    assert destination(IPv4Address(number)) == IPv4Address(number)
+
+
+def test_one_forbidden_address_forbids_the_host() -> None:
+    """Expect a refusal that names host and address, and that is not worth a retry."""
+    with pytest.raises(FailureError) as caught:
+        allowed_addresses("localhost", 80, rule=lambda _: False)
+    failure = caught.value.failure
+    assert (failure.code, failure.fate) == (ErrorCode.FORBIDDEN_ADDRESS, Fate.REJECT)
+    assert "'localhost'" in failure.message
+
+
+def test_every_address_is_shown_to_the_rule() -> None:
+    """Expect the rule to judge each address that the resolver gives, as often as it gives it."""
+    judged: list[Address] = []
+
+    def rule(address: Address) -> bool:
+        judged.append(address)
+        return True
+
+    found = allowed_addresses("localhost", 80, rule)
+    assert judged == [destination(address) for address in found]
+    assert ip_address("127.0.0.1") in found

@@ -1,0 +1,58 @@
+"""Statuses and Retry-After: what a server says in place of an image."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import integers, none, one_of, text
+
+from schemas.errors import ErrorCode
+from transforms.http_status import retry_after_s, status_error_code
+
+NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@given(integers(0, 9999))
+def test_every_status_but_success_has_a_code(status: int) -> None:
+    """Expect no code for 2xx, a server's fault for 5xx save its timeout, and some code for all others."""
+    code = status_error_code(status)
+    assert (code is None) == (status // 100 == 2)
+    assert status // 100 != 5 or code in {ErrorCode.SERVER_ERROR, ErrorCode.TIMEOUT}
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("301", 300.0),
+        ("9" * 5000, 300.0),
+        ("-1", None),
+        ("1.5", None),
+        ("", None),
+        ("soon", None),
+        ("٣", None),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW + timedelta(days=90), usegmt=True), 300.0),
+        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), None),
+        ("Wed, 02 Jan 2030 03:04:15 -0000", 10.0),
+        ("Wed, 99 Jan 2030 03:04:15 GMT", None),
+        (None, None),
+    ],
+)
+def test_reads_a_pause(value: str | None, seconds: float | None) -> None:
+    """Expect seconds or dates, capped at 300 s, counted from the server's own clock; None for the rest."""
+    assert retry_after_s(value, format_datetime(NOW, usegmt=True)) == seconds
+
+
+def test_a_date_needs_the_servers_clock() -> None:
+    """Expect no pause from a date that cannot be compared with anything of the server's."""
+    assert retry_after_s(format_datetime(NOW), None) is None
+
+
+@given(one_of(none(), text()), one_of(none(), text()))
+def test_takes_any_header(value: str | None, date: str | None) -> None:
+    """Expect a pause within bounds or none, never an exception."""
+    pause_s = retry_after_s(value, date)
+    assert pause_s is None or 0 <= pause_s <= 300

@@ -1,0 +1,35 @@
+"""Buckets, as far as a machine without credentials can show them."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from schemas.errors import ErrorCode
+from schemas.values import FailureError
+from transforms.read_bucket_image import read_bucket_image
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "cure"),
+    [
+        ("gs://bucket/a.jpg", "google.cloud.storage", "facebeam[gcp]"),
+        ("GS://bucket/a.jpg", "google.cloud.storage", "facebeam[gcp]"),
+        ("s3://bucket/a.jpg", "boto3", "facebeam[aws]"),
+        ("hdfs://host/a.jpg", "hdfs", "apache-beam[hadoop]"),
+    ],
+)
+def test_a_missing_extra_is_named(url: str, module: str, cure: str) -> None:
+    """Expect `file_unreadable` with what to install."""
+    if _is_installed(module):
+        pytest.skip(f"{module} is installed here")
+    with pytest.raises(FailureError) as caught:
+        read_bucket_image(url, 100)
+    assert caught.value.failure.code is ErrorCode.FILE_UNREADABLE
+    assert cure in caught.value.failure.message
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even its parent
+        return False

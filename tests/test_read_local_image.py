@@ -1,0 +1,69 @@
+"""Files of this machine, the strange ones too."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import ErrorCode
+from schemas.values import FailureError
+from transforms.read_local_image import read_local_image
+
+
+def code_of(url: str, max_bytes: int = 100) -> ErrorCode:
+    """Read what must fail, and give the code."""
+    with pytest.raises(FailureError) as caught:
+        read_local_image(url, max_bytes)
+    assert caught.value.failure.stage == "fetch"
+    return caught.value.failure.code
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a photo.jpg", "ü 100%.jpg", "what?#.jpg"])
+def test_reads_a_file_by_path_and_by_url(tmp_path: Path, name: str) -> None:
+    """Expect the same bytes from the plain path and from its URL, with or without localhost."""
+    file = tmp_path / name
+    file.write_bytes(b"image")
+    assert read_local_image(str(file), 100) == b"image"
+    assert read_local_image(file.as_uri(), 100) == b"image"
+    assert read_local_image(file.as_uri().replace("file://", "FILE://LocalHost"), 100) == b"image"
+
+
+def test_reads_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    """Expect any byte in a percent-encoded name."""
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg"))).write_bytes(b"image")
+    assert read_local_image(f"{tmp_path.as_uri()}/%FF.jpg", 100) == b"image"
+
+
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    """Expect `not_found`, also where a folder on the way is a file."""
+    (tmp_path / "a.jpg").touch()
+    assert code_of(str(tmp_path / "b.jpg")) is ErrorCode.NOT_FOUND
+    assert code_of(str(tmp_path / "a.jpg" / "b.jpg")) is ErrorCode.NOT_FOUND
+
+
+def test_what_is_no_readable_file_is_unreadable(tmp_path: Path) -> None:
+    """Expect `file_unreadable` without waiting for a pipe's writer or a device's data."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("", "pipe", "loop", "x" * 300, "nul\x00", "\ud800"):
+        assert code_of(str(tmp_path / name)) is ErrorCode.FILE_UNREADABLE, name
+    assert code_of("/dev/zero") is ErrorCode.FILE_UNREADABLE
+    assert code_of("file://other-host/a.jpg") is ErrorCode.FILE_UNREADABLE
+    assert code_of("file:///a%00.jpg") is ErrorCode.FILE_UNREADABLE
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_forbidden_file_is_unreadable(tmp_path: Path) -> None:
+    """Expect `file_unreadable` where permission is missing."""
+    (tmp_path / "a.jpg").touch(mode=0)
+    assert code_of(str(tmp_path / "a.jpg")) is ErrorCode.FILE_UNREADABLE
+
+
+def test_a_file_over_the_cap_is_too_large(tmp_path: Path) -> None:
+    """Expect a file of the cap's size, and not one byte more; a sparse terabyte is not read."""
+    file = tmp_path / "a.jpg"
+    file.write_bytes(bytes(100))
+    assert len(read_local_image(str(file), 100)) == 100
+    for size in (101, 2**40):
+        os.truncate(file, size)
+        assert code_of(str(file)) is ErrorCode.IMAGE_TOO_LARGE

@@ -1,0 +1,160 @@
+"""Check a run's staged tables against its laws, then publish them: the run is seen whole or not at all."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import AsSingleton, PCollection
+
+from schemas.errors import RunError
+from schemas.layout import NO_VALUE, Layout
+from schemas.run_record import RunCounts
+from schemas.tables import TABLES, with_manifest_columns
+from schemas.values import Outcome
+from transforms.output_files import exists, output_errors, writing
+from transforms.progress import PROGRESS
+from transforms.publish import Plan, finish, publish
+from transforms.write_table import StagedFile
+
+
+def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
+    """Count a run from its staged files themselves: what is on the disk, not what was meant to be."""
+    outcomes: Counter[str] = Counter()
+    dead: Counter[str] = Counter()
+    face_count = faces = 0
+    for file in staged:
+        match file.table:
+            case "images":
+                table = _read(file, ["outcome", "face_count"])
+                outcomes.update(table["outcome"].to_pylist())
+                face_count += pc.sum(table["face_count"]).as_py() or 0
+            case "faces":
+                faces += _read(file, []).num_rows
+            case _:
+                dead[file.partition.removeprefix("error_code=")] += _read(file, []).num_rows
+    ok, no_face = outcomes[Outcome.OK], outcomes[Outcome.NO_FACE]
+    return RunCounts(rows_read, ok, no_face, face_count, faces, dict(sorted(dead.items())))
+
+
+def latency_percentiles(staged: Iterable[StagedFile]) -> dict[str, float | None]:
+    """Give median, 95th and 99th percentile of the last attempts' latencies in ms; None without answers."""
+    images = [_read(file, ["latency_ms"])["latency_ms"] for file in staged if file.table == "images"]
+    chunks = [chunk for column in images for chunk in column.chunks]
+    found = pc.tdigest(pa.chunked_array(chunks, pa.float64()), q=[0.5, 0.95, 0.99])
+    return dict(zip(("p50", "p95", "p99"), found.to_pylist(), strict=True))
+
+
+def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.Schema) -> list[StagedFile]:
+    """Stage an empty file for each table that has none, so that every run can be read with its schema."""
+    missing = TABLES.keys() - {file.table for file in staged}
+    return [*staged, *(_stage_empty(table, layout, columns) for table in sorted(missing))]
+
+
+def moves_to_publish(staged: Iterable[StagedFile], layout: Layout) -> list[tuple[str, str]]:
+    """Pair each staged file with its published name: `part-00000.parquet` and up in each folder."""
+    numbers: Counter[tuple[str, str]] = Counter()
+    moves = []
+    for file in sorted(staged):
+        place = file.table, file.partition
+        name = f"part-{numbers[place]:05d}.parquet"
+        moves.append((file.path, layout.published(file.table, file.partition, name)))
+        numbers[place] += 1
+    return moves
+
+
+def commit_run(
+    layout: Layout,
+    staged: Sequence[StagedFile],
+    rows_read: int,
+    columns: pa.Schema,
+    facts: Mapping[str, object],
+) -> None:
+    """Check and publish a run; a run that is committed already, or half, is only finished.
+
+    Args:
+        layout: where the run's files are and will be.
+        staged: the files that the run wrote.
+        rows_read: rows of the manifest, good or bad.
+        columns: the manifest's own columns.
+        facts: what the run's record says besides counts and files: versions, options, start.
+
+    Raises:
+        RunError: a law is broken, or the output cannot be written; nothing is visible.
+    """
+    if exists(layout.success):
+        return
+    if exists(layout.plan):
+        return finish(layout)
+    counts = count_tables(staged, rows_read)
+    if law := counts.broken_law():
+        raise RunError(f"run {layout.run_id} is not committed, a law is broken: {law}")
+    files = moves_to_publish(with_empty_tables(staged, layout, columns), layout)
+    record = {
+        "run_id": layout.run_id,
+        **facts,
+        "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "counts": asdict(counts),
+        "latency_ms": latency_percentiles(staged),
+        "files": [published for _, published in files],
+    }
+    return publish(layout, Plan(moves=files, record=record))
+
+
+@dataclass
+class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
+    """PCollection[StagedFile] -> PCollection[str], the id of the committed run.
+
+    Law: a run is visible whole or not at all. Repeating the step is harmless.
+
+    Args:
+        layout: where the run's files are and will be.
+        row_counts: numbers of rows read, of which the sum counts.
+        columns: the manifest's own columns.
+        facts: what the run's record says besides counts and files.
+    """
+
+    layout: Layout
+    row_counts: PCollection[int]
+    columns: pa.Schema
+    facts: Mapping[str, object]
+
+    def expand(self, staged: PCollection[StagedFile]) -> PCollection[str]:
+        """Bring all file names and the number of rows to one place, and commit there."""
+        rows_read = self.row_counts | "CountRows" >> beam.CombineGlobally(sum)
+        return (
+            staged
+            | "GatherFiles" >> beam.combiners.ToList()
+            | beam.ParDo(_Commit(self.layout, self.columns, self.facts), AsSingleton(rows_read))
+        )
+
+
+class _Commit(beam.DoFn):
+    def __init__(self, layout: Layout, columns: pa.Schema, facts: Mapping[str, object]) -> None:
+        self._layout = layout
+        self._columns = columns
+        self._facts = facts
+
+    def process(self, element: list[StagedFile], rows_read: int) -> Iterator[str]:
+        with PROGRESS.publishing:
+            commit_run(self._layout, element, rows_read, self._columns, self._facts)
+            PROGRESS.committed = True
+        yield self._layout.run_id
+
+
+def _read(file: StagedFile, columns: list[str]) -> pa.Table:
+    with output_errors("read back", file.path), FileSystems.open(file.path) as opened:
+        return pq.read_table(opened, columns=columns)
+
+
+def _stage_empty(table: str, layout: Layout, columns: pa.Schema) -> StagedFile:
+    partition = f"error_code={NO_VALUE}" if table == "dead_letters" else ""
+    file = StagedFile(table, partition, layout.staged(table, "empty.parquet"))
+    with writing(file.path) as opened:
+        pq.write_table(with_manifest_columns(TABLES[table], columns).empty_table(), opened)
+    return file

@@ -1,0 +1,86 @@
+"""Fetch the bytes of an image from wherever its URL leads, and from nowhere it must not."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+import requests
+
+from schemas.errors import ErrorCode
+from transforms.allowed_addresses import AddressRule, is_public
+from transforms.download_image import DownloadLimits, download_image
+from transforms.fetch_failure import fetch_failure
+from transforms.guarded_http import guarded_session
+from transforms.read_bucket_image import BUCKETS, read_bucket_image
+from transforms.read_local_image import read_local_image
+
+Fetch = Callable[[str], bytes]
+"""Image URL -> the bytes behind it. Many threads may call it at the same time.
+
+Raises `FailureError` of stage `fetch`, and nothing else that a URL could cause.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFetcher:
+    """Describe how images are fetched; `open` makes it live on the worker.
+
+    Args:
+        allow_local_files: read plain paths, `file://`, `gs://`, `s3://` and `hdfs://` too.
+        rule: the addresses that may be connected to.
+        window: threads that fetch at the same time; as many connections are kept.
+        limits: seconds and bytes that one image may take.
+    """
+
+    allow_local_files: bool = False
+    rule: AddressRule = is_public
+    window: int = 8
+    limits: DownloadLimits = field(default_factory=DownloadLimits)
+
+    @contextmanager
+    def open(self) -> Iterator[Fetch]:
+        """Open the connections; leaving the context closes them."""
+        with _image_session(self.rule, self.window) as session:
+            yield partial(_fetch, self, session)
+
+
+def _image_session(rule: AddressRule, window: int) -> requests.Session:
+    """Open a guarded session that asks for images, uncompressed, under our own name."""
+    session = guarded_session(rule, window)
+    session.headers["User-Agent"] = f"facebeam/{_version()}"
+    session.headers["Accept"] = "image/*,*/*;q=0.5"
+    session.headers["Accept-Encoding"] = "identity"
+    return session
+
+
+def _version() -> str:
+    try:
+        return version("facebeam")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
+
+
+def url_scheme(url: str) -> str:
+    """Give a URL's scheme in lower case; a plain path has none.
+
+    >>> url_scheme("GS://bucket/a.jpg"), url_scheme("photos/a.jpg")
+    ('gs', '')
+    """
+    found = re.match(r"([a-z][a-z0-9+.-]*)://", url, re.IGNORECASE)
+    return found[1].lower() if found else ""
+
+
+def _fetch(fetcher: ImageFetcher, session: requests.Session, image_url: str) -> bytes:
+    scheme = url_scheme(image_url)
+    if scheme in {"http", "https"}:
+        return download_image(session, image_url, fetcher.limits)
+    if scheme not in {"", "file", *BUCKETS}:
+        raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, image_url, f"nobody here reads {scheme}://")
+    if not fetcher.allow_local_files:
+        cure = "put the image on a public host, or allow files with --allow-local-files"
+        raise fetch_failure(ErrorCode.FORBIDDEN_ADDRESS, image_url, "a file, not a web address", cure)
+    read = read_bucket_image if scheme in BUCKETS else read_local_image
+    return read(image_url, fetcher.limits.max_bytes)

@@ -1,0 +1,86 @@
+"""Look at a manifest before the run starts: what is wrong with it as a whole is found here.
+
+Beam is imported for remote files only.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from schemas.manifest_columns import ID_COLUMN, URL_COLUMN, check_column_names, own_columns
+from schemas.tables import DEAD_LETTERS, RESERVED_COLUMNS
+from transforms.manifest_formats.find_manifests import find_manifests
+from transforms.manifest_formats.manifest_error import ManifestError
+from transforms.manifest_formats.manifest_file import ManifestFile, ManifestFormat
+from transforms.manifest_formats.read_records import read_schema
+from transforms.manifest_formats.unite_columns import unite_columns
+
+_TABLE = b"facebeam.table"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a run, and the own columns of all of them together."""
+
+    files: tuple[ManifestFile, ...]
+    columns: pa.Schema
+    allow_local_files: bool = False
+    """Whether paths, file://, gs://, s3:// and hdfs:// are URLs too."""
+
+
+def inspect_manifest(
+    patterns: Iterable[str], url_column: str = URL_COLUMN, *, allow_local_files: bool = False
+) -> Manifest:
+    """Find the manifest's files, tell their formats by their endings, read their columns.
+
+    A jsonl is read to its end, since each line may bring a column; of the others only the beginning is read.
+
+    Raises:
+        ManifestError: a file is missing, unreadable or of no known format, or its columns cannot be.
+    """
+    found = find_manifests(patterns)
+    files = tuple(_inspect_file(path, size_bytes, url_column) for path, size_bytes in found.items())
+    return Manifest(files, unite_columns(files), allow_local_files)
+
+
+def _inspect_file(path: str, size_bytes: int, url_column: str) -> ManifestFile:
+    manifest_format, compressed = _format_of(path)
+    file = ManifestFile(path, manifest_format, compressed, size_bytes, url_column, pa.schema([]))
+    if compressed and not size_bytes:
+        raise ManifestError(f"{path}: has 0 bytes, which is no .gz: pack it again")
+    schema = read_schema(file)
+    if (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]:
+        schema, url_column = _replayed(schema), URL_COLUMN
+    _check_columns(path, schema, url_column)
+    own = [schema.field(name) for name in own_columns(schema.names, url_column)]
+    return replace(file, url_column=url_column, columns=pa.schema(own))
+
+
+def _format_of(path: str) -> tuple[ManifestFormat, bool]:
+    """Tell format and compression by the ending, in any case of letters."""
+    stem = path.lower().removesuffix(".gz")
+    compressed = len(stem) < len(path)
+    ending = stem.rpartition(".")[2]
+    known = {str(each): each for each in ManifestFormat}
+    if ending not in known or (compressed and known[ending] is ManifestFormat.PARQUET):
+        raise ManifestError(
+            f"{path}: unknown ending: a manifest is .txt, .csv, .tsv or .jsonl, each also .gz, or .parquet"
+        )
+    return known[ending], compressed
+
+
+def _replayed(schema: pa.Schema) -> pa.Schema:
+    """Keep of a dead letter file what was its manifest's; the failure's columns are the output's own."""
+    return pa.schema(
+        field
+        for field in schema
+        if field.name in {URL_COLUMN, ID_COLUMN} or field.name not in RESERVED_COLUMNS
+    )
+
+
+def _check_columns(path: str, schema: pa.Schema, url_column: str) -> None:
+    """Refuse names that cannot be; a text without a single column has no rows either."""
+    reason = check_column_names(schema.names, url_column)
+    if reason and (schema.names or path.lower().endswith(".parquet")):
+        raise ManifestError(f"{path}: {reason}")

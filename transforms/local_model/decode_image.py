@@ -1,0 +1,148 @@
+"""Image bytes to upright RGB pixels, or the failure that says why not: every guard stands before its danger.
+
+Formats are a closed list: Pillow would also hand a file to Ghostscript, for one, because its first bytes ask
+for it. A large image is shrunk as soon as it is loaded, one at a time in a process, so that two workers stay
+under 1 GB together.
+"""
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from schemas.errors import ErrorCode
+from schemas.values import Failure, FailureError
+from transforms.local_model.exif_orientation import turn_upright, upright_size
+from transforms.local_model.rgb_on_white import READABLE_MODES, rgb_on_white
+
+MAX_BYTES: Final = 64 * 2**20
+MAX_PIXELS: Final = 50_000_000
+SHRINK_FROM: Final = 4096
+"""Pixels of the long side from which an image is halved, until it is shorter; no face is lost by it."""
+
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+_LARGE_PIXELS: Final = 16_000_000
+_LARGE_IMAGE = threading.Lock()
+
+_BROKEN: Final = (
+    OSError,  # also UnidentifiedImageError
+    ValueError,
+    SyntaxError,
+    RuntimeError,  # libavif; also NotImplementedError
+    struct.error,
+    zlib.error,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+)
+"""What broken files make Pillow raise: the first four of 500,000 mutated files, the others by its code."""
+
+# What Pillow would say about a strange file is said in the failure, or does not matter.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+Image.init()  # loading plugins lazily is not safe in several threads
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """An upright image: its pixels, perhaps shrunk, and its own size."""
+
+    pixels: Image.Image
+    """Mode RGB."""
+    width: int
+    """Pixels of the upright original."""
+    height: int
+    shrunk_by: int
+    """Pixels of the original in one of `pixels`, along each axis: 1, 2, 4, ..."""
+
+
+def decode_image(data: bytes) -> DecodedImage:
+    """Decode the first frame of an image, turned upright, on white where it is transparent.
+
+    Raises:
+        FailureError: `image_empty`, `image_too_large` (over 64 MiB or 50 megapixels) or `image_undecodable`.
+    """
+    if not data:
+        raise _rejected(ErrorCode.IMAGE_EMPTY, "the image has zero bytes; check what its URL serves")
+    if len(data) > MAX_BYTES:
+        raise _too_large(f"{len(data)} bytes are over the limit of {MAX_BYTES}")
+    with _parsing(data):
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise _too_large(f"{image.width} x {image.height} pixels are over the limit of {MAX_PIXELS}")
+    with image, _LARGE_IMAGE if pixels >= _LARGE_PIXELS else nullcontext():
+        with _parsing(data):
+            raw = _load(image)
+        return _upright(raw)
+
+
+class _RawImage(NamedTuple):
+    """A loaded image as its file has it: mode and orientation may be any."""
+
+    image: Image.Image
+    width: int
+    height: int
+    loaded_by: int
+    orientation: int
+
+
+def _load(image: Image.Image) -> _RawImage:
+    """Load the pixels, a large JPEG's at a half, a quarter or an eighth of its size."""
+    width, height = image.size
+    factor = _shrink_factor(max(image.size))
+    drafted = image.draft(None, (max(1, width // factor), max(1, height // factor)))
+    image.load()
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if image.mode not in READABLE_MODES:
+        raise NotImplementedError(f"pixels of mode {image.mode} are not supported")
+    if drafted is None:  # a TIFF turns itself upright in load()
+        return _RawImage(image, *image.size, 1, orientation)
+    return _RawImage(image, width, height, round(width / drafted[1][2]), orientation)
+
+
+def _upright(raw: _RawImage) -> DecodedImage:
+    factor = _shrink_factor(max(raw.width, raw.height))
+    pixels = rgb_on_white(raw.image, factor // raw.loaded_by)
+    width, height = upright_size(raw.width, raw.height, raw.orientation)
+    return DecodedImage(turn_upright(pixels, raw.orientation), width, height, factor)
+
+
+def _shrink_factor(long_side: int) -> int:
+    """Give the power of two that brings a long side below `SHRINK_FROM`."""
+    factor = 1
+    while long_side // factor >= SHRINK_FROM:
+        factor *= 2
+    return factor
+
+
+@contextmanager
+def _parsing(data: bytes) -> Iterator[None]:
+    """Translate what Pillow's parsers raise into a failure; only they may stand within."""
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(f"over the limit of {MAX_PIXELS} pixels ({error})") from error
+    except _BROKEN as error:
+        reason = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
+        message = (
+            f"the {len(data)} bytes beginning with {data[:16]!r} are no whole image{reason}; "
+            f"check what the URL serves, or convert it to one of {', '.join(_FORMATS)}"
+        )
+        raise _rejected(ErrorCode.IMAGE_UNDECODABLE, message) from error
+
+
+def _too_large(message: str) -> FailureError:
+    return _rejected(ErrorCode.IMAGE_TOO_LARGE, f"{message}; shrink the image")
+
+
+def _rejected(code: ErrorCode, message: str) -> FailureError:
+    return FailureError(Failure(code, message, stage="decode"))

@@ -1,0 +1,33 @@
+"""One neural network in LiteRT, for one thread."""
+
+from typing import Final
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from transforms.local_model.weights import load_weights
+
+
+class Network:
+    """A loaded network whose one input is a square RGB image.
+
+    Not to be shared: LiteRT raises RuntimeError when two threads use one interpreter. It runs on XNNPACK,
+    LiteRT's default, in the calling thread alone; more speed comes from more workers.
+    """
+
+    def __init__(self, weights: str) -> None:
+        """Load a network by the name of its weights; raises WeightsError."""
+        self._interpreter: Final = Interpreter(model_content=load_weights(weights), num_threads=1)
+        self._interpreter.allocate_tensors()
+        (entry,) = self._interpreter.get_input_details()
+        self._input: Final[int] = entry["index"]
+        self._outputs: Final[list[int]] = [out["index"] for out in self._interpreter.get_output_details()]
+        self.side: Final[int] = int(entry["shape"][1])
+        """Pixels of the input's side."""
+
+    def run(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Answer one image: float32[side, side, 3] -> every output, without its batch axis."""
+        self._interpreter.set_tensor(self._input, image[np.newaxis])
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index)[0] for index in self._outputs]

@@ -1,0 +1,67 @@
+"""Pixels of any mode to RGB on white, shrunk on the way.
+
+Band by band: a 50-megapixel RGBA image would otherwise stand in memory four times, 200 MB each.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+DEEP_GREY_MODES: Final = frozenset({"I", "F", "I;16", "I;16B", "I;16L"})
+"""Greys of more than 8 bits, which `convert("RGB")` turns white in silence."""
+READABLE_MODES: Final = DEEP_GREY_MODES | {
+    *("1", "L", "LA", "P", "PA"),
+    *("RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"),
+}
+
+_BAND_PIXELS: Final = 1_000_000
+
+
+def rgb_on_white(image: Image.Image, shrink_by: int = 1) -> Image.Image:
+    """Give a loaded image as RGB on white, each pixel the mean of `shrink_by` x `shrink_by`.
+
+    Shape: (any of READABLE_MODES, [w, h]) -> (RGB, [ceil(w / shrink_by), ceil(h / shrink_by)])
+    """
+    if image.mode == "RGB" and shrink_by == 1 and not image.has_transparency_data:
+        return image
+    grey_range = _grey_range(image)
+    canvas = Image.new("RGB", (math.ceil(image.width / shrink_by), math.ceil(image.height / shrink_by)))
+    rows = max(1, _BAND_PIXELS // image.width // shrink_by) * shrink_by
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        canvas.paste(_flatten(band, grey_range).reduce(shrink_by), (0, top // shrink_by))
+    return canvas
+
+
+def _flatten(band: Image.Image, grey_range: tuple[float, float]) -> Image.Image:
+    if band.mode in DEEP_GREY_MODES:
+        return Image.fromarray(_grey8(band, grey_range)).convert("RGB")
+    if not band.has_transparency_data:
+        return band.convert("RGB")
+    colours = band.convert("RGBA")
+    white = Image.new("RGB", band.size, "white")
+    white.paste(colours, mask=colours)
+    return white
+
+
+def _grey_range(image: Image.Image) -> tuple[float, float]:
+    """Give the greys that become black and white: fixed at 16 bits, else the image's own extremes."""
+    if image.mode not in {"I", "F"}:
+        return 0.0, 65535.0
+    extremes = np.ravel(image.getextrema()).astype(np.float64)
+    low, high = extremes if np.isfinite(extremes).all() else (0.0, 1.0)
+    return float(low), float(high)
+
+
+def _grey8(band: Image.Image, grey_range: tuple[float, float]) -> NDArray[np.uint8]:
+    low, high = grey_range
+    levels = np.asarray(band)
+    scaled = np.nan_to_num((levels - np.float32(low)) * np.float32(255.0 / ((high - low) or 1.0)))
+    grey = np.clip(scaled, 0, 255).astype(np.uint8)
+    transparent = band.info.get("transparency")  # a PNG's one grey that stands for "nothing here"
+    if isinstance(transparent, int):
+        grey[levels == transparent] = 255
+    return grey

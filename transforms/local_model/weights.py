@@ -1,0 +1,55 @@
+"""The two networks' weights: their names, their sha256, where they lie, and the check before they are used.
+
+Standard library only, so that a preflight can check them without loading a network.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+DETECTOR: Final = "face_detection_full_range.tflite"
+"""BlazeFace full-range, dense: uint8 image as float32[1, 192, 192, 3] -> 2304 candidate faces."""
+MESH: Final = "face_landmarks_detector.tflite"
+"""FaceMesh-V2: a face's crop as float32[1, 256, 256, 3] -> 478 vertices and a presence logit."""
+
+SHA256: Final[dict[str, str]] = {
+    DETECTOR: "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+    MESH: "c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",
+}
+
+WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
+
+_CURE: Final = (
+    "Cure: `make weights`, or `python -m transforms.local_model.fetch_weights`, where the package lies."
+)
+
+
+class WeightsError(Exception):
+    """A network's weights are missing or are not the ones this project was measured with."""
+
+
+def load_weights(name: str, folder: Path = WEIGHTS_FOLDER) -> bytes:
+    """Read one network's weights, checked by their sha256.
+
+    Args:
+        name: `DETECTOR` or `MESH`.
+        folder: where the files lie.
+
+    Raises:
+        WeightsError: the file is missing, unreadable or another one; the message says how to cure it.
+    """
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: the local model needs this file: {error.strerror}. {_CURE}") from error
+    found = sha256(content).hexdigest()
+    if found != SHA256[name]:
+        raise WeightsError(f"{path}: expected sha256 {SHA256[name]}, found {found}. {_CURE}")
+    return content
+
+
+def check_weights(folder: Path = WEIGHTS_FOLDER) -> None:
+    """Raise WeightsError unless both networks' weights are there and right: 4 ms."""
+    for name in SHA256:
+        load_weights(name, folder)

@@ -1,0 +1,61 @@
+"""The local model as a face source: fetch an image, decode it, find its faces."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import LifoQueue
+
+from schemas.values import Answer, Face, ImageRequest
+from transforms.face_source import Attempt
+from transforms.fetch_image import Fetch, ImageFetcher
+from transforms.local_model.decode_image import decode_image
+from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
+
+DOWNLOADS_IN_FLIGHT = 16
+"""Images that are fetched or wait for a model while the others are looked at: fetching is waiting."""
+
+
+@dataclass(frozen=True)
+class LocalSource:
+    """The local model as a face source.
+
+    Args:
+        fetcher: where the image's bytes come from.
+        workers: models that work at the same time, each on one core.
+    """
+
+    fetcher: ImageFetcher
+    workers: int = 1
+    name: str = "local"
+
+    @property
+    def window(self) -> int:
+        """Requests in flight: one for each model, and the downloads that keep them fed."""
+        return self.workers + DOWNLOADS_IN_FLIGHT
+
+    @contextmanager
+    def open(self) -> Iterator[Attempt]:
+        """Load a model for each worker."""
+        models: LifoQueue[FaceModel] = LifoQueue()
+        for _ in range(self.workers):
+            models.put(FaceModel())
+        with self.fetcher.open() as fetch:
+            yield lambda request: _annotate(fetch, models, request)
+
+
+def _annotate(fetch: Fetch, models: LifoQueue[FaceModel], request: ImageRequest) -> Answer:
+    """Fetch without a model, decode only with one: so no more images than workers are in memory decoded."""
+    data = fetch(request.image_url)
+    model = models.get()
+    try:
+        image = decode_image(data)
+        faces = model.find_faces(image, request.mode, request.need_rotate_detection)
+    finally:
+        models.put(model)
+    return Answer(
+        tuple(map(Face, faces)),
+        image.width,
+        image.height,
+        source="local",
+        face_model_version=FACE_MODEL_VERSION,
+    )

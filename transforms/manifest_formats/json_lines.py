@@ -1,0 +1,80 @@
+"""jsonl: a JSON object a line (RFC 8259: no NaN, no Infinity; and no key twice)."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from schemas.image_url import NOT_UTF8, is_utf8
+from schemas.manifest_columns import ID_COLUMN
+from transforms.manifest_formats.json_column_types import json_columns, json_converter
+from transforms.manifest_formats.manifest_file import ManifestFile, ManifestPart, Record
+from transforms.manifest_formats.numbered_lines import numbered_lines
+
+
+def json_lines_schema(file: ManifestFile) -> pa.Schema:
+    """Give the columns of all objects, by reading the whole file once."""
+    parsed = (parse_object(line) for _, line in numbered_lines(ManifestPart(file)))
+    return json_columns(value for value in parsed if not isinstance(value, str))
+
+
+def json_lines_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
+    """Stream the objects; blank lines are none."""
+    names = part.file.columns.names
+    own = [part.file.columns.field(name) if name in names else None for name in columns.names]
+    plan = [(run.name, json_converter(field, run)) for field, run in zip(own, columns, strict=True)]
+    for number, line in numbered_lines(part):
+        value = parse_object(line)
+        if isinstance(value, str):
+            yield Record(number, line.strip(), None, (None,) * len(columns), value)
+        elif value is not _BLANK:
+            values = tuple([convert(value.get(name)) for name, convert in plan])
+            yield Record(number, value.get(part.file.url_column), value.get(ID_COLUMN), values)
+
+
+_BLANK: Final[Mapping[str, object]] = {}
+
+
+def parse_object(line: str) -> Mapping[str, object] | str:
+    """Parse a line: its object, or why it is none and the cure.
+
+    >>> parse_object('{"image_url": "https://example.com/a.jpg"}')
+    {'image_url': 'https://example.com/a.jpg'}
+    >>> parse_object('{"a": 1, "a": 2}')
+    "is not JSON (the key 'a' comes twice): write one object a line"
+    """
+    if line.isspace():
+        return _BLANK
+    try:
+        value: object = _DECODER.decode(line)
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON ({error}): write one object a line"
+    if not isinstance(value, dict):
+        return f"is JSON, but no object: write {{{json.dumps('image_url')}: ...}}"
+    return value if is_utf8(line) and _escapes_are_utf8(line, value) else NOT_UTF8
+
+
+def _escapes_are_utf8(line: str, value: object) -> bool:
+    r"""Tell whether a text with escapes like `\ud800` stands for text at all."""
+    return "\\u" not in line or is_utf8(json.dumps(value, ensure_ascii=False))
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} comes twice")
+    return value
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no finite number")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)

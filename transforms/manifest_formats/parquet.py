@@ -1,0 +1,108 @@
+"""Parquet: Arrow types are kept, read by row groups, a few thousand rows at a time."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.image_url import NOT_UTF8, is_utf8
+from schemas.manifest_columns import ID_COLUMN
+from transforms.manifest_formats.manifest_error import ManifestError
+from transforms.manifest_formats.manifest_file import ManifestFile, ManifestPart, Record
+from transforms.manifest_formats.open_manifest import open_packed
+
+_ROWS_A_BATCH: Final = 4096
+
+
+def parquet_schema(file: ManifestFile) -> pa.Schema:
+    """Give the columns as their values come out, with the metadata of the file.
+
+    Raises:
+        ManifestError: the URL is no text, or `image_id` neither text nor integer.
+        OSError, pyarrow.ArrowException: the file is no Parquet.
+    """
+    with open_packed(file.path) as stream:
+        stored = pq.ParquetFile(stream).schema_arrow
+    schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in stored], stored.metadata)
+    for field in schema:
+        _check_key_type(file, field)
+    return schema
+
+
+def parquet_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
+    """Stream the rows of a part's row groups.
+
+    Raises:
+        OSError, pyarrow.ArrowException, UnicodeDecodeError: the row groups are damaged.
+    """
+    file, number = part.file, part.first
+    with open_packed(file.path) as stream:
+        groups = range(part.start, part.stop or 0)
+        for batch in pq.ParquetFile(stream).iter_batches(_ROWS_A_BATCH, groups, _stored_columns(file)):
+            yield from _records(batch, number, file, columns)
+            number += len(batch)
+
+
+def plain_type(stored: pa.DataType) -> pa.DataType:
+    """Give the type of the values themselves, without dictionary, extension or view.
+
+    A dictionary's index type holds the values of one file, not of a run.
+
+    >>> plain_type(pa.dictionary(pa.int8(), pa.string()))
+    DataType(string)
+    """
+    if isinstance(stored, pa.BaseExtensionType):
+        return plain_type(stored.storage_type)
+    return plain_type(stored.value_type) if pa.types.is_dictionary(stored) else stored
+
+
+def _check_key_type(file: ManifestFile, field: pa.Field) -> None:
+    text = _is_text(field.type) or pa.types.is_null(field.type)
+    if field.name == file.url_column and not text:
+        raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: a URL is a string")
+    if field.name == ID_COLUMN and not (text or pa.types.is_integer(field.type)):
+        raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: make it string or integer")
+
+
+def _records(batch: pa.RecordBatch, first: int, file: ManifestFile, columns: pa.Schema) -> Iterator[Record]:
+    """Turn a batch of n rows into n records."""
+    keys = [_key_values(batch, name) for name in (file.url_column, ID_COLUMN)]
+    own = [_own_values(batch, field) for field in columns]
+    for number, (url, image_id, *values) in zip(count(first), zip(*keys, *own, strict=True), strict=False):
+        text = "".join([value for value in (url, image_id, *values) if isinstance(value, str)])
+        yield Record(number, url, image_id, tuple(values), None if is_utf8(text) else NOT_UTF8)
+
+
+def _key_values(batch: pa.RecordBatch, name: str) -> list[object]:
+    if name not in batch.schema.names:
+        return [None] * len(batch)
+    keys = batch.column(name)
+    return keys.to_pylist() if pa.types.is_integer(keys.type) else _texts(keys)
+
+
+def _own_values(batch: pa.RecordBatch, field: pa.Field) -> list[object]:
+    """Bring a column to the type it has in the whole run."""
+    if field.name not in batch.schema.names:
+        return [None] * len(batch)
+    values = batch.column(field.name).cast(field.type)
+    return _texts(values) if _is_unicode(field.type) else values.to_pylist()
+
+
+def _texts(values: pa.Array) -> list[object]:
+    """Decode strings one by one; what is not UTF-8 becomes surrogates. Old writers store texts as binary."""
+    stored = values.cast(pa.large_binary()).to_pylist()
+    return [None if value is None else value.decode("utf-8", "surrogateescape") for value in stored]
+
+
+def _is_unicode(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return _is_unicode(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _stored_columns(file: ManifestFile) -> list[str]:
+    return [file.url_column, ID_COLUMN, *file.columns.names]

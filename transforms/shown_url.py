@@ -1,0 +1,24 @@
+"""Show a URL without what may be secret in it."""
+
+import re
+from typing import Final
+
+_USERINFO: Final = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?//)[^/?#]*@", re.IGNORECASE)
+_MAX_CHARACTERS: Final = 200
+
+
+def shown_url(url: str) -> str:
+    """Give a URL as logs and messages may show it: no userinfo, query or fragment, at most 200 characters.
+
+    Any text is fine, a URL or not; what cannot be printed is escaped.
+
+    >>> shown_url("https://ann:secret@example.com/a.jpg?signature=secret#top")
+    'https://example.com/a.jpg'
+    """
+    public = re.split("[?#]", _USERINFO.sub(r"\1", url), maxsplit=1)[0]
+    bounded = (
+        public
+        if len(public) <= _MAX_CHARACTERS
+        else public[: _MAX_CHARACTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in bounded)

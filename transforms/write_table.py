@@ -1,0 +1,125 @@
+"""Write values into Parquet files of one table, in the run's staging folder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+from uuid import uuid4
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.pvalue import PCollection
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.layout import Layout
+from schemas.tables import TABLES, with_manifest_columns
+from transforms.output_files import output_errors, writing
+
+Value = TypeVar("Value")
+FlattenValues = Callable[[Sequence[Value], pa.Schema], pa.RecordBatch]
+
+VALUES_A_ROW_GROUP = 5_000
+VALUES_A_FILE = 250_000
+
+
+class StagedFile(NamedTuple):
+    """A finished Parquet file that no reader sees yet."""
+
+    table: str
+    partition: str
+    """The folder between the run's and the file: `error_code=timeout`, or nothing."""
+    path: str
+
+
+def no_partition(_value: object) -> str:
+    """Put every value into the run's own folder."""
+    return ""
+
+
+@dataclass
+class WriteTable(beam.PTransform[PCollection[Value], PCollection[StagedFile]], Generic[Value]):
+    """PCollection[Value] -> PCollection[StagedFile].
+
+    At least once: a bundle that is tried again leaves files of its first try behind, under other names and
+    in no StagedFile, so they are never published. A bundle that did not fail is on disk, whole.
+
+    Args:
+        table: the table's name.
+        flatten: how a list of values becomes rows, given the manifest's own columns.
+        columns: the manifest's own columns.
+        layout: where the run's staging folder is.
+        partition: names the folder of a value's rows.
+
+    Raises:
+        RunError: the output cannot be written.
+    """
+
+    table: str
+    flatten: FlattenValues[Value]
+    columns: pa.Schema
+    layout: Layout
+    partition: Callable[[Value], str] = no_partition
+
+    def expand(self, values: PCollection[Value]) -> PCollection[StagedFile]:
+        """Write each bundle into files of its own."""
+        return values | beam.ParDo(_WriteFiles(self))
+
+
+class _WriteFiles(beam.DoFn, Generic[Value]):
+    def __init__(self, step: WriteTable[Value]) -> None:
+        self._step = step
+
+    def start_bundle(self) -> None:
+        """Start with no file open."""
+        self._files: dict[str, _OpenFile[Value]] = {}
+
+    def process(self, element: Value) -> Iterator[StagedFile]:
+        partition = self._step.partition(element)
+        if partition not in self._files:
+            self._files[partition] = _OpenFile(self._step, partition)
+        if self._files[partition].add(element) >= VALUES_A_FILE:
+            yield self._files.pop(partition).close()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Close what is open."""
+        window = GlobalWindow()
+        for file in self._files.values():
+            yield WindowedValue(file.close(), window.max_timestamp(), [window])
+
+
+class _OpenFile(Generic[Value]):
+    """One Parquet file that is being written, a row group at a time."""
+
+    def __init__(self, step: WriteTable[Value], partition: str) -> None:
+        self._step = step
+        self._buffer: list[Value] = []
+        self._values = 0
+        self._staged = StagedFile(
+            step.table, partition, step.layout.staged(step.table, f"{uuid4().hex}.parquet")
+        )
+        self._open = ExitStack()
+        file = self._open.enter_context(writing(self._staged.path))
+        schema = with_manifest_columns(TABLES[step.table], step.columns)
+        self._writer = self._open.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
+
+    def add(self, value: Value) -> int:
+        """Take a value; give the number of values so far."""
+        self._buffer.append(value)
+        self._values += 1
+        if len(self._buffer) == VALUES_A_ROW_GROUP:
+            self._write_row_group()
+        return self._values
+
+    def close(self) -> StagedFile:
+        """Write the rest and the footer."""
+        self._write_row_group()
+        with output_errors("write", self._staged.path):
+            self._open.close()
+        return self._staged
+
+    def _write_row_group(self) -> None:
+        with output_errors("write", self._staged.path):
+            self._writer.write_batch(self._step.flatten(self._buffer, self._step.columns))
+        self._buffer.clear()
