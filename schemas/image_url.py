@@ -66,6 +66,6 @@ def _check_web_url(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         _ = parts.port  # reading it checks it
-    except ValueError as error:
-        return f"is no URL ({error}): correct it"
+    except ValueError:
+        return "has no valid host and port: write https://host/path"
     return None if parts.hostname else "names no host: write https://host/path"

@@ -63,6 +63,14 @@ def test_one_forbidden_address_forbids_the_host() -> None:
     assert "'localhost'" in failure.message
 
 
+@pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1"])
+def test_the_rule_judges_where_the_packets_go(host: str) -> None:
+    """Expect an address in IPv6 clothes to pass or fail as the IPv4 address that it leads to."""
+    assert allowed_addresses(host, 80, rule=lambda address: address == ip_address("127.0.0.1"))
+    with pytest.raises(FailureError):
+        allowed_addresses(host, 80, is_public)
+
+
 def test_every_address_is_shown_to_the_rule() -> None:
     """Expect the rule to judge each address that the resolver gives, as often as it gives it."""
     judged: list[Address] = []

@@ -319,6 +319,12 @@ def test_a_redirect_that_leads_nowhere_is_given_up(location: str) -> None:
     assert failure_from(answers("302 Found", {"Location": location})).code is ErrorCode.TOO_MANY_REDIRECTS
 
 
+def test_a_redirect_off_the_web_names_where_it_led() -> None:
+    """Expect the place in the message, without its query."""
+    failure = failure_from(answers("302 Found", {"Location": "ftp://files.example/a.jpg?s3cret"}))
+    assert "redirects to ftp://files.example/a.jpg (" in failure.message
+
+
 def test_a_redirect_to_a_forbidden_address_sends_nothing_there(fetch: Fetch) -> None:
     """Expect no connection at all at the forbidden server, which listens and would have answered."""
     with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}, host="127.0.0.2") as private:
@@ -352,6 +358,7 @@ def test_an_unknown_host_is_not_found(fetch: Fetch, host: str) -> None:
         "http://",
         "http:///a.jpg",
         "http://a..b/",
+        "http://ann:secret@a..b/",
         f"http://{'a' * 64}.invalid/",
         "http://[::1/a.jpg",
         "http://host:port/",

@@ -3,13 +3,12 @@
 import pytest
 
 from schemas.errors import MEANINGS, ErrorCode
-from transforms.fetch_failure import fetch_failure, too_large
+from transforms.fetch_failure import CURES, fetch_failure, too_large
+from transforms.http_errors import CLASSES
+from transforms.http_status import status_error_code
 
-NOT_OURS = {ErrorCode.IMAGE_EMPTY, ErrorCode.IMAGE_UNDECODABLE, ErrorCode.INVALID_RESPONSE}
-"""Codes of later stages: a fetch has read the bytes and looks at none."""
 
-
-@pytest.mark.parametrize("code", sorted({*ErrorCode} - NOT_OURS))
+@pytest.mark.parametrize("code", CURES)
 def test_every_code_of_a_fetch_has_a_message(code: ErrorCode) -> None:
     """Expect the URL, what happened, what it means and what to do, in less than 700 characters."""
     failure = fetch_failure(code, "http://h/" + "a" * 900, "b" * 900).failure
@@ -18,6 +17,12 @@ def test_every_code_of_a_fetch_has_a_message(code: ErrorCode) -> None:
     assert "bbb" in failure.message
     assert MEANINGS[code] in failure.message
     assert len(failure.message) < 700
+
+
+def test_whatever_a_download_meets_has_a_cure() -> None:
+    """Expect a cure for each code that an exception or a status is translated into."""
+    statuses = {status_error_code(status) for status in range(600)} - {None}
+    assert {*CLASSES, *statuses} <= {*CURES}
 
 
 def test_a_cure_can_be_more_precise() -> None:

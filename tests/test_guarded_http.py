@@ -19,7 +19,9 @@ from schemas.errors import ErrorCode
 from schemas.values import FailureError
 from tests.scripted_server import Exchange, ScriptedServer
 from transforms.allowed_addresses import Address
+from transforms.deadline import finished_within
 from transforms.guarded_http import guarded_session
+from transforms.http_errors import error_code
 
 
 def anything(_: Address) -> bool:
@@ -118,10 +120,24 @@ def test_tls_checks_the_name_and_not_the_address(certificate: Path) -> None:
         by_name = server.url("/").replace("127.0.0.1", "localhost")
         assert session.get(by_name, timeout=10, verify=str(certificate)).content == b"hello"
         assert named == ["localhost"]
-        with pytest.raises(requests.exceptions.SSLError, match="self-signed"):
+        with pytest.raises(requests.exceptions.SSLError, match="self-signed") as untrusted:
             session.get(by_name, timeout=10)
         with pytest.raises(requests.exceptions.SSLError, match=r"127\.0\.0\.1"):
             session.get(server.url("/"), timeout=10, verify=str(certificate))
+    assert error_code(untrusted.value) is ErrorCode.TLS_ERROR
+
+
+def test_fails_to_connect_with_the_exceptions_of_requests() -> None:
+    """Expect what any session raises for an unknown name, a closed port and a connection too slow."""
+    with ScriptedServer({}) as server:
+        closed = server.url("/")
+    with guarded_session(anything) as session:
+        with pytest.raises(requests.exceptions.ConnectionError, match="NameResolutionError"):
+            session.get("http://does-not-exist.invalid/", timeout=10)
+        with pytest.raises(requests.exceptions.ConnectionError, match="refused"):
+            session.get(closed, timeout=10)
+        with finished_within(0), pytest.raises(requests.exceptions.ConnectTimeout):
+            session.get(closed, timeout=10)
 
 
 def test_keeps_no_cookies() -> None:

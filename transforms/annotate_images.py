@@ -4,29 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, NamedTuple
-from zlib import crc32
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from schemas.errors import RunError
 from schemas.values import Annotation, Answer, DeadLetter, Failure, FailureError, ImageRequest, ManifestRow
 from transforms.face_source import Attempt, FaceSource
-from transforms.progress import PROGRESS
+from transforms.progress import PROGRESS, stop_if_asked
 from transforms.retry import RetryPolicy, answer_with_retries
+from transforms.row_blocks import BlockByShard, RowBlock
 from transforms.thread_window import thread_window
 
 Requests = Mapping[ImageRequest, list[ManifestRow]]
-
-
-def shard_of(image_url: str, shards: int) -> int:
-    """Place a URL on one of `shards` shards, the same in every process (`hash()` is salted).
-
-    >>> shard_of("https://example.com/a.jpg", 16)
-    4
-    """
-    return crc32(image_url.encode()) % shards
 
 
 def requests_of(rows: Iterable[ManifestRow], mode: int, need_rotate_detection: int) -> Requests:
@@ -77,10 +68,10 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     policy: RetryPolicy = RetryPolicy()
 
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
-        """Key the rows by shard, group them, annotate each group."""
+        """Put the rows of a shard together, annotate each shard."""
         annotated = (
             rows
-            | "KeyByShard" >> beam.ParDo(_KeyByShard(self.shards))
+            | "BlockByShard" >> beam.ParDo(BlockByShard(self.shards))
             | "GroupByShard" >> beam.GroupByKey()
             | "AnnotateShard" >> beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, main=_ANNOTATIONS)
         )
@@ -89,15 +80,6 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
 
 _ANNOTATIONS = "annotations"
 _DEAD = "dead_letters"
-
-
-class _KeyByShard(beam.DoFn):
-    def __init__(self, shards: int) -> None:
-        self._shards = shards
-
-    def process(self, element: ManifestRow) -> Iterator[tuple[int, ManifestRow]]:
-        _stop_if_asked()
-        yield shard_of(element.image_url, self._shards), element
 
 
 class _AnnotateShard(beam.DoFn):
@@ -115,15 +97,15 @@ class _AnnotateShard(beam.DoFn):
         self._open.close()
 
     def process(
-        self, element: tuple[int, Iterable[ManifestRow]]
+        self, element: tuple[int, Iterable[RowBlock]]
     ) -> Iterator[Annotation | TaggedOutput[Literal["dead_letters"], DeadLetter]]:
-        _, rows = element
+        rows = chain.from_iterable(block.rows for block in element[1])
         asked = requests_of(rows, self._step.mode, self._step.need_rotate_detection)
         for request, result in thread_window(self._pool, self._step.source.window, self._ask, asked):
             yield from _fan_out(asked[request], result)
 
     def _ask(self, request: ImageRequest) -> Answer | Failure:
-        _stop_if_asked()
+        stop_if_asked()
         return answer_or_failure(self._attempt, self._step.policy, request)
 
 
@@ -138,7 +120,3 @@ def _fan_out(
         PROGRESS.count_dead(result.code, len(rows))
         yield from (TaggedOutput(_DEAD, DeadLetter(row, result)) for row in rows)
 
-
-def _stop_if_asked() -> None:
-    if PROGRESS.stop.is_set():
-        raise RunError("the run was asked to stop")

@@ -6,7 +6,7 @@ from schemas.errors import MEANINGS, ErrorCode
 from schemas.values import Failure, FailureError
 from transforms.shown_url import shown_url
 
-_CURES: Final[dict[ErrorCode, str]] = {
+CURES: Final[dict[ErrorCode, str]] = {
     ErrorCode.INVALID_MANIFEST_ROW: "correct the URL",
     ErrorCode.FORBIDDEN_ADDRESS: "put the image on a public host",
     ErrorCode.HOST_NOT_FOUND: "correct the host name, or replay when the name server answers",
@@ -22,8 +22,11 @@ _CURES: Final[dict[ErrorCode, str]] = {
     ErrorCode.SERVER_ERROR: "replay when the host has recovered",
     ErrorCode.FILE_UNREADABLE: "make it a file that this user may read",
     ErrorCode.IMAGE_TOO_LARGE: "use a smaller copy",
+    ErrorCode.INVALID_RESPONSE: "report this message",
     ErrorCode.OTHER: "report this message",
 }
+"""What to do, for every code that a fetch can end in."""
+
 _MAX_DETAIL_CHARACTERS: Final = 200
 
 
@@ -35,7 +38,7 @@ def fetch_failure(
 ) -> FailureError:
     """Make the error that a fetch raises; `url` is shown without its secrets, `detail` must have none."""
     found = detail[:_MAX_DETAIL_CHARACTERS]
-    message = f"{shown_url(url)}: {found} ({MEANINGS[code]}): {cure or _CURES[code]}"
+    message = f"{shown_url(url)}: {found} ({MEANINGS[code]}): {cure or CURES[code]}"
     return FailureError(Failure(code, message, stage="fetch"))
 
 

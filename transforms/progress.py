@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
-from schemas.errors import ErrorCode
+from schemas.errors import ErrorCode, RunError
 from schemas.values import Answer
 
 
@@ -44,3 +44,9 @@ class Progress:
 
 
 PROGRESS = Progress()
+
+
+def stop_if_asked() -> None:
+    """Raise RunError when the run was asked to stop."""
+    if PROGRESS.stop.is_set():
+        raise RunError("the run was asked to stop")

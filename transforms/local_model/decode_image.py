@@ -28,8 +28,10 @@ SHRINK_FROM: Final = 4096
 """Pixels of the long side from which an image is halved, until it is shorter; no face is lost by it."""
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
-_LARGE_PIXELS: Final = 16_000_000
-_LARGE_IMAGE = threading.Lock()
+_TWICE_THE_MEMORY: Final = frozenset({"WEBP", "AVIF"})
+"""Their decoders keep the frame several times over: 21 bytes a pixel, the others 11 at most."""
+_LARGE_IMAGE: Final = threading.Lock()
+"""Held while an image of a third of its format's limit or more is decoded."""
 
 _BROKEN: Final = (
     OSError,  # also UnidentifiedImageError
@@ -68,18 +70,23 @@ def decode_image(data: bytes) -> DecodedImage:
     """Decode the first frame of an image, turned upright, on white where it is transparent.
 
     Raises:
-        FailureError: `image_empty`, `image_too_large` (over 64 MiB or 50 megapixels) or `image_undecodable`.
+        FailureError: `image_empty`, `image_undecodable`, or `image_too_large`: over 64 MiB or 50 megapixels
+            (WebP and AVIF 25).
     """
     if not data:
         raise _rejected(ErrorCode.IMAGE_EMPTY, "the image has zero bytes; check what its URL serves")
     if len(data) > MAX_BYTES:
-        raise _too_large(f"{len(data)} bytes are over the limit of {MAX_BYTES}")
+        raise _rejected(
+            ErrorCode.IMAGE_TOO_LARGE, f"{len(data)} bytes are over {MAX_BYTES}; shrink the image"
+        )
     with _parsing(data):
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise _too_large(f"{image.width} x {image.height} pixels are over the limit of {MAX_PIXELS}")
-    with image, _LARGE_IMAGE if pixels >= _LARGE_PIXELS else nullcontext():
+    limit = MAX_PIXELS // (2 if image.format in _TWICE_THE_MEMORY else 1)
+    if pixels > limit:
+        size = f"{image.width} x {image.height} {image.format} pixels"
+        raise _rejected(ErrorCode.IMAGE_TOO_LARGE, f"{size} are over {limit}; shrink the image")
+    with image, _LARGE_IMAGE if pixels * 3 >= limit else nullcontext():
         with _parsing(data):
             raw = _load(image)
         return _upright(raw)
@@ -130,7 +137,7 @@ def _parsing(data: bytes) -> Iterator[None]:
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(f"over the limit of {MAX_PIXELS} pixels ({error})") from error
+        raise _rejected(ErrorCode.IMAGE_TOO_LARGE, f"over {MAX_PIXELS} pixels: {error}") from error
     except _BROKEN as error:
         reason = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
         message = (
@@ -138,10 +145,6 @@ def _parsing(data: bytes) -> Iterator[None]:
             f"check what the URL serves, or convert it to one of {', '.join(_FORMATS)}"
         )
         raise _rejected(ErrorCode.IMAGE_UNDECODABLE, message) from error
-
-
-def _too_large(message: str) -> FailureError:
-    return _rejected(ErrorCode.IMAGE_TOO_LARGE, f"{message}; shrink the image")
 
 
 def _rejected(code: ErrorCode, message: str) -> FailureError:

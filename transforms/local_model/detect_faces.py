@@ -35,8 +35,8 @@ class Detections(NamedTuple):
 def detect_faces(network: Network, image: Image.Image, quarter_turns: Sequence[int]) -> list[Detections]:
     """Find the faces of an RGB image, the largest first: for each its detections, the best first.
 
-    A face has at most one detection a turn. The best one can be wrong, since the network, seeing a face turned
-    by 90 degrees, guesses its eyes badly but not always modestly.
+    A face has at most one detection a turn. The best one can be wrong, since the network is at
+    times sure of a face turned by 90 degrees whose eyes it guesses badly.
 
     Args:
         network: the loaded `weights.DETECTOR`.

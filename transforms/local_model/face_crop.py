@@ -61,13 +61,14 @@ def cut_out(image: Image.Image, crop: FaceCrop, side: int) -> NDArray[np.uint8]:
 
 def place(points: NDArray[np.float32], crop: FaceCrop, side: int) -> NDArray[np.float32]:
     """Bring points from a shown crop of `side` pixels into the image: float32[..., 2] as x y."""
-    return (points - np.float32(side / 2)) * np.float32(crop.side / side) @ crop.axes.T + crop.centre
+    offsets: NDArray[np.float32] = (points - np.float32(side / 2)) * np.float32(crop.side / side)
+    return offsets @ crop.axes.T + crop.centre
 
 
 def _shrink_around(
     image: Image.Image, crop: FaceCrop, factor: int
 ) -> tuple[Image.Image, NDArray[np.float32]]:
-    """Shrink what the crop shows, since the affine transform alone would skip pixels: image and its origin."""
+    """Shrink what the crop shows, since the affine transform alone would skip pixels: image, origin."""
     reach = crop.side * np.sqrt(0.5)
     low = np.clip(np.floor(crop.centre - reach), 0, np.array(image.size) - 1).astype(int)
     high = np.clip(np.ceil(crop.centre + reach), low + 1, image.size).astype(int)

@@ -16,7 +16,7 @@ from transforms.manifest_formats.numbered_lines import numbered_lines
 
 def json_lines_schema(file: ManifestFile) -> pa.Schema:
     """Give the columns of all objects, by reading the whole file once."""
-    parsed = (parse_object(line) for _, line in numbered_lines(ManifestPart(file)))
+    parsed = (parse_object(line) for _, line in _filled_lines(ManifestPart(file)))
     return json_columns(value for value in parsed if not isinstance(value, str))
 
 
@@ -25,16 +25,13 @@ def json_lines_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Recor
     names = part.file.columns.names
     own = [part.file.columns.field(name) if name in names else None for name in columns.names]
     plan = [(run.name, json_converter(field, run)) for field, run in zip(own, columns, strict=True)]
-    for number, line in numbered_lines(part):
+    for number, line in _filled_lines(part):
         value = parse_object(line)
         if isinstance(value, str):
             yield Record(number, line.strip(), None, (None,) * len(columns), value)
-        elif value is not _BLANK:
+        else:
             values = tuple([convert(value.get(name)) for name, convert in plan])
             yield Record(number, value.get(part.file.url_column), value.get(ID_COLUMN), values)
-
-
-_BLANK: Final[Mapping[str, object]] = {}
 
 
 def parse_object(line: str) -> Mapping[str, object] | str:
@@ -45,15 +42,27 @@ def parse_object(line: str) -> Mapping[str, object] | str:
     >>> parse_object('{"a": 1, "a": 2}')
     "is not JSON (the key 'a' comes twice): write one object a line"
     """
-    if line.isspace():
-        return _BLANK
     try:
         value: object = _DECODER.decode(line)
     except (ValueError, RecursionError) as error:
         return f"is not JSON ({error}): write one object a line"
     if not isinstance(value, dict):
-        return f"is JSON, but no object: write {{{json.dumps('image_url')}: ...}}"
+        return 'is JSON, but no object: write {"image_url": ...}'
+    if line.count("[") + line.count("{") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
+        return f"is nested deeper than {_MAX_DEPTH} levels: flatten it"
     return value if is_utf8(line) and _escapes_are_utf8(line, value) else NOT_UTF8
+
+
+def _filled_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in numbered_lines(part) if line.strip())
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Tell the same of a value on every stack: Python's own limit counts the callers too."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def _escapes_are_utf8(line: str, value: object) -> bool:
@@ -66,7 +75,7 @@ def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} comes twice")
+        raise ValueError(f"the key {twice[:80]!r} comes twice")
     return value
 
 
@@ -77,4 +86,5 @@ def _finite(number: str) -> float:
     return value
 
 
+_MAX_DEPTH: Final = 100
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)

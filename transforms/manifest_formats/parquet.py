@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,21 +32,20 @@ def parquet_schema(file: ManifestFile) -> pa.Schema:
 
 
 def parquet_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
-    """Stream the rows of a part's row groups.
+    """Stream the rows of a part's row groups, one group after the other.
 
     Raises:
         OSError, pyarrow.ArrowException, UnicodeDecodeError: the row groups are damaged.
     """
     file, number = part.file, part.first
     with open_packed(file.path) as stream:
-        groups = range(part.start, part.stop or 0)
-        for batch in pq.ParquetFile(stream).iter_batches(_ROWS_A_BATCH, groups, _stored_columns(file)):
+        for batch in _batches(stream, part):
             yield from _records(batch, number, file, columns)
             number += len(batch)
 
 
 def plain_type(stored: pa.DataType) -> pa.DataType:
-    """Give the type of the values themselves, without dictionary, extension or view.
+    """Give the type of the values themselves, without dictionary or extension.
 
     A dictionary's index type holds the values of one file, not of a run.
 
@@ -64,6 +63,14 @@ def _check_key_type(file: ManifestFile, field: pa.Field) -> None:
         raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: a URL is a string")
     if field.name == ID_COLUMN and not (text or pa.types.is_integer(field.type)):
         raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: make it string or integer")
+
+
+def _batches(stream: BinaryIO, part: ManifestPart) -> Iterator[pa.RecordBatch]:
+    """Read row groups one by one: pyarrow's own loop over several gives batches that span two."""
+    parquet = pq.ParquetFile(stream)
+    names = [part.file.url_column, ID_COLUMN, *part.file.columns.names]
+    for group in range(part.start, part.stop or parquet.num_row_groups):
+        yield from parquet.iter_batches(_ROWS_A_BATCH, [group], names)
 
 
 def _records(batch: pa.RecordBatch, first: int, file: ManifestFile, columns: pa.Schema) -> Iterator[Record]:
@@ -102,7 +109,3 @@ def _is_unicode(kind: pa.DataType) -> bool:
 
 def _is_text(kind: pa.DataType) -> bool:
     return _is_unicode(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def _stored_columns(file: ManifestFile) -> list[str]:
-    return [file.url_column, ID_COLUMN, *file.columns.names]

@@ -1,0 +1,55 @@
+"""Read manifest files as a run does, without Beam's runner around it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from schemas.values import DeadLetter, ManifestRow
+from transforms.inspect_manifest import Manifest, inspect_manifest
+from transforms.manifest_formats.manifest_row import manifest_row
+from transforms.manifest_formats.read_records import read_records
+from transforms.manifest_formats.split_manifest import split_manifest
+
+URL = "https://example.com/a.jpg"
+
+
+def entries(manifest: Manifest, part_bytes: int = 1 << 20) -> list[ManifestRow | DeadLetter]:
+    """Read every entry of a manifest in its order."""
+    return [
+        manifest_row(record, file, allow_local_files=manifest.allow_local_files)
+        for file in manifest.files
+        for part in split_manifest(file, part_bytes)
+        for record in read_records(part, manifest.columns)
+    ]
+
+
+def read(*paths: Path) -> list[ManifestRow | DeadLetter]:
+    """Inspect and read files."""
+    return entries(inspect_manifest(map(str, paths)))
+
+
+def rows(*paths: Path) -> list[ManifestRow]:
+    """Read files that have good rows only."""
+    found = read(*paths)
+    assert all(isinstance(entry, ManifestRow) for entry in found), found
+    return [entry for entry in found if isinstance(entry, ManifestRow)]
+
+
+def letters(*paths: Path) -> list[DeadLetter]:
+    """Read files that have bad rows only."""
+    found = read(*paths)
+    assert all(isinstance(entry, DeadLetter) for entry in found), found
+    return [entry for entry in found if isinstance(entry, DeadLetter)]
+
+
+def arrow_types(path: Path) -> dict[str, str]:
+    """Inspect a file: name of each own column -> name of its type."""
+    columns: Sequence[pa.Field] = list(inspect_manifest([str(path)]).columns)
+    return {field.name: str(field.type) for field in columns}
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    """Write a file, its line ends as they are."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path

@@ -1,0 +1,260 @@
+"""Every image becomes upright RGB pixels, or a failure with a code."""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from schemas.errors import ErrorCode
+from schemas.values import FailureError
+from transforms.local_model.decode_image import MAX_BYTES, DecodedImage, decode_image
+
+QUADRANTS = {"red": (0, 0), "lime": (30, 0), "blue": (0, 20), "white": (30, 20)}
+"""Colour -> its corner in a picture of 60 x 40."""
+
+
+def picture(width: int = 60, height: int = 40) -> Image.Image:
+    """Paint four quadrants, so that every turn and flip shows."""
+    image = Image.new("RGB", (60, 40))
+    for colour, corner in QUADRANTS.items():
+        image.paste(colour, (*corner, corner[0] + 30, corner[1] + 20))
+    return image.resize((width, height), Image.Resampling.NEAREST)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """Write an image into bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def code_of(data: bytes) -> ErrorCode:
+    """Decode what must fail, and give the code."""
+    with pytest.raises(FailureError) as caught:
+        decode_image(data)
+    assert caught.value.failure.stage == "decode"
+    return caught.value.failure.code
+
+
+def difference(decoded: DecodedImage, expected: Image.Image) -> float:
+    """Give the mean difference of two pictures' pixels, 0 to 255."""
+    assert decoded.pixels.size == expected.size
+    return float(np.abs(np.asarray(decoded.pixels, np.float32) - np.asarray(expected, np.float32)).mean())
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Write a PNG that claims a size and holds no pixels."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", b""),
+        (b"IEND", b""),
+    ]
+    parts = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {"quality": 95}),
+        ("JPEG", {"quality": 95, "progressive": True}),
+        ("PNG", {}),
+        ("GIF", {}),
+        ("WEBP", {"quality": 95}),
+        ("WEBP", {"lossless": True}),
+        ("AVIF", {"quality": 95}),
+        ("BMP", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("MPO", {"save_all": True, "append_images": [Image.new("RGB", (60, 40))]}),
+    ],
+)
+def test_every_format_shows_the_same_picture(kind: str, options: dict[str, object]) -> None:
+    """A picture survives each supported format."""
+    decoded = decode_image(encoded(picture(), kind, **options))
+    assert (decoded.width, decoded.height, decoded.shrunk_by, decoded.pixels.mode) == (60, 40, 1, "RGB")
+    assert difference(decoded, picture()) < 6
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "seen_as"),
+    [
+        ("L", "PNG", "L"),
+        ("LA", "PNG", "L"),
+        ("P", "PNG", "RGB"),
+        ("RGBA", "PNG", "RGB"),
+        ("CMYK", "JPEG", "RGB"),
+        ("CMYK", "TIFF", "RGB"),
+        ("1", "PNG", "1"),
+    ],
+)
+def test_every_mode_becomes_rgb(mode: str, kind: str, seen_as: str) -> None:
+    """Whatever the pixels are stored as, they come out as RGB of the same look."""
+    decoded = decode_image(encoded(picture().convert(mode), kind))
+    assert difference(decoded, picture().convert(seen_as).convert("RGB")) < 12
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_exif_turns_the_image_upright(kind: str, orientation: int) -> None:
+    """A picture stored turned, with the EXIF orientation that undoes it, comes out upright."""
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the Transpose that stores it so
+    stored = picture() if orientation == 1 else picture().transpose(Image.Transpose(undo[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode_image(encoded(stored, kind, exif=exif, **({} if kind == "TIFF" else {"quality": 95})))
+    assert (decoded.width, decoded.height) == (60, 40)
+    assert difference(decoded, picture()) < 6
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_transparent_pixels_are_white(mode: str) -> None:
+    """What is transparent shows white, half of it half."""
+    source = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    source.paste((0, 0, 0, 128), (4, 0, 8, 8))
+    stored = encoded(
+        source if mode == "PA" else source.convert(mode), "PNG" if mode != "PA" else "WEBP", lossless=True
+    )
+    pixels = np.asarray(decode_image(stored).pixels)
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert abs(int(pixels[0, 7, 0]) - 127) <= 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "transparent"), [("L", 0), ("P", 0), ("RGB", (0, 0, 0)), ("1", 0), ("I;16", 0)]
+)
+def test_a_transparent_colour_is_white(mode: str, transparent: object) -> None:
+    """A PNG's one colour that stands for nothing shows white; the other keeps its shade."""
+    source = Image.fromarray(np.array([[0, 1]], np.uint16)) if mode == "I;16" else Image.new(mode, (2, 1), 0)
+    if mode in {"L", "P", "1"}:
+        source.putpixel((1, 0), 1)
+    if mode == "RGB":
+        source.putpixel((1, 0), (1, 1, 1))
+    pixels = np.asarray(decode_image(encoded(source, "PNG", transparency=transparent)).pixels)
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert int(pixels[0, 1, 0]) in ({255} if mode == "1" else {0, 1})
+
+
+def test_sixteen_bit_greys_are_scaled() -> None:
+    """A ramp of 16-bit greys stays a ramp and does not turn white."""
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[np.newaxis].repeat(4, axis=0)
+    pixels = np.asarray(decode_image(encoded(Image.fromarray(ramp), "PNG")).pixels)
+    assert np.abs(pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+def test_greys_without_a_fixed_white_are_stretched() -> None:
+    """Floating greys run from the image's own darkest to its brightest."""
+    greys = np.array([[0.0, 0.5, 1.0]], np.float32)
+    pixels = np.asarray(decode_image(encoded(Image.fromarray(greys), "TIFF")).pixels)
+    assert pixels[0, :, 0].tolist() == [0, 127, 255]
+
+
+def test_the_first_frame_counts() -> None:
+    """An animation is its first frame."""
+    data = encoded(picture(), "GIF", save_all=True, append_images=[Image.new("RGB", (60, 40), "black")])
+    assert difference(decode_image(data), picture()) < 6
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_image_is_shrunk_and_keeps_its_size(kind: str, orientation: int) -> None:
+    """From 4096 pixels on pixels are halved, while width and height stay those of the upright original."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode_image(encoded(picture(4200, 2800), kind, exif=exif))
+    upright = (4200, 2800) if orientation == 1 else (2800, 4200)
+    assert (decoded.width, decoded.height) == upright
+    assert decoded.shrunk_by == 2
+    assert decoded.pixels.size == (upright[0] // 2, upright[1] // 2)
+    if orientation == 1:
+        assert difference(decoded, picture(2100, 1400)) < 6
+
+
+@pytest.mark.parametrize(
+    ("size", "shrunk_by"), [((1, 20000), 8), ((20000, 1), 8), ((1, 1), 1), ((4095, 3), 1)]
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_extreme_shapes_decode(kind: str, size: tuple[int, int], shrunk_by: int) -> None:
+    """A line of pixels is an image too."""
+    decoded = decode_image(encoded(Image.new("RGB", size, "white"), kind))
+    assert (decoded.width, decoded.height, decoded.shrunk_by) == (*size, shrunk_by)
+    assert np.asarray(decoded.pixels).min() == 255
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<!DOCTYPE html><html><body>404</body></html>",
+        b"just text",
+        b"\x00" * 100,
+        b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n",
+        b"\xff\xd8\xff",
+        png_header(60, 40),
+        encoded(picture(), "JPEG")[:-200],
+        encoded(picture(600, 400), "PNG")[:-200],
+    ],
+    ids=["html", "text", "zeros", "heic", "eps", "jpeg-start", "png-without-pixels", "cut-jpeg", "cut-png"],
+)
+def test_what_is_no_whole_image_is_undecodable(data: bytes) -> None:
+    """Pages, text, unsupported formats and broken images are one failure, and none of them a crash."""
+    assert code_of(data) is ErrorCode.IMAGE_UNDECODABLE
+
+
+def test_no_bytes_are_empty() -> None:
+    """Zero bytes have a code of their own."""
+    assert code_of(b"") is ErrorCode.IMAGE_EMPTY
+
+
+@pytest.mark.parametrize(("width", "height"), [(30000, 30000), (13000, 13000), (10000, 5001)])
+def test_a_bomb_is_refused_before_it_is_loaded(width: int, height: int) -> None:
+    """900, 169 and 50.01 megapixels are too large by their header alone, and nothing is printed about it."""
+    with warnings.catch_warnings(record=True) as printed:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        assert code_of(png_header(width, height)) is ErrorCode.IMAGE_TOO_LARGE
+    assert not printed
+
+
+def test_webp_is_refused_at_half_the_pixels() -> None:
+    """WebP, which takes twice the memory, ends at 25 megapixels; a PNG of that size is still looked at."""
+    header = struct.pack("<4sI4s4sI", b"RIFF", 22, b"WEBP", b"VP8L", 10)
+    size = struct.pack("<BI", 0x2F, (5001 - 1) | (5001 - 1) << 14)
+    assert code_of(header + size + bytes(5)) is ErrorCode.IMAGE_TOO_LARGE
+    assert code_of(png_header(5001, 5001)) is ErrorCode.IMAGE_UNDECODABLE
+
+
+def test_too_many_bytes_are_too_large() -> None:
+    """The bytes are counted before anything reads them."""
+    assert code_of(bytes(MAX_BYTES + 1)) is ErrorCode.IMAGE_TOO_LARGE
+
+
+SEEDS = [encoded(picture(), kind) for kind in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "MPO")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255))),
+    st.floats(0, 1),
+)
+def test_mutated_bytes_decode_or_fail_by_code(
+    seed: bytes, changes: list[tuple[float, int]], kept: float
+) -> None:
+    """However a file is broken, decoding gives an image or a failure with a code."""
+    data = bytearray(seed)
+    for place, value in changes:
+        data[int(place * len(data))] = value
+    try:
+        decoded = decode_image(bytes(data[: int(len(data) * kept) or len(data)]))
+    except FailureError as error:
+        assert error.failure.message  # noqa: PT017 - either end is right, any other is not
+    else:
+        assert decoded.pixels.mode == "RGB"

@@ -1,0 +1,50 @@
+"""What a manifest's columns may be called."""
+
+import pytest
+
+from schemas.manifest_columns import check_column_names, own_columns
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["image_url"], ["caption", "image_id", "image_url"], ["image_url", "größe", "日本", "a b", "x.y", '"']],
+)
+def test_letters_of_any_kind_are_fine(names: list[str]) -> None:
+    """A column may have any name without control characters, '=' and '/'."""
+    assert check_column_names(names, "image_url") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["image_url", "a", "a"], "two columns 'a'"),
+        (["image_url", ""], "named ''"),
+        (["image_url", "a=b"], "named 'a=b'"),
+        (["image_url", "a/b"], "named 'a/b'"),
+        (["image_url", "a\nb"], "named 'a\\nb'"),
+        (["image_url", "gr\udcf6\udcdfe"], "UTF-8"),
+        (["url", "caption"], "rename 'url', or give --url-column url"),
+        (["IMAGE_URL", "caption"], "--url-column IMAGE_URL"),
+        (["x", "y"], "it has 'x', 'y'; name the URL's with --url-column"),
+        (["image_url", "face_index"], "column 'face_index', which is a column of the output"),
+        (["image_url", "nose_00_x"], "'nose_00_x'"),
+        (["image_url", "run"], "'run'"),
+    ],
+)
+def test_reason_names_column_and_cure(names: list[str], reason: str) -> None:
+    """A bad set of names is refused by its first bad column, with the cure."""
+    found = check_column_names(names, "image_url")
+    assert found is not None
+    assert reason in found
+
+
+def test_image_url_beside_another_url_column_is_refused() -> None:
+    """With --url-column photo, a column `image_url` has no place: it is refused, naming the option."""
+    found = check_column_names(["photo", "image_url"], "photo")
+    assert found is not None
+    assert "--url-column photo" in found
+
+
+def test_key_columns_do_not_pass_through() -> None:
+    """The URL's column and `image_id` are the key; the others are the manifest's own."""
+    assert own_columns(["a", "photo", "image_id", "b"], "photo") == ["a", "b"]
