@@ -6,8 +6,10 @@ Prints every image with its outcome, and draws OUTPUT/overview.png: the photogra
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 from rich.console import Console
 from rich.table import Table
@@ -43,25 +45,36 @@ def main(output: Path) -> None:
 
 def _listed(images: pd.DataFrame, dead_letters: pd.DataFrame) -> Table:
     table = Table("image", "outcome", "faces", "size", "what the manifest says of it")
-    for row in images.sort_values("image_url").itertuples():
-        size = f"{row.image_width} x {row.image_height}"
-        table.add_row(row.image_id, row.outcome, str(row.face_count), size, row.what_to_expect)
-    for row in dead_letters.itertuples():
-        table.add_row(row.image_id, f"[red]{row.error_code}[/red]", "-", "-", row.what_to_expect)
+    for row in images.sort_values("image_url").to_dict("records"):
+        size = f"{row['image_width']} x {row['image_height']}"
+        table.add_row(row["image_id"], row["outcome"], str(row["face_count"]), size, row["what_to_expect"])
+    for row in dead_letters.to_dict("records"):
+        table.add_row(row["image_id"], f"[red]{row['error_code']}[/red]", "-", "-", row["what_to_expect"])
     return table
 
 
 def _drawn(url: str, output: Path) -> Image.Image:
-    """Draw one photograph's faces, then shrink it to a tile; lines are scaled to be seen there."""
+    """Draw the faces of one photograph, seen from near; a photograph without one is shown whole."""
     photo = ImageOps.exif_transpose(Image.open(url)).convert("RGBA")
     canvas = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
-    draw, radius = ImageDraw.Draw(canvas), max(canvas.size) / TILE * 1.3
-    faces = pq.read_table(output / "faces", filters=[("image_url", "=", url)])
-    for face in face_points(faces):
-        for region in OFFSETS:
-            for x, y in face[region_slice(region)].tolist():
-                draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=COLOURS[region])
-    return ImageOps.contain(canvas, (TILE, TILE))
+    points = face_points(pq.read_table(output / "faces", filters=[("image_url", "=", url)]))[:1]
+    near = _around(points, canvas.size) if len(points) else (0, 0, *canvas.size)
+    tile = ImageOps.contain(canvas.crop(near), (TILE, TILE))
+    scale = tile.width / (near[2] - near[0])
+    draw = ImageDraw.Draw(tile)
+    for region in OFFSETS:
+        for x, y in ((points[:, region_slice(region)] - near[:2]) * scale).reshape(-1, 2).tolist():
+            draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=COLOURS[region])
+    return tile
+
+
+def _around(points: NDArray[np.float32], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Give a square of twice a face's height around it, cut at the photograph's border."""
+    low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
+    centre, reach = (low + high) / 2, float(high[1] - low[1])
+    left, top = np.maximum(centre - reach, 0).astype(int).tolist()
+    right, bottom = np.minimum(centre + reach, size).astype(int).tolist()
+    return left, top, right, bottom
 
 
 def _tiled(pictures: list[Image.Image]) -> Image.Image:

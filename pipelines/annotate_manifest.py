@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
-from transforms.read_manifest import ReadManifest
 
 from schemas.layout import Layout
 from schemas.values import Annotation, DeadLetter
@@ -20,6 +19,7 @@ from transforms.commit_run import CommitRun
 from transforms.face_source import FaceSource
 from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from transforms.inspect_manifest import Manifest
+from transforms.read_manifest import ReadManifest
 from transforms.write_table import StagedFile, WriteTable
 
 

@@ -55,7 +55,7 @@ def annotate_parser(prog: str = "facebeam annotate") -> StrictParser:
         prog=prog,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Annotate every image of a manifest with 90 facial landmarks a face, into Parquet tables.",
+        description="Annotate every image of a manifest with 90 landmarks a face, into Parquet tables.",
         epilog=f"{EXAMPLES}\n{MEANINGS}\nBeam's own flags (--direct_num_workers ...) are taken as well.",
     )
     _add_data_flags(parser)

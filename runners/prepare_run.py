@@ -28,8 +28,8 @@ def choose_source(options: AnnotateOptions) -> FaceSource:
     """Describe the face source; raises WeightsError where the local model's files are not right."""
     if options.source == "fake":
         return FakeSource()
-    from transforms.allowed_addresses import any_address, is_public  # noqa: PLC0415 - requests is slow
-    from transforms.fetch_image import ImageFetcher  # noqa: PLC0415 - as above
+    from transforms.image_fetch.allowed_addresses import any_address, is_public  # noqa: PLC0415 - requests is slow
+    from transforms.image_fetch.fetch_image import ImageFetcher  # noqa: PLC0415 - as above
     from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is slow
 
     rule = any_address if options.allow_private_urls else is_public

@@ -8,6 +8,7 @@ from runners.logs import LOGGER
 from runners.options import AnnotateOptions
 from schemas.layout import Layout
 from schemas.run_record import RunCounts
+from schemas.tables import TABLES
 from transforms.output_files import read_json
 
 
@@ -17,7 +18,7 @@ def show_summary(layout: Layout, options: AnnotateOptions, seconds: float) -> in
     if options.log_format == "json":
         _log(layout, counts, seconds)
     elif not options.quiet:
-        Console().print(summary_table(layout, counts, seconds))
+        _print(layout, counts, seconds)
     if counts.failure_share <= options.max_failure_share:
         return COMMITTED
     LOGGER.error(
@@ -29,11 +30,11 @@ def show_summary(layout: Layout, options: AnnotateOptions, seconds: float) -> in
     return TOO_MANY_FAILURES
 
 
-def summary_table(layout: Layout, counts: RunCounts, seconds: float) -> Table:
-    """Lay the counts out for a person, and the line that opens the tables."""
-    table = Table(title=f"run {layout.run_id}", show_header=False, title_justify="left")
+def summary_table(run_id: str, counts: RunCounts, seconds: float) -> Table:
+    """Lay the counts out for a person."""
+    table = Table(title=f"run {run_id}", show_header=False, title_justify="left")
     table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    table.add_column(justify="right")
     table.add_row("rows", f"{counts.rows_read:,}")
     table.add_row("ok", f"{counts.ok:,}")
     table.add_row("no face", f"{counts.no_face:,}")
@@ -42,11 +43,16 @@ def summary_table(layout: Layout, counts: RunCounts, seconds: float) -> Table:
         table.add_row(f"  {code}", f"{count:,}")
     table.add_row("faces", f"{counts.faces:,}")
     table.add_row("seconds", f"{seconds:.1f}")
-    table.add_row("faces are in", layout.published("faces"))
-    table.add_row("images are in", layout.published("images"))
-    table.add_row("dead letters are in", layout.published("dead_letters"))
-    table.add_row("open them", f'import pandas; pandas.read_parquet("{layout.published("faces")}")')
     return table
+
+
+def _print(layout: Layout, counts: RunCounts, seconds: float) -> None:
+    console = Console()
+    console.print(summary_table(layout.run_id, counts, seconds))
+    for table in TABLES:  # paths are for copying: in one piece, whatever the terminal's width
+        console.print(f"{table:13} {layout.published(table)}", soft_wrap=True, highlight=False)
+    opening = f'import pandas; faces = pandas.read_parquet("{layout.published("faces")}")'
+    console.print(f"open them     {opening}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _log(layout: Layout, counts: RunCounts, seconds: float) -> None:

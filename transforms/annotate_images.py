@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
@@ -65,7 +65,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     mode: int = 0
     need_rotate_detection: int = 0
     shards: int = 1
-    policy: RetryPolicy = RetryPolicy()
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
         """Put the rows of a shard together, annotate each shard."""
@@ -78,8 +78,9 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
         return AnnotatedImages(annotated[_ANNOTATIONS], annotated[_DEAD])
 
 
-_ANNOTATIONS = "annotations"
-_DEAD = "dead_letters"
+_ANNOTATIONS: Final = "annotations"
+_DEAD: Final = "dead_letters"
+_Dead = TaggedOutput[Literal["dead_letters"], DeadLetter]
 
 
 class _AnnotateShard(beam.DoFn):
@@ -96,9 +97,7 @@ class _AnnotateShard(beam.DoFn):
         """Let the last threads end, close the source."""
         self._open.close()
 
-    def process(
-        self, element: tuple[int, Iterable[RowBlock]]
-    ) -> Iterator[Annotation | TaggedOutput[Literal["dead_letters"], DeadLetter]]:
+    def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead]:
         rows = chain.from_iterable(block.rows for block in element[1])
         asked = requests_of(rows, self._step.mode, self._step.need_rotate_detection)
         for request, result in thread_window(self._pool, self._step.source.window, self._ask, asked):
@@ -109,14 +108,11 @@ class _AnnotateShard(beam.DoFn):
         return answer_or_failure(self._attempt, self._step.policy, request)
 
 
-def _fan_out(
-    rows: list[ManifestRow], result: Answer | Failure
-) -> Iterator[Annotation | TaggedOutput[Literal["dead_letters"], DeadLetter]]:
+def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:
     """Give every row that asked the one result; count on the bundle's thread."""
     if isinstance(result, Answer):
         PROGRESS.count_answer(result, len(rows))
         yield from (Annotation(row, result) for row in rows)
     else:
         PROGRESS.count_dead(result.code, len(rows))
-        yield from (TaggedOutput(_DEAD, DeadLetter(row, result)) for row in rows)
-
+        yield from (_Dead(_DEAD, DeadLetter(row, result)) for row in rows)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import AsSingleton, PCollection
+from apache_beam.transforms.combiners import ToList
 
 from schemas.errors import RunError
 from schemas.layout import NO_VALUE, Layout
@@ -90,7 +91,8 @@ def commit_run(
     if exists(layout.success):
         return
     if exists(layout.plan):
-        return finish(layout)
+        finish(layout)
+        return
     counts = count_tables(staged, rows_read)
     if law := counts.broken_law():
         raise RunError(f"run {layout.run_id} is not committed, a law is broken: {law}")
@@ -103,7 +105,7 @@ def commit_run(
         "latency_ms": latency_percentiles(staged),
         "files": [published for _, published in files],
     }
-    return publish(layout, Plan(moves=files, record=record))
+    publish(layout, Plan(moves=files, record=record))
 
 
 @dataclass
@@ -129,7 +131,7 @@ class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
         rows_read = self.row_counts | "CountRows" >> beam.CombineGlobally(sum)
         return (
             staged
-            | "GatherFiles" >> beam.combiners.ToList()
+            | "GatherFiles" >> ToList()
             | beam.ParDo(_Commit(self.layout, self.columns, self.facts), AsSingleton(rows_read))
         )
 

@@ -1,4 +1,4 @@
-"""A face source without photographs: for rehearsals of a run, for tests and for measuring the pipeline alone."""
+"""A face source without photographs: to rehearse a run, and to test and measure the pipeline alone."""
 
 import re
 from collections.abc import Iterator

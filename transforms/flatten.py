@@ -30,7 +30,7 @@ def flatten_faces(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.R
     Shape: n annotations with f faces in all -> f rows of 14 + 180 columns and the manifest's own.
     """
     faces = [(annotation, i) for annotation in annotations for i in range(len(annotation.answer.faces))]
-    values = {
+    values: Columns = {
         "face_index": [i for _, i in faces],
         "face_count": [len(annotation.answer.faces) for annotation, _ in faces],
         **_answered(annotation for annotation, _ in faces),
@@ -42,7 +42,7 @@ def flatten_faces(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.R
 def flatten_images(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.RecordBatch:
     """Flatten annotations into rows of `images`, one row a manifest row that was answered."""
     answers = [annotation.answer for annotation in annotations]
-    values = {
+    values: Columns = {
         "outcome": [answer.outcome.value for answer in answers],
         "face_count": [len(answer.faces) for answer in answers],
         **_answered(annotations),
@@ -58,7 +58,7 @@ def flatten_images(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.
 def flatten_dead_letters(letters: Sequence[DeadLetter], columns: pa.Schema) -> pa.RecordBatch:
     """Flatten dead letters into rows of `dead_letters`; the error code is the folder's name."""
     failures = [letter.failure for letter in letters]
-    values = {
+    values: Columns = {
         "raw_code": [failure.raw_code or failure.code.value for failure in failures],
         "upstream_code": [failure.upstream_code for failure in failures],
         "http_status": [failure.http_status for failure in failures],
@@ -87,7 +87,9 @@ def _answered(annotations: Iterable[Annotation]) -> Columns:
 
 def _coordinates(faces: Sequence[Face]) -> Columns:
     """Give box and coordinates: f faces -> 4 + 180 columns of float32[f]."""
-    points = np.stack([face.points for face in faces]) if faces else np.empty((0, LANDMARK_COUNT, 2), np.float32)
+    points = (
+        np.stack([face.points for face in faces]) if faces else np.empty((0, LANDMARK_COUNT, 2), np.float32)
+    )
     low, high = points.min(axis=1), points.max(axis=1)
     box = np.concatenate([low, high - low], axis=1)
     flat = np.concatenate([box, points.reshape(len(faces), len(COORDINATE_COLUMNS))], axis=1)

@@ -7,7 +7,7 @@ from queue import LifoQueue
 
 from schemas.values import Answer, Face, ImageRequest
 from transforms.face_source import Attempt
-from transforms.fetch_image import Fetch, ImageFetcher
+from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
 from transforms.local_model.decode_image import decode_image
 from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
 

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 import apache_beam as beam
-from apache_beam.coders import Coder, registry
+from apache_beam.coders.coders import Coder
+from apache_beam.coders.typecoders import registry
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -78,4 +79,4 @@ class BlockByShard(beam.DoFn):
         """Give the blocks that are not full."""
         window = GlobalWindow()
         for shard, rows in self._waiting.items():
-            yield WindowedValue((shard, RowBlock(rows)), window.max_timestamp(), [window])
+            yield WindowedValue((shard, RowBlock(rows)), window.max_timestamp(), (window,))

@@ -86,7 +86,7 @@ class _WriteFiles(beam.DoFn, Generic[Value]):
         """Close what is open."""
         window = GlobalWindow()
         for file in self._files.values():
-            yield WindowedValue(file.close(), window.max_timestamp(), [window])
+            yield WindowedValue(file.close(), window.max_timestamp(), (window,))
 
 
 class _OpenFile(Generic[Value]):

@@ -1,8 +1,7 @@
 """Image bytes to upright RGB pixels, or the failure that says why not: every guard stands before its danger.
 
-Formats are a closed list: Pillow would also hand a file to Ghostscript, for one, because its first bytes ask
-for it. A large image is shrunk as soon as it is loaded, one at a time in a process, so that two workers stay
-under 1 GB together.
+Formats are a closed list: Pillow would even hand a file to Ghostscript because its first bytes ask for it. A
+large image is shrunk once loaded, one at a time in a process, so that two workers stay under 1 GB together.
 """
 
 import io
@@ -31,7 +30,7 @@ _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 _TWICE_THE_MEMORY: Final = frozenset({"WEBP", "AVIF"})
 """Their decoders keep the frame several times over: 21 bytes a pixel, the others 11 at most."""
 _LARGE_IMAGE: Final = threading.Lock()
-"""Held while an image of a third of its format's limit or more is decoded."""
+"""Held while an image of a third of its limit or more is decoded."""
 
 _BROKEN: Final = (
     OSError,  # also UnidentifiedImageError

@@ -81,11 +81,20 @@ def _place(found: Detections, tile: Tile, turns: int) -> Detections:
     """Bring a turned tile's detections into the image, without those that an inner border cuts."""
     side = tile.pixels.shape[0]
     corners = unturn(found.boxes.reshape(-1, 2, 2), turns, side)
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    cut = np.concatenate([low <= 0, high >= side], axis=1) & tile.inner
-    boxes = np.concatenate([low + tile.origin, high + tile.origin], axis=1) * np.tile(tile.scale, 2)
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    whole = np.flatnonzero(~is_cut(boxes, tile.inner, side))
     eyes = (unturn(found.eyes, turns, side) + tile.origin) * tile.scale
-    return _take(Detections(boxes, eyes, found.scores), np.flatnonzero(~cut.any(axis=1)))
+    placed = (boxes + np.tile(tile.origin, 2)) * np.tile(tile.scale, 2)
+    return _take(Detections(placed, eyes, found.scores), whole)
+
+
+def is_cut(boxes: NDArray[np.float32], inner: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Tell which boxes touch an inner border of their tile: another tile shows that face whole.
+
+    Shape: (float32[n, 4] in the tile's pixels, bool[4] as x0 y0 x1 y1) -> bool[n]
+    """
+    touched: NDArray[np.bool_] = np.concatenate([boxes[:, :2] <= 0, boxes[:, 2:] >= side], axis=1) & inner
+    return np.logical_or.reduce(touched, axis=1)
 
 
 def _joined(parts: Sequence[Detections]) -> Detections:

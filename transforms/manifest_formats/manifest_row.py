@@ -5,8 +5,8 @@ from typing import Final
 from schemas.errors import ErrorCode
 from schemas.image_url import check_image_url
 from schemas.values import DeadLetter, Failure, ManifestRow, default_image_id
+from transforms.image_fetch.shown_url import shown_url
 from transforms.manifest_formats.manifest_file import ManifestFile, Record
-from transforms.shown_url import shown_url
 
 MAX_ID_CHARACTERS: Final = 512
 MAX_SHOWN_CHARACTERS: Final = 8192

@@ -8,7 +8,7 @@ import stat
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from schemas.errors import ErrorCode
-from transforms.fetch_failure import fetch_failure, too_large
+from transforms.image_fetch.fetch_failure import fetch_failure, too_large
 
 
 def read_local_image(url: str, max_bytes: int) -> bytes:

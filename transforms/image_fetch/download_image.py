@@ -13,11 +13,11 @@ from urllib3.util import Url, parse_url
 
 from schemas.errors import ErrorCode
 from schemas.values import FailureError
-from transforms.deadline import finished_within
-from transforms.fetch_failure import fetch_failure, too_large
-from transforms.http_errors import error_code, telling
-from transforms.http_status import retry_after_s, status_error_code
-from transforms.shown_url import shown_url
+from transforms.image_fetch.deadline import finished_within
+from transforms.image_fetch.fetch_failure import fetch_failure, too_large
+from transforms.image_fetch.http_errors import error_code, telling
+from transforms.image_fetch.http_status import retry_after_s, status_error_code
+from transforms.image_fetch.shown_url import shown_url
 
 _MAX_REDIRECTS: Final = 5
 _CHUNK_BYTES: Final = 64 * 1024

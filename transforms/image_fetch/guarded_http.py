@@ -19,8 +19,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from transforms.allowed_addresses import Address, AddressRule, allowed_addresses, is_public
-from transforms.deadline import DeadlineResponse, time_left_s
+from transforms.image_fetch.allowed_addresses import Address, AddressRule, allowed_addresses, is_public
+from transforms.image_fetch.deadline import DeadlineResponse, time_left_s
 
 
 class _GuardedConnection(HTTPConnection):

@@ -4,7 +4,7 @@ from typing import Final
 
 from schemas.errors import MEANINGS, ErrorCode
 from schemas.values import Failure, FailureError
-from transforms.shown_url import shown_url
+from transforms.image_fetch.shown_url import shown_url
 
 CURES: Final[dict[ErrorCode, str]] = {
     ErrorCode.INVALID_MANIFEST_ROW: "correct the URL",

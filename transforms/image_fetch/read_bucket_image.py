@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 from schemas.errors import ErrorCode
-from transforms.fetch_failure import fetch_failure, too_large
+from transforms.image_fetch.fetch_failure import fetch_failure, too_large
 
 BUCKETS: Final = {
     "gs": "pip install facebeam[gcp], and give credentials that may read it",

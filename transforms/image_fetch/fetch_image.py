@@ -10,12 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 import requests
 
 from schemas.errors import ErrorCode
-from transforms.allowed_addresses import AddressRule, is_public
-from transforms.download_image import DownloadLimits, download_image
-from transforms.fetch_failure import fetch_failure
-from transforms.guarded_http import guarded_session
-from transforms.read_bucket_image import BUCKETS, read_bucket_image
-from transforms.read_local_image import read_local_image
+from transforms.image_fetch.allowed_addresses import AddressRule, is_public
+from transforms.image_fetch.download_image import DownloadLimits, download_image
+from transforms.image_fetch.fetch_failure import fetch_failure
+from transforms.image_fetch.guarded_http import guarded_session
+from transforms.image_fetch.read_bucket_image import BUCKETS, read_bucket_image
+from transforms.image_fetch.read_local_image import read_local_image
 
 Fetch = Callable[[str], bytes]
 """Image URL -> the bytes behind it. Many threads may call it at the same time.
@@ -31,13 +31,13 @@ class ImageFetcher:
     Args:
         allow_local_files: read plain paths, `file://`, `gs://`, `s3://` and `hdfs://` too.
         rule: the addresses that may be connected to.
-        window: threads that fetch at the same time; as many connections are kept.
+        window: connections kept, to a host and hosts; no fewer than threads that fetch, or they reconnect.
         limits: seconds and bytes that one image may take.
     """
 
     allow_local_files: bool = False
     rule: AddressRule = is_public
-    window: int = 8
+    window: int = 32
     limits: DownloadLimits = field(default_factory=DownloadLimits)
 
     @contextmanager

@@ -1,0 +1,79 @@
+"""What the pipeline adds to the local model: `python -m benchmarks.pipeline_cost`.
+
+Compares whole processes, start included, over the same photographs: the pipeline with one worker against a
+bare loop of decoding and networks (CPU), and with two workers against two bare loops in two processes (time).
+"""
+
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.processes import FACEBEAM, cost_of, costs_of, machine
+
+COPIES = 60
+"""Each of the example's eleven photographs stands this often in the manifest, under different names."""
+
+
+def main(photos: Path = Path(".photos")) -> None:
+    """Measure three times, print each and the medians."""
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        images = _many(photos, folder / "images")
+        halves = [_manifest(images[i::2], folder / f"half{i}.txt") for i in range(2)]
+        whole = _manifest(images, folder / "all.txt")
+        print(f"{len(images)} images; {machine()}")
+        for round_number in range(3):
+            _compare(whole, halves, folder / f"out{round_number}", len(images))
+
+
+def bare_loop(manifest: Path) -> None:
+    """Decode and look at every image, and do nothing else."""
+    from transforms.local_model.decode_image import decode_image  # noqa: PLC0415 - its own process
+    from transforms.local_model.face_model import FaceModel  # noqa: PLC0415 - its own process
+
+    model = FaceModel()
+    for path in manifest.read_text().splitlines():
+        model.find_faces(decode_image(Path(path).read_bytes()))
+
+
+def _compare(whole: Path, halves: list[Path], output: Path, images: int) -> None:
+    bare = cost_of(_bare(whole))
+    one = cost_of(_pipeline(whole, output, workers=1))
+    two_bare_s = max(cost.wall_s for cost in costs_of([_bare(half) for half in halves]))
+    two = cost_of(_pipeline(whole, output, workers=2))
+    print(
+        f"CPU an image: bare loop {1000 * bare.cpu_s / images:.1f} ms, pipeline with 1 worker "
+        f"{1000 * one.cpu_s / images:.1f} ms: {one.cpu_s / bare.cpu_s:.3f} times"
+    )
+    print(
+        f"images a second: two bare loops {images / two_bare_s:.1f}, pipeline with 2 workers "
+        f"{images / two.wall_s:.1f}: {two_bare_s / two.wall_s:.3f} times; peak {two.peak_mb:.0f} MB"
+    )
+
+
+def _bare(manifest: Path) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.pipeline_cost", str(manifest)]
+
+
+def _pipeline(manifest: Path, output: Path, workers: int) -> list[str]:
+    flags = f"--allow-local-files --quiet --workers {workers} --output {output}".split()
+    return [FACEBEAM, "annotate", "--manifest", str(manifest), *flags]
+
+
+def _many(photos: Path, folder: Path) -> list[Path]:
+    folder.mkdir()
+    found = sorted(path for path in photos.iterdir() if path.suffix in {".jpg", ".png"})
+    images = [folder / f"{copy:03d}-{photo.name}" for copy in range(COPIES) for photo in found]
+    for image in images:
+        os.link(photos / image.name[4:], image)
+    return images
+
+
+def _manifest(images: list[Path], path: Path) -> Path:
+    path.write_text("".join(f"{image}\n" for image in images))
+    return path
+
+
+if __name__ == "__main__":
+    bare_loop(Path(sys.argv[1])) if sys.argv[1:] else main()

@@ -1,0 +1,57 @@
+"""Run whole commands and account for them as the operating system does."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took until its end, its threads and waited-for children included."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    """The largest resident set of the process."""
+
+
+def cost_of(command: Sequence[str]) -> Cost:
+    """Run a command to its end; raises CalledProcessError where it fails."""
+    return costs_of([command])[0]
+
+
+def costs_of(commands: Sequence[Sequence[str]]) -> list[Cost]:
+    """Run commands side by side."""
+    costs: list[Cost | None] = [None] * len(commands)
+
+    def run(index: int) -> None:
+        costs[index] = _cost(commands[index])
+
+    threads = [Thread(target=run, args=(index,)) for index in range(len(commands))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [cost for cost in costs if cost is not None]
+
+
+def _cost(command: Sequence[str]) -> Cost:
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), list(command))
+    return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def machine() -> str:
+    """Say what it ran on."""
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

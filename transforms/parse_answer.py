@@ -1,0 +1,100 @@
+"""Read the service's answer: tolerant in spelling, strict in counting.
+
+Source: the contract of `POST /face/analyze`; the guide's example is the golden input of the tests. Published
+examples also spell `X` and `Y` in capitals, and give `face_shape_set` as a string of JSON: both are read.
+"""
+
+import json
+from typing import Final, NoReturn
+
+import numpy as np
+
+from schemas.errors import ErrorCode
+from schemas.landmarks import REGIONS
+from schemas.values import Answer, Face, Failure, FailureError
+
+Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+"""What `json.loads` gives."""
+
+_LARGEST: Final = float(np.finfo(np.float32).max)
+
+
+def parse_answer(body: Json) -> Answer:
+    """Read the body of a successful response; no faces in it is the outcome `no_face`.
+
+    Shape: a list of f faces with 90 points each -> Answer with f faces of float32[90, 2], in the order sent
+
+    Unknown keys are ignored. Points may lie outside the image.
+
+    Raises:
+        FailureError: `invalid_response`, naming what is wrong and where: a missing key, a list of another
+            length, a coordinate that is no finite number.
+    """
+    if not isinstance(body, dict):
+        _invalid("the body", "an object", body)
+    faces = _face_shape_set(body)
+    return Answer(
+        tuple(_face(face, f"face_shape_set[{i}]") for i, face in enumerate(faces)),
+        _pixels(body, "image_width"),
+        _pixels(body, "image_height"),
+        source="api",
+        face_model_version=str(body.get("face_model_version", "")),
+    )
+
+
+def _face_shape_set(body: dict[str, Json]) -> list[Json]:
+    faces = body.get("face_shape_set", False)  # null is no face, a missing key is no answer
+    if isinstance(faces, str):
+        try:
+            faces = json.loads(faces)
+        except (ValueError, RecursionError):
+            _invalid("face_shape_set", "a list of faces", faces)
+    if faces is None:
+        return []
+    if not isinstance(faces, list):
+        _invalid("face_shape_set", "a list of faces", faces)
+    return faces
+
+
+def _face(face: Json, where: str) -> Face:
+    if not isinstance(face, dict):
+        _invalid(where, "an object of nine regions", face)
+    points = [point for region in REGIONS for point in _region(face, region, where)]
+    return Face(np.array(points, np.float32))
+
+
+def _region(face: dict[str, Json], region: str, where: str) -> list[tuple[float, float]]:
+    points = face.get(region)
+    if not isinstance(points, list) or len(points) != REGIONS[region]:
+        found = f"{len(points)} points" if isinstance(points, list) else points
+        _invalid(f"{where}.{region}", f"{REGIONS[region]} points", found)
+    return [_point(point, f"{where}.{region}[{i}]") for i, point in enumerate(points)]
+
+
+def _point(point: Json, where: str) -> tuple[float, float]:
+    if not isinstance(point, dict):
+        _invalid(where, "a point {x, y}", point)
+    axes = {key.lower(): value for key, value in point.items()}
+    return _coordinate(axes.get("x"), f"{where}.x"), _coordinate(axes.get("y"), f"{where}.y")
+
+
+def _coordinate(value: Json, where: str) -> float:
+    # A NaN fails the comparison, and an int of a thousand digits passes it without becoming a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        _invalid(where, "a finite number", value)
+    return float(value)
+
+
+def _pixels(body: dict[str, Json], key: str) -> int:
+    value = body.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+        _invalid(key, "a whole number of pixels", value)
+    return value
+
+
+def _invalid(where: str, expected: str, found: Json) -> NoReturn:
+    # Python refuses to write an int of more than 4,300 digits in decimals.
+    shown = (hex(found) if isinstance(found, int) and found > _LARGEST else repr(found))[:80]
+    raise FailureError(
+        Failure(ErrorCode.INVALID_RESPONSE, f"{where} is {shown}, not {expected}", stage="annotate")
+    )
