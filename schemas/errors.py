@@ -24,7 +24,7 @@ class ErrorCode(StrEnum):
 
     # the manifest
     INVALID_MANIFEST_ROW = auto()
-    # reaching the image
+    # reaching the image, or the service
     FORBIDDEN_ADDRESS = auto()
     HOST_NOT_FOUND = auto()
     CONNECTION_FAILED = auto()
@@ -41,17 +41,43 @@ class ErrorCode(StrEnum):
     # the image itself
     IMAGE_EMPTY = auto()
     IMAGE_TOO_LARGE = auto()
+    IMAGE_TOO_SMALL = auto()
     IMAGE_UNDECODABLE = auto()
+    # the service's own
+    TOKEN_MISMATCHED = auto()
+    API_NOT_IMPLEMENTED = auto()
+    NO_TOKEN = auto()
+    DISABLED = auto()
+    INVALID_TOKEN = auto()
+    TOKEN_EXPIRED = auto()
+    AUTHORIZATION_MISSING = auto()
+    AUTHENTICATION_FAILED = auto()
+    PAYMENT_REQUIRED = auto()
+    USED_UP = auto()
+    NO_API = auto()
+    BAD_REQUEST = auto()
+    REQUEST_TOO_LARGE = auto()
+    BUSY = auto()
+    API_ERROR = auto()
+    # the service's upstream, in groups
+    UPSTREAM_REJECTED = auto()
+    UPSTREAM_DOWNLOAD_FAILED = auto()
+    UPSTREAM_DETECTION_FAILED = auto()
+    UPSTREAM_ERROR = auto()
+    UPSTREAM_ACCOUNT = auto()
     # an answer that is none
     INVALID_RESPONSE = auto()
     OTHER = auto()
+    # not asked for
+    BUDGET_EXHAUSTED = auto()
+    WINDOW_CLOSED = auto()
 
 
-def fate(code: ErrorCode) -> Fate:  # noqa: PLR0911 - one return a fate and group: this is the whole policy
-    """Tell what is done about a failure of this code.
+def fate(code: ErrorCode, attempts: int = 1) -> Fate:  # noqa: C901, PLR0911, PLR0912 - the whole policy in one place
+    """Tell what is done about a failure of this code after so many attempts at the image.
 
-    >>> fate(ErrorCode.TIMEOUT)
-    <Fate.RETRY: 'retry'>
+    >>> fate(ErrorCode.TIMEOUT), fate(ErrorCode.UPSTREAM_DETECTION_FAILED, attempts=2)
+    (<Fate.RETRY: 'retry'>, <Fate.REJECT: 'reject'>)
     """
     match code:
         case ErrorCode.INVALID_MANIFEST_ROW:
@@ -64,13 +90,49 @@ def fate(code: ErrorCode) -> Fate:  # noqa: PLR0911 - one return a fate and grou
             return Fate.REJECT
         case ErrorCode.RESPONSE_TRUNCATED | ErrorCode.TOO_MANY_REQUESTS | ErrorCode.SERVER_ERROR:
             return Fate.RETRY
-        case ErrorCode.IMAGE_EMPTY | ErrorCode.IMAGE_TOO_LARGE | ErrorCode.IMAGE_UNDECODABLE:
+        case (
+            ErrorCode.IMAGE_EMPTY
+            | ErrorCode.IMAGE_TOO_LARGE
+            | ErrorCode.IMAGE_TOO_SMALL
+            | ErrorCode.IMAGE_UNDECODABLE
+        ):
             return Fate.REJECT
+        case (
+            ErrorCode.TOKEN_MISMATCHED
+            | ErrorCode.API_NOT_IMPLEMENTED
+            | ErrorCode.NO_TOKEN
+            | ErrorCode.DISABLED
+            | ErrorCode.INVALID_TOKEN
+            | ErrorCode.TOKEN_EXPIRED
+            | ErrorCode.AUTHORIZATION_MISSING
+            | ErrorCode.AUTHENTICATION_FAILED
+            | ErrorCode.PAYMENT_REQUIRED
+            | ErrorCode.USED_UP
+            | ErrorCode.NO_API
+        ):
+            return Fate.OPEN_CIRCUIT
+        case ErrorCode.BAD_REQUEST | ErrorCode.REQUEST_TOO_LARGE:
+            return Fate.REJECT
+        case ErrorCode.BUSY | ErrorCode.API_ERROR | ErrorCode.UPSTREAM_ERROR:
+            return Fate.RETRY
+        case ErrorCode.UPSTREAM_REJECTED:
+            return Fate.REJECT
+        case ErrorCode.UPSTREAM_DOWNLOAD_FAILED:
+            return Fate.RETRY if attempts < 3 else Fate.REJECT  # noqa: PLR2004 - policy
+        case ErrorCode.UPSTREAM_DETECTION_FAILED:
+            return Fate.RETRY if attempts < 2 else Fate.REJECT  # noqa: PLR2004 - policy
+        case ErrorCode.UPSTREAM_ACCOUNT:
+            return Fate.RETRY if attempts < 3 else Fate.OPEN_CIRCUIT  # noqa: PLR2004 - policy
         case ErrorCode.INVALID_RESPONSE | ErrorCode.OTHER:
             return Fate.REJECT
+        case ErrorCode.BUDGET_EXHAUSTED | ErrorCode.WINDOW_CLOSED:
+            return Fate.OPEN_CIRCUIT
         case _:
             assert_never(code)
 
+
+SLOW_DOWN = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.BUSY})
+"""Codes by which the other side asks for fewer requests."""
 
 MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.INVALID_MANIFEST_ROW: "the row names no image: no URL, not UTF-8, over 8 KB, ...",
@@ -83,15 +145,38 @@ MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.RESPONSE_TRUNCATED: "the body ended early or could not be decoded",
     ErrorCode.NOT_FOUND: "the image is not there: HTTP 404 or 410, or no such file",
     ErrorCode.FORBIDDEN: "the server refuses to show the image: HTTP 401 or 403",
-    ErrorCode.TOO_MANY_REQUESTS: "the server asks for fewer requests: HTTP 429",
-    ErrorCode.HTTP_ERROR: "any other HTTP status that is neither success nor the server's own fault",
+    ErrorCode.TOO_MANY_REQUESTS: "the server asks for fewer requests: HTTP 429, or an upstream limit",
+    ErrorCode.HTTP_ERROR: "any other HTTP status that is no success, or an answer that is not HTTP",
     ErrorCode.SERVER_ERROR: "the server failed: HTTP 5xx",
     ErrorCode.FILE_UNREADABLE: "the file is there but cannot be read",
     ErrorCode.IMAGE_EMPTY: "zero bytes",
     ErrorCode.IMAGE_TOO_LARGE: "more bytes or more pixels than are decoded",
+    ErrorCode.IMAGE_TOO_SMALL: "fewer pixels than the service looks at",
     ErrorCode.IMAGE_UNDECODABLE: "not an image, a broken one, or a format without a decoder here",
+    ErrorCode.TOKEN_MISMATCHED: "the service knows the token, but not for this API: check the token",
+    ErrorCode.API_NOT_IMPLEMENTED: "the service does not offer this API: check --base-url",
+    ErrorCode.NO_TOKEN: "the service got no token: check the token",
+    ErrorCode.DISABLED: "the account or token is disabled: see the service's console",
+    ErrorCode.INVALID_TOKEN: "the token is not valid: check ACEDATACLOUD_API_TOKEN or --token-file",
+    ErrorCode.TOKEN_EXPIRED: "the token has expired: make a new one in the service's console",
+    ErrorCode.AUTHORIZATION_MISSING: "the service got no authorization: check the token",
+    ErrorCode.AUTHENTICATION_FAILED: "the service does not accept the token: check it",
+    ErrorCode.PAYMENT_REQUIRED: "the service asks for payment: top up the balance",
+    ErrorCode.USED_UP: "nothing is left on the account: top up the balance",
+    ErrorCode.NO_API: "the account has not applied for this API: see the service's console",
+    ErrorCode.BAD_REQUEST: "the service cannot make sense of the request",
+    ErrorCode.REQUEST_TOO_LARGE: "the request is larger than the service takes",
+    ErrorCode.BUSY: "the service is busy",
+    ErrorCode.API_ERROR: "the service failed and does not say why",
+    ErrorCode.UPSTREAM_REJECTED: "the service's upstream refuses the image or a parameter",
+    ErrorCode.UPSTREAM_DOWNLOAD_FAILED: "the service's upstream could not download the image; asked 3 times",
+    ErrorCode.UPSTREAM_DETECTION_FAILED: "the service's upstream failed on the image; asked twice",
+    ErrorCode.UPSTREAM_ERROR: "the service's upstream failed",
+    ErrorCode.UPSTREAM_ACCOUNT: "the service's own account with its upstream is out of order",
     ErrorCode.INVALID_RESPONSE: "an answer that is not 90 finite points a face",
     ErrorCode.OTHER: "a code that this version does not know; the raw code stands in `raw_code`",
+    ErrorCode.BUDGET_EXHAUSTED: "--budget-calls or --budget-credits was reached; not sent",
+    ErrorCode.WINDOW_CLOSED: "--stop-at or --max-duration was reached; not sent",
 }
 """One line a code for those who read dead letters; printed into the README."""
 

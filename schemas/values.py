@@ -110,6 +110,8 @@ class Failure:
     trace_id: str | None = None
     maybe_billed: bool = False
     retry_after_s: float | None = None
+    was_sent: bool = True
+    """Whether this attempt left this machine: only such attempts are counted."""
     attempts: int = 0
     first_attempt_at: datetime | None = None
     last_attempt_at: datetime | None = None
@@ -117,7 +119,7 @@ class Failure:
     @property
     def fate(self) -> Fate:
         """What is done about it."""
-        return fate(self.code)
+        return fate(self.code, self.attempts)
 
 
 class FailureError(Exception):
