@@ -6,7 +6,7 @@ ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
      |---counts--------------------------------> CommitRun <---+
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -19,6 +19,7 @@ from transforms.commit_run import CommitRun
 from transforms.face_source import FaceSource
 from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from transforms.inspect_manifest import Manifest
+from transforms.journal.journal import Journal
 from transforms.read_manifest import ReadManifest
 from transforms.write_table import StagedFile, WriteTable
 
@@ -30,11 +31,14 @@ class Run:
     layout: Layout
     manifest: Manifest
     source: FaceSource
+    journal: Journal
     mode: int
     """0: all faces, 1: the largest face of each image."""
     need_rotate_detection: int
     """1: look for turned faces too."""
     shards: int
+    ask_again: Collection[str]
+    """Error codes, or `no_face`, whose stored answers do not count."""
     facts: Mapping[str, object]
     """What the run's record says besides counts and files."""
 
@@ -42,10 +46,14 @@ class Run:
 def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
     """Wire the main job; its result is the id of the committed run."""
     manifest = root | ReadManifest(run.manifest)
-    annotated = manifest.rows | AnnotateImages(run.source, run.mode, run.need_rotate_detection, run.shards)
+    annotated = manifest.rows | AnnotateImages(
+        run.source, run.journal, run.mode, run.need_rotate_detection, run.shards, run.ask_again
+    )
     dead_letters = (manifest.dead_letters, annotated.dead_letters) | "AllDeadLetters" >> beam.Flatten()
     staged = _write_tables(run, annotated.annotations, dead_letters)
-    return staged | CommitRun(run.layout, manifest.row_counts, run.manifest.columns, run.facts)
+    return staged | CommitRun(
+        run.layout, manifest.row_counts, annotated.calls, run.manifest.columns, run.facts
+    )
 
 
 def error_code_folder(letter: DeadLetter) -> str:

@@ -11,6 +11,7 @@ from runners.options import StrictParser
 
 COMMANDS = {
     "annotate": ("runners.local", "annotate every image of a manifest, into Parquet tables"),
+    "serve": ("runners.serve", "answer the API's own requests with the local model"),
 }
 """Subcommand -> the module whose `main(argv)` carries it out, imported only then; what it does."""
 

@@ -10,7 +10,7 @@ from runners.beam_flags import check_beam_flags
 from runners.exit_codes import COMMITTED, NOT_COMMITTED
 from runners.interrupts import interruptible
 from runners.logs import LOGGER
-from runners.options import AnnotateOptions
+from runners.options import RunOptions
 from runners.output_folder import nobody_works_on
 from runners.prepare_run import facts_of, shards_for
 from runners.root_cause import root_cause
@@ -24,7 +24,7 @@ from transforms.output_files import exists, remove
 from transforms.publish import resume, sweep_staging
 
 
-def carry_out(options: AnnotateOptions, layout: Layout, manifest: Manifest, source: FaceSource) -> int:
+def carry_out(options: RunOptions, layout: Layout, manifest: Manifest, source: FaceSource) -> int:
     """Carry out one run whose lock is held; give the exit code.
 
     Raises:
@@ -49,7 +49,7 @@ def carry_out(options: AnnotateOptions, layout: Layout, manifest: Manifest, sour
     return _execute(pipeline, options, layout)
 
 
-def _execute(pipeline: beam.Pipeline, options: AnnotateOptions, layout: Layout) -> int:
+def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
     started = monotonic()
     failure: str | None = None
     with interruptible(lambda: remove(layout.staging)) as interruption, show_progress(quiet=options.quiet):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from runners.exit_codes import COMMITTED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
-from runners.options import AnnotateOptions, parse_annotate
+from runners.options import RunOptions, parse_run, run_parser
 from runners.output_folder import check_output, is_committed, run_lock
 from runners.run_id import new_run_id
 from schemas.errors import RunError
@@ -17,8 +17,13 @@ from schemas.layout import Layout
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one run; give the exit code that `--help` lists."""
-    options = parse_annotate(sys.argv[1:] if argv is None else argv)
+    options = parse_run(run_parser(), sys.argv[1:] if argv is None else argv)
     set_up_logs(options.log_format, quiet=options.quiet)
+    return run_manifest(options)
+
+
+def run_manifest(options: RunOptions) -> int:
+    """Carry out the run that the options describe; give its exit code."""
     layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
     try:
         return COMMITTED if _is_done(layout) else _run(options, layout)
@@ -34,7 +39,7 @@ def _is_done(layout: Layout) -> bool:
     return done
 
 
-def _run(options: AnnotateOptions, layout: Layout) -> int:
+def _run(options: RunOptions, layout: Layout) -> int:
     from runners.prepare_run import choose_source, find_manifest  # noqa: PLC0415 - pyarrow, after the flags
 
     manifest, source = find_manifest(options), choose_source(options)

@@ -1,12 +1,12 @@
-"""The flags of `facebeam annotate`: strict, checked, and cheap, since nothing heavy is imported here."""
+"""The flags of a run: strict, checked, and cheap, since nothing heavy is imported here."""
 
 import argparse
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Final, Literal, NoReturn
 
+from runners import option_types as types
 from runners.exit_codes import MEANINGS
 
 EXAMPLES: Final = """\
@@ -14,27 +14,54 @@ examples:
   facebeam annotate --manifest photos.csv --output out/
   facebeam annotate --manifest 'shots/*.jsonl.gz' --output out/ --mode 1 --workers 4
   facebeam annotate --manifest files.txt --output out/ --allow-local-files
+  facebeam annotate --source api --manifest urls.csv --output out/ --rate 20 --stop-at 06:00
   facebeam annotate --manifest out/dead_letters/run=<id>/*/*.parquet --output out/
 """
 
-MOST_WORKERS: Final = 256
+_API_ONLY: Final = (
+    "budget_calls",
+    "budget_credits",
+    "stop_at",
+    "max_duration",
+    "window",
+    "token_file",
+    "token_secret",
+)
 
 
 @dataclass(frozen=True)
-class AnnotateOptions:
+class RunOptions:
     """What the user asked for; every value is checked."""
 
     manifest: tuple[str, ...]
     output: str
-    source: Literal["local", "fake"]
+    source: Literal["local", "api", "fake"]
     run_id: str | None
     url_column: str
+    journal: str | None
+    max_age: float | None
+    """Seconds after which a stored answer does not count any more."""
     mode: Literal[0, 1]
     need_rotate_detection: Literal[0, 1]
     allow_local_files: bool
     allow_private_urls: bool
     workers: int
     max_failure_share: float
+    rate: float | None
+    budget_calls: int | None
+    budget_credits: float | None
+    price: float
+    """Credits a call."""
+    stop_at: datetime | None
+    max_duration: float | None
+    """Seconds."""
+    window: int | None
+    base_url: str
+    face_model_version: str
+    token_file: str | None
+    token_secret: str | None
+    trust_proxies: bool
+    ask_again: tuple[str, ...]
     quiet: bool
     log_format: Literal["text", "json"]
     beam_flags: tuple[str, ...]
@@ -49,8 +76,8 @@ class StrictParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
 
-def annotate_parser(prog: str = "facebeam annotate") -> StrictParser:
-    """Build the parser of `facebeam annotate`."""
+def run_parser(prog: str = "facebeam annotate") -> StrictParser:
+    """Build the parser of `facebeam annotate`, which `plan` and `replay` share."""
     parser = StrictParser(
         prog=prog,
         allow_abbrev=False,
@@ -61,23 +88,35 @@ def annotate_parser(prog: str = "facebeam annotate") -> StrictParser:
     _add_data_flags(parser)
     _add_face_flags(parser)
     _add_run_flags(parser)
+    _add_api_flags(parser)
     _add_talk_flags(parser)
     return parser
 
 
-def parse_annotate(argv: Sequence[str], prog: str = "facebeam annotate") -> AnnotateOptions:
+def parse_run(parser: StrictParser, argv: Sequence[str]) -> RunOptions:
     """Parse and check the flags of one run; a wrong one ends the process with exit code 2."""
-    parser = annotate_parser(prog)
     known, beam_flags = parser.parse_known_args(argv)
-    values = vars(known) | {"manifest": tuple(known.manifest), "beam_flags": tuple(beam_flags)}
     if stray := [flag for flag in beam_flags[:1] if not flag.startswith("--")]:
         parser.error(f"{stray[0]!r} belongs to no flag; several manifests follow one --manifest")
-    return AnnotateOptions(**{field.name: values[field.name] for field in fields(AnnotateOptions)})
+    values = vars(known) | {"manifest": tuple(known.manifest), "beam_flags": tuple(beam_flags)}
+    options = RunOptions(**{field.name: values[field.name] for field in fields(RunOptions)})
+    _check_together(parser, options)
+    return options
 
 
 def flag_names(parser: argparse.ArgumentParser) -> list[str]:
     """List a parser's long flags."""
     return [flag for flag in parser._option_string_actions if flag.startswith("--")]  # noqa: SLF001 - argparse has no public list of them
+
+
+def _check_together(parser: StrictParser, options: RunOptions) -> None:
+    """See that the flags go with one another."""
+    if options.source != "api":
+        for name in _API_ONLY:
+            if getattr(options, name) is not None:
+                parser.error(f"--{name.replace('_', '-')} goes with --source api only")
+    if options.token_file and options.token_secret:
+        parser.error("--token-file and --token-secret are two places for one token: give one")
 
 
 def _add_data_flags(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +134,18 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
         "--url-column", default="image_url", metavar="C", help="the manifest's column of URLs (%(default)s)"
     )
     group.add_argument(
-        "--run-id", type=_run_id, metavar="ID", help="name of the run (default: UTC time and a short digest)"
+        "--run-id",
+        type=types.run_id,
+        metavar="ID",
+        help="name of the run (default: UTC time and a short digest)",
+    )
+    group.add_argument(
+        "--journal",
+        metavar="DIR",
+        help="where answers are kept, so that none is asked for twice (default: OUTPUT/responses)",
+    )
+    group.add_argument(
+        "--max-age", type=types.duration_s, metavar="T", help="ask again for answers older than 12h, 30d, ..."
     )
 
 
@@ -103,9 +153,9 @@ def _add_face_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("faces")
     group.add_argument(
         "--source",
-        choices=("local", "fake"),
+        choices=("local", "api", "fake"),
         default="local",
-        help="local: the model on this machine; fake: made-up faces, to rehearse a run (%(default)s)",
+        help="local: the model here; api: the web API; fake: made-up faces, to rehearse (%(default)s)",
     )
     group.add_argument(
         "--mode", type=int, choices=(0, 1), default=0, help="0: all faces, 1: the largest (%(default)s)"
@@ -115,7 +165,7 @@ def _add_face_flags(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(0, 1),
         default=0,
-        help="1: look for turned faces too, at four times the detector's cost (%(default)s)",
+        help="1: look for turned faces too; locally at four times the detector's cost (%(default)s)",
     )
     group.add_argument(
         "--allow-local-files",
@@ -125,7 +175,7 @@ def _add_face_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--allow-private-urls",
         action="store_true",
-        help="download from private and loopback addresses too",
+        help="download from private addresses too, or have the service do so",
     )
 
 
@@ -133,17 +183,69 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument(
         "--workers",
-        type=_workers,
-        default=_cores(),
+        type=types.workers,
+        default=types.cores(),
         metavar="N",
-        help="images that are worked on at a time, or 'auto': one a core (auto)",
+        help="local models that work at a time, or 'auto': one a core (auto)",
     )
     group.add_argument(
         "--max-failure-share",
-        type=_share,
+        type=types.share,
         default=0.05,
         metavar="X",
         help="exit 3 when more than this share of the rows are dead letters, 0 to 1 (%(default)s)",
+    )
+    group.add_argument(
+        "--ask-again",
+        type=types.codes,
+        default=(),
+        metavar="CODES",
+        help="error codes, ok or no_face: stored answers of these do not count",
+    )
+
+
+def _add_api_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("web API (--source api); the token: ACEDATACLOUD_API_TOKEN, or a flag")
+    group.add_argument(
+        "--rate",
+        type=types.rate,
+        default=10.0,
+        metavar="R",
+        help="calls a second at most, retries included, or 'unlimited' (%(default)g)",
+    )
+    group.add_argument("--budget-calls", type=types.calls, metavar="N", help="send at most so many calls")
+    group.add_argument(
+        "--budget-credits", type=types.credit, metavar="X", help="spend at most so many credits"
+    )
+    group.add_argument(
+        "--price", type=types.credit, default=0.0025, metavar="P", help="credits a call (%(default)s)"
+    )
+    group.add_argument(
+        "--stop-at", type=types.time_of_day, metavar="HH:MM", help="send nothing after this time"
+    )
+    group.add_argument(
+        "--max-duration", type=types.duration_s, metavar="T", help="send nothing after 90s, 45m, 5h, ..."
+    )
+    group.add_argument(
+        "--window",
+        type=types.window,
+        metavar="N",
+        help="calls in flight at most, or 'auto': what rate and latency need (auto)",
+    )
+    group.add_argument(
+        "--base-url",
+        type=types.base_url,
+        default="https://api.acedata.cloud",
+        metavar="URL",
+        help="the service (%(default)s)",
+    )
+    group.add_argument(
+        "--face-model-version", default="3.0", metavar="V", help="the service's model (%(default)s)"
+    )
+    group.add_argument("--token-file", metavar="PATH", help="a file that holds the token")
+    group.add_argument("--token-secret", metavar="NAME", help="projects/.../secrets/... of Secret Manager")
+    group.add_argument(
+        "--trust-proxies", action="store_true", help="use the proxies that the environment names"
     )
 
 
@@ -153,33 +255,3 @@ def _add_talk_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="json: one object a line (%(default)s)"
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _run_id(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} cannot name a folder: 1 to 100 letters, digits, '.', '_' or '-', no mark first"
-        )
-    return text
-
-
-def _workers(text: str) -> int:
-    if text == "auto":
-        return _cores()
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor a number from 1 to {MOST_WORKERS}")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
-    return share

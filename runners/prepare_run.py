@@ -6,44 +6,69 @@ Nothing here imports Beam: a wrong path is told in a fraction of a second.
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from typing import Final
 
-from runners.options import AnnotateOptions
+from runners.options import RunOptions
+from schemas.layout import Layout
+from schemas.request_key import BUCKETS
+from transforms.api_client.token import TokenReference
+from transforms.api_source import ApiSource
+from transforms.call_limits import CallLimits
 from transforms.face_source import FaceSource
 from transforms.fake_source import FakeSource
 from transforms.inspect_manifest import Manifest, inspect_manifest
+from transforms.journal.journal import Journal
+from transforms.questions import Question
 
-BYTES_A_SHARD = 1_000_000
+BYTES_A_SHARD: Final = 1_000_000
 """Manifest bytes a shard: some ten thousand rows, which are in memory at a time."""
-MOST_SHARDS = 512
 
 
-def find_manifest(options: AnnotateOptions) -> Manifest:
+def find_manifest(options: RunOptions) -> Manifest:
     """Inspect the manifest's files; raises ManifestError."""
     return inspect_manifest(options.manifest, options.url_column, allow_local_files=options.allow_local_files)
 
 
-def choose_source(options: AnnotateOptions) -> FaceSource:
-    """Describe the face source; raises WeightsError where the local model's files are not right."""
-    if options.source == "fake":
-        return FakeSource()
-    from transforms.image_fetch.allowed_addresses import any_address, is_public  # noqa: PLC0415 - requests is slow
-    from transforms.image_fetch.fetch_image import ImageFetcher  # noqa: PLC0415 - as above
-    from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is slow
+def choose_source(options: RunOptions) -> FaceSource:
+    """Describe the face source; raises RunError where its token or weights are not right."""
+    match options.source:
+        case "fake":
+            return FakeSource()
+        case "api":
+            return _api_source(options)
+        case "local":
+            return _local_source(options)
 
-    rule = any_address if options.allow_private_urls else is_public
-    return LocalSource(ImageFetcher(options.allow_local_files, rule), options.workers)
+
+def choose_journal(options: RunOptions, layout: Layout) -> Journal:
+    """Describe the journal: the output's own, unless another is named."""
+    return Journal(options.journal or layout.journal, options.max_age)
+
+
+def question_of(options: RunOptions, source: FaceSource) -> Question:
+    """Give what the run asks of every image."""
+    return Question(source.identity, options.mode, options.need_rotate_detection)
 
 
 def shards_for(manifest: Manifest) -> int:
     """Choose the number of shards by the manifest's size; shards follow one another on one machine."""
     size_bytes = sum(file.size_bytes for file in manifest.files)
-    return min(MOST_SHARDS, 1 + size_bytes // BYTES_A_SHARD)
+    return min(BUCKETS, 1 + size_bytes // BYTES_A_SHARD)
 
 
-def facts_of(options: AnnotateOptions, manifest: Manifest) -> Mapping[str, object]:
-    """Give what a run's record says besides counts and files: options, versions, start."""
+def limits_of(options: RunOptions, now: datetime) -> CallLimits:
+    """Give what the run may spend: the smaller of two budgets, the earlier of two ends."""
+    by_credits = int(options.budget_credits / options.price) if options.budget_credits else None
+    by_duration = now + timedelta(seconds=options.max_duration) if options.max_duration else None
+    calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
+    ends = [end for end in (options.stop_at, by_duration) if end is not None]
+    return CallLimits(min(calls, default=None), min(ends, default=None))
+
+
+def facts_of(options: RunOptions, manifest: Manifest) -> Mapping[str, object]:
+    """Give what the run's record says besides counts and files: options, versions, start."""
     packages = ("facebeam", "apache-beam", "pyarrow", "numpy")
     return {
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -51,3 +76,23 @@ def facts_of(options: AnnotateOptions, manifest: Manifest) -> Mapping[str, objec
         "manifests": {file.path: file.size_bytes for file in manifest.files},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
+
+
+def _api_source(options: RunOptions) -> FaceSource:
+    from transforms.api_client.client import ApiClient  # noqa: PLC0415 - requests is slow to import
+
+    token = TokenReference(options.token_file or options.token_secret)
+    token.resolve()
+    client = ApiClient(options.base_url, token, options.face_model_version)
+    return ApiSource(client, options.rate, limits_of(options, datetime.now(UTC)), options.window)
+
+
+def _local_source(options: RunOptions) -> FaceSource:
+    from transforms.image_fetch.allowed_addresses import any_address, is_public  # noqa: PLC0415 - as above
+    from transforms.image_fetch.fetch_image import ImageFetcher  # noqa: PLC0415 - as above
+    from transforms.local_model.weights import check_weights  # noqa: PLC0415 - read 3.6 MB
+    from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is slow
+
+    check_weights()
+    rule = any_address if options.allow_private_urls else is_public
+    return LocalSource(ImageFetcher(options.allow_local_files, rule), options.workers)

@@ -28,6 +28,11 @@ class Layout:
         return self._below(STAGING, self.run_id, "plan.json")
 
     @property
+    def journal(self) -> str:
+        """The folder of stored answers, shared by all runs."""
+        return self._below("responses")
+
+    @property
     def run_json(self) -> str:
         """The run's own record: counts, files, versions, options."""
         return self._below(RUNS, self.run_id, "run.json")

@@ -93,6 +93,11 @@ class Answer:
         """`ok` with faces, `no_face` without."""
         return Outcome.OK if self.faces else Outcome.NO_FACE
 
+    @property
+    def name(self) -> str:
+        """The outcome, as a result's name."""
+        return self.outcome
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -115,6 +120,11 @@ class Failure:
     attempts: int = 0
     first_attempt_at: datetime | None = None
     last_attempt_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The code, as a result's name."""
+        return self.code
 
     @property
     def fate(self) -> Fate:

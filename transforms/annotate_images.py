@@ -1,86 +1,88 @@
 """Ask a face source for each distinct image once, and fan the answer out to every row that asked for it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
+from schemas.call_counts import CallCounts, calls_of
 from schemas.values import Annotation, Answer, DeadLetter, Failure, FailureError, ImageRequest, ManifestRow
-from transforms.face_source import Attempt, FaceSource
+from transforms.face_source import FaceSource, OpenSource
+from transforms.journal.journal import Journal, JournalWriter
 from transforms.progress import PROGRESS, stop_if_asked
+from transforms.questions import Asked, Question, group_by_question
 from transforms.retry import RetryPolicy, answer_with_retries
 from transforms.row_blocks import BlockByShard, RowBlock
 from transforms.thread_window import thread_window
 
-Requests = Mapping[ImageRequest, list[ManifestRow]]
 
-
-def requests_of(rows: Iterable[ManifestRow], mode: int, need_rotate_detection: int) -> Requests:
-    """Group rows by the request that answers them.
-
-    Shape: n rows of m distinct URLs -> m requests, n rows in all.
-    """
-    asked: dict[ImageRequest, list[ManifestRow]] = {}
-    for row in rows:
-        asked.setdefault(ImageRequest(row.image_url, mode, need_rotate_detection), []).append(row)
-    return asked
-
-
-def answer_or_failure(attempt: Attempt, policy: RetryPolicy, request: ImageRequest) -> Answer | Failure:
+def answer_or_failure(source: OpenSource, policy: RetryPolicy, request: ImageRequest) -> Answer | Failure:
     """Ask for one image until its fate is decided. This is the one place that catches failures."""
     try:
-        return answer_with_retries(attempt, request, policy)
+        return answer_with_retries(
+            source.attempt, request, policy, may_retry=source.may_retry, sleep=source.sleep
+        )
     except FailureError as error:
         return error.failure
 
 
 class AnnotatedImages(NamedTuple):
-    """The two ends of a row that names an image."""
+    """The two ends of a row that names an image, and what they cost."""
 
     annotations: PCollection[Annotation]
     dead_letters: PCollection[DeadLetter]
+    calls: PCollection[CallCounts]
 
 
 @dataclass
 class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages]):
-    """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters).
+    """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
-    Each row comes out exactly once, on one of the two. Equal URLs share one answer: the GroupByKey is the
-    run's only shuffle of rows, and one shard is in one `process()` at a time on every runner. No order.
+    Each row comes out exactly once, on one of the first two. Equal URLs share one answer: the GroupByKey is
+    the run's only shuffle of rows, and one shard is in one `process()` at a time on every runner. An answer is
+    in the journal before it moves on, within the journal's five seconds. No order.
 
     Args:
-        source: what annotates; at most `source.window` requests of a shard are in flight.
+        source: what annotates.
+        journal: where answers are kept between runs, and looked up before the source is asked.
         mode: 0 all faces, 1 the largest.
         need_rotate_detection: 1 looks for turned faces too.
         shards: how many groups of rows there are; a worker holds one group's rows in memory.
+        ask_again: error codes, or `no_face`, whose stored answers do not count.
         policy: how often a failure with fate `retry` is asked for again.
     """
 
     source: FaceSource
+    journal: Journal
     mode: int = 0
     need_rotate_detection: int = 0
     shards: int = 1
+    ask_again: Collection[str] = ()
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    @property
+    def question(self) -> Question:
+        """What all rows ask."""
+        return Question(self.source.identity, self.mode, self.need_rotate_detection)
 
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
         """Put the rows of a shard together, annotate each shard."""
-        annotated = (
-            rows
-            | "BlockByShard" >> beam.ParDo(BlockByShard(self.shards))
-            | "GroupByShard" >> beam.GroupByKey()
-            | "AnnotateShard" >> beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, main=_ANNOTATIONS)
-        )
-        return AnnotatedImages(annotated[_ANNOTATIONS], annotated[_DEAD])
+        shards = rows | beam.ParDo(BlockByShard(self.question.key, self.shards)) | beam.GroupByKey()
+        annotated = shards | beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, _CALLS, main=_ANNOTATIONS)
+        return AnnotatedImages(annotated[_ANNOTATIONS], annotated[_DEAD], annotated[_CALLS])
 
 
 _ANNOTATIONS: Final = "annotations"
 _DEAD: Final = "dead_letters"
+_CALLS: Final = "calls"
 _Dead = TaggedOutput[Literal["dead_letters"], DeadLetter]
+_Calls = TaggedOutput[Literal["calls"], CallCounts]
 
 
 class _AnnotateShard(beam.DoFn):
@@ -88,24 +90,43 @@ class _AnnotateShard(beam.DoFn):
         self._step = step
 
     def setup(self) -> None:
-        """Open the source once a worker, with a thread for each request in flight."""
+        """Open the source once a worker, with room for a thread for each request in flight."""
         self._open = ExitStack()
-        self._attempt = self._open.enter_context(self._step.source.open())
-        self._pool = self._open.enter_context(ThreadPoolExecutor(self._step.source.window, "annotate"))
+        self._source = self._open.enter_context(self._step.source.open())
+        most = self._step.source.largest_window
+        self._pool = self._open.enter_context(ThreadPoolExecutor(most, "annotate"))
 
     def teardown(self) -> None:
         """Let the last threads end, close the source."""
         self._open.close()
 
-    def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead]:
+    def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead | _Calls]:
         rows = chain.from_iterable(block.rows for block in element[1])
-        asked = requests_of(rows, self._step.mode, self._step.need_rotate_detection)
-        for request, result in thread_window(self._pool, self._step.source.window, self._ask, asked):
-            yield from _fan_out(asked[request], result)
+        asked = group_by_question(rows, self._step.question)
+        calls = CallCounts()
+        for key, result, stored in self._results(asked):
+            calls = calls.plus(calls_of(result, stored=stored))
+            yield from _fan_out(asked.pop(key).rows, result)
+        yield _Calls(_CALLS, calls)
 
-    def _ask(self, request: ImageRequest) -> Answer | Failure:
+    def _results(self, asked: dict[bytes, Asked]) -> Iterator[tuple[bytes, Answer | Failure, bool]]:
+        """Give each key's result, and whether it was stored: first what the journal has, then what is asked."""
+        left = dict(asked)
+        for key, result in self._step.journal.stored(asked.keys()):
+            if result.name not in self._step.ask_again:
+                del left[key]
+                yield key, result, True
+        with self._step.journal.open() as writer:
+            ask = partial(self._ask, writer)
+            for (key, _), result in thread_window(self._pool, self._source.window, ask, left.items()):
+                yield key, result, False
+
+    def _ask(self, writer: JournalWriter, item: tuple[bytes, Asked]) -> Answer | Failure:
         stop_if_asked()
-        return answer_or_failure(self._attempt, self._step.policy, request)
+        key, asked = item
+        result = answer_or_failure(self._source, self._step.policy, asked.request)
+        writer.record(key, asked.request, result)
+        return result
 
 
 def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:

@@ -13,6 +13,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
+from schemas.call_counts import CallCounts, sum_of_calls
 from schemas.errors import RunError
 from schemas.layout import NO_VALUE, Layout
 from schemas.run_record import RunCounts
@@ -73,6 +74,7 @@ def commit_run(
     layout: Layout,
     staged: Sequence[StagedFile],
     rows_read: int,
+    calls: CallCounts,
     columns: pa.Schema,
     facts: Mapping[str, object],
 ) -> None:
@@ -82,6 +84,7 @@ def commit_run(
         layout: where the run's files are and will be.
         staged: the files that the run wrote.
         rows_read: rows of the manifest, good or bad.
+        calls: what the face source was asked for.
         columns: the manifest's own columns.
         facts: what the run's record says besides counts and files: versions, options, start.
 
@@ -102,6 +105,7 @@ def commit_run(
         **facts,
         "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "counts": asdict(counts),
+        "calls": calls._asdict(),
         "latency_ms": latency_percentiles(staged),
         "files": [published for _, published in files],
     }
@@ -117,22 +121,27 @@ class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
     Args:
         layout: where the run's files are and will be.
         row_counts: numbers of rows read, of which the sum counts.
+        calls: what was asked for, of which the sum counts.
         columns: the manifest's own columns.
         facts: what the run's record says besides counts and files.
     """
 
     layout: Layout
     row_counts: PCollection[int]
+    calls: PCollection[CallCounts]
     columns: pa.Schema
     facts: Mapping[str, object]
 
     def expand(self, staged: PCollection[StagedFile]) -> PCollection[str]:
         """Bring all file names and the number of rows to one place, and commit there."""
         rows_read = self.row_counts | "CountRows" >> beam.CombineGlobally(sum)
+        calls = self.calls | "CountCalls" >> beam.CombineGlobally(sum_of_calls)
         return (
             staged
             | "GatherFiles" >> ToList()
-            | beam.ParDo(_Commit(self.layout, self.columns, self.facts), AsSingleton(rows_read))
+            | beam.ParDo(
+                _Commit(self.layout, self.columns, self.facts), AsSingleton(rows_read), AsSingleton(calls)
+            )
         )
 
 
@@ -142,9 +151,9 @@ class _Commit(beam.DoFn):
         self._columns = columns
         self._facts = facts
 
-    def process(self, element: list[StagedFile], rows_read: int) -> Iterator[str]:
+    def process(self, element: list[StagedFile], rows_read: int, calls: CallCounts) -> Iterator[str]:
         with PROGRESS.publishing:
-            commit_run(self._layout, element, rows_read, self._columns, self._facts)
+            commit_run(self._layout, element, rows_read, calls, self._columns, self._facts)
             PROGRESS.committed = True
         yield self._layout.run_id
 

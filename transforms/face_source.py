@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from time import sleep as real_sleep
 from typing import Protocol
 
 from schemas.values import Answer, ImageRequest
@@ -13,11 +15,33 @@ Raises `FailureError` with the failure's code, whose fate says whether asking ag
 """
 
 
+def always() -> bool:
+    """Allow every retry: asking costs nothing."""
+    return True
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """A live face source.
+
+    Args:
+        attempt: asks once.
+        window: requests that are to be in flight just now to have the source busy.
+        may_retry: whether the run can afford one more retry.
+        sleep: waits before a retry; raises where waiting has become pointless.
+    """
+
+    attempt: Attempt
+    window: Callable[[], int]
+    may_retry: Callable[[], bool] = always
+    sleep: Callable[[float], None] = real_sleep
+
+
 class FaceSource(Protocol):
     """A face source is a picklable description; `open` makes it live on the worker.
 
-    It makes single attempts only. Retries, duplicates and fan-out are the same for all sources and
-    stand in `AnnotateImages`.
+    It makes single attempts only. Retries, duplicates, the journal and fan-out are the same for all sources
+    and stand in `AnnotateImages`.
     """
 
     @property
@@ -25,8 +49,12 @@ class FaceSource(Protocol):
         """The value of the column `source`."""
 
     @property
-    def window(self) -> int:
-        """Requests that one shard keeps in flight to have the source busy."""
+    def identity(self) -> str:
+        """Who is asked, down to the version: answers of another identity are other answers."""
 
-    def open(self) -> AbstractContextManager[Attempt]:
+    @property
+    def largest_window(self) -> int:
+        """The most requests that one shard ever has in flight."""
+
+    def open(self) -> AbstractContextManager[OpenSource]:
         """Load models, open connections; leaving the context frees them."""

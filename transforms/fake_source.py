@@ -12,7 +12,7 @@ import numpy as np
 from schemas.errors import ErrorCode
 from schemas.landmarks import LANDMARK_COUNT
 from schemas.values import Answer, Face, Failure, FailureError, ImageRequest
-from transforms.face_source import Attempt
+from transforms.face_source import OpenSource
 
 _FAILS: Final = re.compile(r"/fail-([a-z_]+)/")
 _WIDTH, _HEIGHT = 640, 480
@@ -40,9 +40,10 @@ class FakeSource:
     """The fake as a face source."""
 
     name: str = "fake"
-    window: int = 8
+    identity: str = "fake 1"
+    largest_window: int = 8
 
     @contextmanager
-    def open(self) -> Iterator[Attempt]:
+    def open(self) -> Iterator[OpenSource]:
         """Give `fake_answer`: there is nothing to load."""
-        yield fake_answer
+        yield OpenSource(fake_answer, lambda: self.largest_window)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from queue import LifoQueue
 
 from schemas.values import Answer, Face, ImageRequest
-from transforms.face_source import Attempt
+from transforms.face_source import OpenSource
 from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
 from transforms.local_model.decode_image import decode_image
 from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
 
-DOWNLOADS_IN_FLIGHT = 16
+DOWNLOADS_IN_FLIGHT = 8
 """Images that are fetched or wait for a model while the others are looked at: fetching is waiting."""
 
 
@@ -29,18 +29,23 @@ class LocalSource:
     name: str = "local"
 
     @property
-    def window(self) -> int:
+    def identity(self) -> str:
+        """The model's version."""
+        return f"local {FACE_MODEL_VERSION}"
+
+    @property
+    def largest_window(self) -> int:
         """Requests in flight: one for each model, and the downloads that keep them fed."""
         return self.workers + DOWNLOADS_IN_FLIGHT
 
     @contextmanager
-    def open(self) -> Iterator[Attempt]:
+    def open(self) -> Iterator[OpenSource]:
         """Load a model for each worker."""
         models: LifoQueue[FaceModel] = LifoQueue()
         for _ in range(self.workers):
             models.put(FaceModel())
         with self.fetcher.open() as fetch:
-            yield lambda request: _annotate(fetch, models, request)
+            yield OpenSource(lambda request: _annotate(fetch, models, request), lambda: self.largest_window)
 
 
 def _annotate(fetch: Fetch, models: LifoQueue[FaceModel], request: ImageRequest) -> Answer:

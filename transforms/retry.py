@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from time import monotonic
 from time import sleep as real_sleep
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
-from schemas.errors import Fate
-from schemas.values import Answer, FailureError, ImageRequest
-from transforms.face_source import Attempt
+from schemas.errors import Fate, fate
+from schemas.values import Answer, Failure, FailureError, ImageRequest
+from transforms.face_source import Attempt, always
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +30,60 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def answer_with_retries(  # noqa: PLR0913 - the last three are the world, for tests to replace
+def answer_with_retries(  # noqa: PLR0913 - the last four are the world, for sources and tests to replace
     attempt: Attempt,
     request: ImageRequest,
     policy: RetryPolicy = RetryPolicy(),
     *,
+    may_retry: Callable[[], bool] = always,
     sleep: Callable[[float], None] = real_sleep,
     clock: Callable[[], float] = monotonic,
     now: Callable[[], datetime] = utc_now,
 ) -> Answer:
     """Ask until there is an answer, or a failure whose fate is not `retry`, or `max_attempts` are used.
 
-    The answer comes with `attempts`, `latency_ms` of its last attempt, and `answered_at`.
+    The answer comes with `attempts`, `latency_ms` of its last attempt (the source's own figure where it gives
+    one), and `answered_at`. Attempts that were not sent are not counted.
 
     Raises:
         FailureError: the last failure, with `attempts`, `first_attempt_at` and `last_attempt_at` (starts).
     """
-    started: list[datetime] = []
+    sent: list[datetime] = []
+    failures: list[Failure] = []
 
     def ask() -> Answer:
-        started.append(now())
+        sent.append(now())
         begun = clock()
-        answer = attempt(request)
-        return replace(answer, latency_ms=(clock() - begun) * 1000)
+        try:
+            answer = attempt(request)
+        except FailureError as error:
+            if not error.failure.was_sent:
+                sent.pop()
+            failures.append(replace(error.failure, attempts=len(sent)))
+            raise
+        return replace(answer, latency_ms=answer.latency_ms or (clock() - begun) * 1000)
 
     try:
-        answer = _retrying(policy, sleep)(ask)
+        answer = _retrying(policy, may_retry, sleep)(ask)
     except FailureError as error:
-        failure = replace(error.failure, attempts=len(started))
-        raise FailureError(
-            replace(failure, first_attempt_at=started[0], last_attempt_at=started[-1])
-        ) from error
-    return replace(answer, attempts=len(started), answered_at=now())
+        raise FailureError(_given_up(failures or [error.failure], sent)) from error
+    return replace(answer, attempts=len(sent), answered_at=now())
 
 
-def _retrying(policy: RetryPolicy, sleep: Callable[[float], None]) -> Retrying:
+def _given_up(failures: list[Failure], sent: list[datetime]) -> Failure:
+    """Give the last failure of an attempt that was sent, or of one that was not where none was."""
+    last = next((failure for failure in reversed(failures) if failure.was_sent), failures[-1])
+    if not sent:
+        return last
+    return replace(last, attempts=len(sent), first_attempt_at=sent[0], last_attempt_at=sent[-1])
+
+
+def _retrying(policy: RetryPolicy, may_retry: Callable[[], bool], sleep: Callable[[float], None]) -> Retrying:
     backoff_s = wait_random_exponential(multiplier=policy.base_s, max=policy.cap_s)
     return Retrying(
-        retry=retry_if_exception(_is_worth_asking_again),
+        retry=lambda state: (
+            state.attempt_number < policy.max_attempts and _is_worth_asking_again(state) and may_retry()
+        ),
         stop=stop_after_attempt(policy.max_attempts),
         wait=lambda state: max(backoff_s(state), _asked_for_s(state)),
         sleep=sleep,
@@ -75,8 +91,9 @@ def _retrying(policy: RetryPolicy, sleep: Callable[[float], None]) -> Retrying:
     )
 
 
-def _is_worth_asking_again(error: BaseException) -> bool:
-    return isinstance(error, FailureError) and error.failure.fate is Fate.RETRY
+def _is_worth_asking_again(state: RetryCallState) -> bool:
+    error = state.outcome and state.outcome.exception()
+    return isinstance(error, FailureError) and fate(error.failure.code, state.attempt_number) is Fate.RETRY
 
 
 def _asked_for_s(state: RetryCallState) -> float:

@@ -7,9 +7,8 @@ are so alike that in a block it is some 20, and Beam handles a few thousand elem
 import pickle
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
-from zlib import crc32
 
 import apache_beam as beam
 from apache_beam.coders.coders import Coder
@@ -17,6 +16,7 @@ from apache_beam.coders.typecoders import registry
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from schemas.request_key import bucket_of
 from schemas.values import ManifestRow
 from transforms.progress import stop_if_asked
 
@@ -48,19 +48,17 @@ class RowBlockCoder(Coder):
 registry.register_coder(RowBlock, RowBlockCoder)
 
 
-def shard_of(image_url: str, shards: int) -> int:
-    """Place a URL on one of `shards` shards, the same in every process (`hash()` is salted).
-
-    >>> shard_of("https://example.com/a.jpg", 16)
-    4
-    """
-    return crc32(image_url.encode()) % shards
-
-
 class BlockByShard(beam.DoFn):
-    """PCollection[ManifestRow] -> PCollection[tuple[int, RowBlock]], each row in one block of its shard."""
+    """PCollection[ManifestRow] -> PCollection[tuple[int, RowBlock]], each row in one block of its shard.
 
-    def __init__(self, shards: int) -> None:
+    Args:
+        key_of: the key of the question that a row asks; its bucket decides the shard, so that a shard's
+            answers lie together in the journal.
+        shards: 1 to 256.
+    """
+
+    def __init__(self, key_of: Callable[[ManifestRow], bytes], shards: int) -> None:
+        self._key_of = key_of
         self._shards = shards
 
     def start_bundle(self) -> None:
@@ -70,7 +68,7 @@ class BlockByShard(beam.DoFn):
     def process(self, element: ManifestRow) -> Iterator[tuple[int, RowBlock]]:
         """Add a row to its shard's block; give the block when it is full."""
         stop_if_asked()
-        shard = shard_of(element.image_url, self._shards)
+        shard = bucket_of(self._key_of(element)) % self._shards
         self._waiting[shard].append(element)
         if len(self._waiting[shard]) == ROWS_A_BLOCK:
             yield shard, RowBlock(self._waiting.pop(shard))

@@ -10,23 +10,28 @@ Result = TypeVar("Result")
 
 
 def thread_window(
-    pool: Executor, size: int, call: Callable[[Item], Result], items: Iterable[Item]
+    pool: Executor, size: Callable[[], int], call: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield `(item, call(item))` in the order of finishing, with at most `size` calls under way.
+    """Yield `(item, call(item))` in the order of finishing, with at most `size()` calls under way.
 
-    Items are taken one at a time, as places fall free: an endless iterable is fine. There is no batch
-    barrier. What a call raises is raised here.
+    The size is asked for again at each call, so that a window can grow and shrink. Items are taken one at a time, as places fall free: an endless iterable is fine. There is no batch
+    barrier. What a call raises is raised here, when the calls under way have ended.
     """
     finished: SimpleQueue[tuple[Item, Future[Result]]] = SimpleQueue()
     under_way = 0
-    for item in items:
-        if under_way == size:
-            yield _result(finished.get())
+    try:
+        for item in items:
+            _submit(pool, call, item, finished)
+            under_way += 1
+            while under_way >= size():
+                under_way -= 1
+                yield _result(finished.get())
+        while under_way:
             under_way -= 1
-        _submit(pool, call, item, finished)
-        under_way += 1
-    for _ in range(under_way):
-        yield _result(finished.get())
+            yield _result(finished.get())
+    finally:  # one call's error must not lose what the others are bringing
+        for _ in range(under_way):
+            finished.get()
 
 
 def _submit(

@@ -1,0 +1,113 @@
+"""How the text of a flag becomes a checked value; each error names the value and the rule."""
+
+import argparse
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from schemas.errors import ErrorCode
+
+MOST_WORKERS: Final = 256
+MOST_IN_FLIGHT: Final = 1000
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def run_id(text: str) -> str:
+    """Take a name that can be a folder's."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot name a folder: 1 to 100 letters, digits, '.', '_' or '-', no mark first"
+        )
+    return text
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers(text: str) -> int:
+    """Take a number of workers; `auto` is one a core."""
+    return cores() if text == "auto" else _whole(text, MOST_WORKERS, "'auto' or ")
+
+
+def window(text: str) -> int | None:
+    """Take a number of requests in flight; `auto` is None: as many as rate and latency need."""
+    return None if text == "auto" else _whole(text, MOST_IN_FLIGHT, "'auto' or ")
+
+
+def calls(text: str) -> int:
+    """Take a number of calls."""
+    return _whole(text, 10**12)
+
+
+def share(text: str) -> float:
+    """Take a share from 0 to 1."""
+    return _number(text, lambda value: 0 <= value <= 1, "a share from 0 to 1")
+
+
+def credit(text: str) -> float:
+    """Take an amount of credits."""
+    return _number(text, lambda value: 0 < value < float("inf"), "an amount of credits above 0")
+
+
+def rate(text: str) -> float | None:
+    """Take calls a second; `unlimited` is None."""
+    if text == "unlimited":
+        return None
+    return _number(text, lambda value: 0.001 <= value <= 10_000, "calls a second, 0.001 to 10000")  # noqa: PLR2004
+
+
+def duration_s(text: str) -> float:
+    """Take a length of time, `90s`, `45m`, `5h` or `30d`; seconds."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if not found or int(found[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time such as 90s, 45m, 5h or 30d")
+    return float(int(found[1]) * _UNIT_S[found[2]])
+
+
+def time_of_day(text: str) -> datetime:
+    """Take the next time that a clock on this machine shows `HH:MM`; UTC."""
+    try:
+        asked = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - the machine's own zone is added below
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time of day such as 06:00") from None
+    now = datetime.now().astimezone()
+    today = datetime.combine(now.date(), asked).astimezone()
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), asked).astimezone()
+    return (today if today > now else tomorrow).astimezone(UTC)
+
+
+def base_url(text: str) -> str:
+    """Take the address of a service, without a slash at its end."""
+    if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as https://api.acedata.cloud")
+    return text.rstrip("/")
+
+
+def codes(text: str) -> tuple[str, ...]:
+    """Take error codes, or the outcomes `ok` and `no_face`, with commas between."""
+    known = ("ok", "no_face", *ErrorCode)
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"{name!r} is no error code; known are {', '.join(known)}")
+    return names
+
+
+def _whole(text: str, most: int, other: str = "") -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a number from 1 to {most}")
+    return int(text)
+
+
+def _number(text: str, is_right: Callable[[float], bool], rule: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not is_right(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {rule}")
+    return value

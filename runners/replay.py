@@ -1,0 +1,64 @@
+"""`facebeam replay`: the dead letters of a run once more, as a new run into the same output."""
+
+import argparse
+import sys
+from collections.abc import Collection, Sequence
+
+from runners import option_types as types
+from runners.exit_codes import COMMITTED, WRONG_SETUP
+from runners.local import run_manifest
+from runners.logs import LOGGER, set_up_logs
+from runners.options import StrictParser, parse_run, run_parser
+from schemas.errors import ErrorCode, RunError
+from schemas.layout import Layout
+
+ALL_RUNS = "all"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the dead letters of these codes again; give the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    chosen, flags = _parser().parse_known_args(arguments)
+    set_up_logs("text", quiet=False)
+    try:
+        files = dead_letter_files(chosen.output, chosen.run, chosen.codes)
+    except RunError as error:
+        LOGGER.error("%s", error)
+        return WRONG_SETUP
+    if not files:
+        LOGGER.info("there are no dead letters of %s: nothing to do", ", ".join(chosen.codes))
+        return COMMITTED
+    again = ["--manifest", *files, "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
+    return run_manifest(parse_run(run_parser("facebeam replay"), [*again, *flags]))
+
+
+def dead_letter_files(output: str, run: str, codes: Collection[str]) -> list[str]:
+    """List the dead letters' files of one run, or of `all`, that have one of these codes."""
+    from transforms.output_files import files_below  # noqa: PLC0415 - imports Beam
+
+    table = "dead_letters"
+    folder = Layout(output, "").folder(table) if run == ALL_RUNS else Layout(output, run).published(table)
+    wanted = {f"error_code={code}" for code in codes}
+    return sorted(path for path in files_below(folder) if path.split("/")[-2] in wanted)
+
+
+def _parser() -> StrictParser:
+    parser = StrictParser(
+        prog="facebeam replay",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Run dead letters again, as a new run into the same output.",
+        epilog="All flags of 'facebeam annotate' but --manifest and --ask-again are taken as well.",
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
+    parser.add_argument(
+        "--run", type=types.run_id, default=ALL_RUNS, metavar="ID", help="whose dead letters, or 'all' (all)"
+    )
+    parser.add_argument(
+        "--codes",
+        type=types.codes,
+        required=True,
+        metavar="CODES",
+        help=f"error codes with commas between: {', '.join(ErrorCode)}",
+    )
+    return parser

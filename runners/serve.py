@@ -1,0 +1,72 @@
+"""`facebeam serve`: the API's contract on this machine, answered by the local model.
+
+What can be wrong is found before anything heavy is imported.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from ipaddress import ip_address
+from typing import Final
+
+from runners.exit_codes import WRONG_SETUP
+from runners.logs import LOGGER, set_up_logs
+from runners.service.accepted_tokens import AcceptedTokens, find_tokens
+from runners.service.serve_options import ServeOptions, parse_serve
+from schemas.errors import RunError
+from transforms.local_model.weights import WeightsError, check_weights
+
+_NEEDED: Final = ("fastapi", "uvicorn", "ai_edge_litert", "PIL")
+_BACKLOG: Final = 1024
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; give the exit code that `--help` lists."""
+    options = parse_serve(sys.argv[1:] if argv is None else argv)
+    set_up_logs(options.log_format, quiet=options.quiet)
+    try:
+        _check_set_up()
+        tokens = find_tokens(options.token_file, os.environ)
+        with _listen(options.host, options.port) as listener:
+            return _serve(options, tokens, listener)
+    except RunError as error:
+        LOGGER.error("%s", error)
+        return WRONG_SETUP
+
+
+def _check_set_up() -> None:
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise RunError(f"{missing[0]} is not installed: pip install 'facebeam[local,server]'")
+    try:
+        check_weights()
+    except WeightsError as error:
+        raise RunError(str(error)) from error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host that IDNA cannot write
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(
+            f"cannot listen on {host}, port {port}: {reason}; give another --host or --port"
+        ) from None
+
+
+def _serve(options: ServeOptions, tokens: AcceptedTokens, listener: socket.socket) -> int:
+    from runners.service.run_server import run_server  # noqa: PLC0415 - FastAPI and the networks, after all checks
+
+    if not tokens.digests and not _is_loopback(listener):
+        LOGGER.warning("every token is accepted, and others can reach this address: give --token-file")
+    return run_server(options, tokens, listener)
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    return ip_address(listener.getsockname()[0]).is_loopback
+
+
+if __name__ == "__main__":
+    sys.exit(main())

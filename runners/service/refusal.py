@@ -1,0 +1,62 @@
+"""What a caller gets who gets no faces: status, code and message, in the contract's shape."""
+
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from runners.service.upstream_message import upstream_code, upstream_message
+from schemas.errors import MEANINGS, ErrorCode
+from schemas.values import Failure
+
+STATUSES: Final = {
+    ErrorCode.BAD_REQUEST: HTTPStatus.BAD_REQUEST,
+    ErrorCode.AUTHORIZATION_MISSING: HTTPStatus.UNAUTHORIZED,
+    ErrorCode.INVALID_TOKEN: HTTPStatus.UNAUTHORIZED,
+    ErrorCode.NO_API: HTTPStatus.NOT_FOUND,
+    ErrorCode.API_NOT_IMPLEMENTED: HTTPStatus.METHOD_NOT_ALLOWED,
+    ErrorCode.REQUEST_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorCode.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorCode.BUSY: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ErrorCode.API_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The codes that this server gives, each under the contract's status."""
+
+
+class Refusal(NamedTuple):
+    """An error as the contract writes it."""
+
+    code: ErrorCode
+    message: str
+    trace_id: str
+    retry_after_s: int | None = None
+    upstream: str | None = None
+    """The upstream's code that stands in the message."""
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The JSON of the guide's error example."""
+        error = {"code": str(self.code), "message": self.message}
+        return {"success": False, "error": error, "trace_id": self.trace_id}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to ask again, and how to present a token (RFC 9110, sections 10.2.3 and 11.6.1)."""
+        headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        unauthorized = STATUSES[self.code] is HTTPStatus.UNAUTHORIZED
+        return headers | ({"WWW-Authenticate": "Bearer"} if unauthorized else {})
+
+
+def refusal_of(failure: Failure, trace_id: str) -> Refusal:
+    """Translate a failure: the server's own codes stay, those of an image travel inside an `api_error`."""
+    if failure.stage == "serve":
+        retry_after_s = None if failure.retry_after_s is None else round(failure.retry_after_s)
+        return Refusal(failure.code, failure.message, trace_id, retry_after_s)
+    # The whole message would tell a caller which private address a name has.
+    private = failure.code is ErrorCode.FORBIDDEN_ADDRESS
+    message = MEANINGS[failure.code] if private else failure.message
+    return upstream_refusal(failure.upstream_code or upstream_code(failure.code), message, trace_id)
+
+
+def upstream_refusal(upstream: str, message: str, trace_id: str) -> Refusal:
+    """Refuse as the service's upstream does."""
+    text = upstream_message(upstream, message, trace_id)
+    return Refusal(ErrorCode.API_ERROR, text, trace_id, upstream=upstream)

@@ -1,0 +1,79 @@
+"""Bring the parts of the server up, run it until it is asked to stop, and take them down in order."""
+
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Final
+
+from uvicorn import Config, Server
+
+from runners.logs import LOGGER
+from runners.service.accepted_tokens import AcceptedTokens
+from runners.service.admission import RateCeiling, WaitingRoom
+from runners.service.face_analyze import FaceAnalyze
+from runners.service.model_workers import ModelWorkers
+from runners.service.serve_options import ServeOptions
+from runners.service.web_app import web_app
+from transforms.image_fetch.allowed_addresses import any_address, is_public
+from transforms.image_fetch.fetch_image import ImageFetcher
+
+DOWNLOADS: Final = 16
+"""Images that are fetched while others are looked at; so many and the workers' are held in memory."""
+GRACE_S: Final = 75
+"""What requests under way are given to end after a signal: the longest download, and a wait."""
+STOPPED: Final = 0
+STOPPED_AT_ONCE: Final = 130
+
+
+def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.socket) -> int:
+    """Serve on a listening socket until SIGINT or SIGTERM.
+
+    Requests under way are answered first; a second Ctrl-C ends the process at once, and with it its workers.
+
+    Raises:
+        RunError: a model could not be loaded.
+    """
+    at_work = options.workers + DOWNLOADS
+    fetcher = ImageFetcher(rule=any_address if options.allow_private_urls else is_public, window=at_work)
+    models, fetchers = ModelWorkers(options.workers), ThreadPoolExecutor(at_work, "fetch")
+    with fetchers, fetcher.open() as fetch:
+        ceiling, room = RateCeiling(options.rate), WaitingRoom(at_work, options.max_waiting)
+        server = _server(FaceAnalyze(tokens, ceiling, room, fetch, fetchers, models))
+        _stop_by_signal(server)
+        with models:
+            LOGGER.info("answering POST %s/face/analyze", _origin(listener))
+            server.run([listener])
+            if server.force_exit:
+                os._exit(STOPPED_AT_ONCE)
+    return STOPPED
+
+
+def _server(face_analyze: FaceAnalyze) -> Server:
+    config = Config(
+        web_app(face_analyze),
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return Server(config)
+
+
+def _stop_by_signal(server: Server) -> None:
+    """Stop in order before uvicorn listens for signals, and after: it raises again those that stopped it."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _origin(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

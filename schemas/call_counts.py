@@ -1,0 +1,50 @@
+"""What a run asked its face source for, counted by the request and not by the row."""
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import NamedTuple, Self
+
+from schemas.values import Answer, Failure
+
+
+class CallCounts(NamedTuple):
+    """Sums over distinct images; they add up over shards."""
+
+    images: int = 0
+    """Distinct images that the rows ask for."""
+    from_journal: int = 0
+    """Images answered from the journal."""
+    sent: int = 0
+    """Calls that left this machine, retries included: what may be billed at most."""
+    retries: int = 0
+    maybe_billed: int = 0
+    """Images without an answer whose last call may be billed all the same."""
+    not_sent: int = 0
+    """Images that were not asked for because the circuit was open."""
+
+    def plus(self, other: Self) -> Self:
+        """Add up."""
+        return type(self)(*map(sum, zip(self, other, strict=True)))
+
+
+def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
+    """Add the counts of all shards up; none is all zero."""
+    return reduce(CallCounts.plus, counts, CallCounts())
+
+
+def calls_of(result: Answer | Failure, *, stored: bool) -> CallCounts:
+    """Count one image by its result.
+
+    >>> calls_of(Answer((), 640, 480, "api", "3.0", attempts=3), stored=False)
+    CallCounts(images=1, from_journal=0, sent=3, retries=2, maybe_billed=0, not_sent=0)
+    """
+    if stored:
+        return CallCounts(images=1, from_journal=1)
+    failed = isinstance(result, Failure)
+    return CallCounts(
+        images=1,
+        sent=result.attempts,
+        retries=max(0, result.attempts - 1),
+        maybe_billed=int(failed and result.maybe_billed),
+        not_sent=int(failed and not result.was_sent and result.attempts == 0),
+    )

@@ -1,0 +1,24 @@
+"""What a run would do, before it does it."""
+
+from typing import NamedTuple
+
+
+class RunPlan(NamedTuple):
+    """Counts of a manifest against a journal."""
+
+    rows: int
+    invalid_rows: int
+    images: int
+    """Distinct images that the valid rows ask for."""
+    from_journal: int
+    """Images that are answered already."""
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that share another row's image."""
+        return self.rows - self.invalid_rows - self.images
+
+    @property
+    def calls(self) -> int:
+        """Calls that are left to send, where none has to be repeated."""
+        return self.images - self.from_journal

@@ -1,0 +1,68 @@
+"""The connections to the service: pooled, without redirects, cookies or anything from the environment."""
+
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from transforms.image_fetch.allowed_addresses import any_address
+from transforms.image_fetch.deadline import DeadlineResponse
+from transforms.image_fetch.guarded_http import guarded_session
+
+
+class _Connection(HTTPConnection):
+    """Reads until the thread's deadline; never prints what it sends, as http.client does when debugged."""
+
+    response_class = DeadlineResponse
+    debuglevel = 0
+
+
+class _TLSConnection(HTTPSConnection):
+    """The same under TLS."""
+
+    response_class = DeadlineResponse
+    debuglevel = 0
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+def _with_our_pools(manager: PoolManager) -> PoolManager:
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    return manager
+
+
+class _Adapter(HTTPAdapter):
+    """Uses our connections, also those that go through a proxy."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
+        super().init_poolmanager(*args, **kwargs)
+        _with_our_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:  # noqa: ANN401 - requests' own
+        return _with_our_pools(super().proxy_manager_for(proxy, **kwargs))
+
+
+def api_session(url: str, pool_size: int, *, trust_proxies: bool) -> requests.Session:
+    """Open a session for one URL and at most `pool_size` threads.
+
+    Args:
+        url: what will be asked for.
+        pool_size: connections that are kept.
+        trust_proxies: take the proxy for this URL from the environment (`HTTPS_PROXY`, `NO_PROXY`, ...), and
+            nothing else: a netrc would replace the token.
+    """
+    session = guarded_session(any_address, pool_size)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(pool_connections=1, pool_maxsize=pool_size))
+    if trust_proxies:
+        session.proxies.update(get_environ_proxies(url))
+    return session

@@ -1,0 +1,67 @@
+"""Which image URLs may be sent to the service: none with a password, and none of a private network."""
+
+import re
+import socket
+import unicodedata
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from schemas.errors import ErrorCode
+from schemas.values import Failure, FailureError
+from transforms.image_fetch.allowed_addresses import Address, destination, is_public
+from transforms.image_fetch.shown_url import shown_url
+
+_PRIVATE_DOMAINS: Final = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".home.arpa",
+)  # RFC 6761, 6762, 8375; ICANN 2024
+_DOTS: Final = re.compile("[\u3002\uff0e\uff61]")  # IDNA 2003 reads them as full stops
+_NAME: Final = re.compile(r"[\w-]+(\.[\w-]+)+")
+
+
+def check_fit_to_send(url: str) -> None:
+    """Refuse a URL that would tell the service a secret or that it cannot reach; no name is looked up.
+
+    Raises:
+        FailureError: `forbidden_address`, not sent.
+    """
+    if (reason := _why_not(url)) is not None:
+        message = (
+            f"{shown_url(url)}: {reason}; not sent: use a public URL, or allow it with --allow-private-urls"
+        )
+        raise FailureError(Failure(ErrorCode.FORBIDDEN_ADDRESS, message, stage="annotate", was_sent=False))
+
+
+def _why_not(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "names no host that can be read"
+    if "@" in parts.netloc:
+        return "has a user or password, which would be sent to the service"
+    host = _spelt_plainly(parts.hostname or "")
+    return None if _is_public_host(host) else f"its host {host[:100]!r} is private"
+
+
+def _spelt_plainly(host: str) -> str:
+    """Undo what browsers and resolvers undo: percent-encoding, full-width letters, the root's dot."""
+    normal = unicodedata.normalize("NFKC", unquote(host))
+    return _DOTS.sub(".", normal).lower().removesuffix(".")
+
+
+def _is_public_host(host: str) -> bool:
+    if address := _literal(host):
+        return is_public(destination(address))
+    return bool(_NAME.fullmatch(host)) and not host.endswith(_PRIVATE_DOMAINS)
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        if ":" in host:
+            return IPv6Address(host)
+        return IPv4Address(socket.inet_aton(host))  # knows 127.1, 0x7f.1 and 017700000001 as resolvers do
+    except (ValueError, OSError):
+        return None

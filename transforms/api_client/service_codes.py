@@ -1,0 +1,54 @@
+"""The service's own codes, and what a status means where it names none that we know.
+
+Source: the contract's table of failures. The same code comes under several statuses, so the code goes first.
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+from schemas.errors import ErrorCode
+
+_OWN: Final[dict[str, ErrorCode]] = {
+    code.value: code
+    for code in (
+        *(ErrorCode.TOKEN_MISMATCHED, ErrorCode.API_NOT_IMPLEMENTED, ErrorCode.NO_TOKEN, ErrorCode.DISABLED),
+        *(ErrorCode.INVALID_TOKEN, ErrorCode.TOKEN_EXPIRED, ErrorCode.AUTHORIZATION_MISSING),
+        *(ErrorCode.AUTHENTICATION_FAILED, ErrorCode.USED_UP, ErrorCode.NO_API),
+        *(ErrorCode.BAD_REQUEST, ErrorCode.FORBIDDEN, ErrorCode.REQUEST_TOO_LARGE),
+        *(ErrorCode.TOO_MANY_REQUESTS, ErrorCode.BUSY, ErrorCode.TIMEOUT, ErrorCode.API_ERROR),
+    )
+}
+"""As the service spells them. Only these: our other codes are not the service's to say."""
+
+
+def service_error_code(raw_code: str | None) -> ErrorCode | None:
+    """Look up a code of the service's own; None where it is not one."""
+    return _OWN.get(raw_code or "")
+
+
+def error_code_of_status(status: int) -> ErrorCode:  # noqa: PLR0911 - one return a row of the table
+    """Tell what an HTTP status means when nothing else does.
+
+    A 401 is about the token and not about the image, whatever the code (RFC 9110, section 15.5.2).
+
+    >>> error_code_of_status(503), error_code_of_status(418)
+    (<ErrorCode.SERVER_ERROR: 'server_error'>, <ErrorCode.OTHER: 'other'>)
+    """
+    match status:
+        case HTTPStatus.UNAUTHORIZED:
+            return ErrorCode.AUTHENTICATION_FAILED
+        case HTTPStatus.PAYMENT_REQUIRED:
+            return ErrorCode.PAYMENT_REQUIRED
+        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
+            return ErrorCode.TIMEOUT
+        case HTTPStatus.CONFLICT:
+            return ErrorCode.API_ERROR
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return ErrorCode.REQUEST_TOO_LARGE
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return ErrorCode.TOO_MANY_REQUESTS
+        case _:
+            return _BY_CLASS.get(status // 100, ErrorCode.OTHER)
+
+
+_BY_CLASS: Final = {3: ErrorCode.HTTP_ERROR, 5: ErrorCode.SERVER_ERROR}

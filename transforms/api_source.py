@@ -1,0 +1,133 @@
+"""The web API as a face source: every call paced, within its budget, and stopped when it makes no sense."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from time import monotonic
+from typing import Final
+
+from schemas.errors import SLOW_DOWN, ErrorCode
+from schemas.values import Answer, Failure, FailureError, ImageRequest
+from transforms.api_client.client import ApiClient
+from transforms.call_limits import CallLedger, CallLimits
+from transforms.circuit import Circuit
+from transforms.face_source import Attempt, OpenSource
+from transforms.pacer import Pacer
+
+LARGEST_WINDOW: Final = 1000
+UNPACED_PER_S: Final = 10_000.0
+"""More than a process can send: without `--rate` only refusals slow a run down."""
+UNPACED_WINDOW: Final = 64
+"""Requests in flight where no rate says how many are needed."""
+SPARE: Final = 1.3
+"""The window is this much wider than rate times latency: latencies vary."""
+LONGEST_PAUSE_S: Final = 60.0
+"""A `Retry-After` holds the whole run up for at most this long."""
+SERVER_FAULTS_IN_A_ROW: Final = 3
+"""So many 500s on end are taken as a sign of throttling: the gateway turns its upstream's 429s into 500s."""
+
+
+@dataclass(frozen=True)
+class ApiSource:
+    """The web API as a face source.
+
+    Args:
+        client: makes single calls.
+        rate_per_s: calls a second at most, retries included; None for no ceiling.
+        limits: what the run may spend.
+        window: requests in flight; None keeps as many as rate times latency needs.
+    """
+
+    client: ApiClient
+    rate_per_s: float | None = None
+    limits: CallLimits = field(default_factory=CallLimits)
+    window: int | None = None
+    name: str = "api"
+
+    @property
+    def identity(self) -> str:
+        """Host and model version."""
+        return self.client.identity
+
+    @property
+    def largest_window(self) -> int:
+        """Threads that there may be."""
+        return self.window or (LARGEST_WINDOW if self.rate_per_s else UNPACED_WINDOW)
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Open the connections; pace, budget and circuit begin anew."""
+        with self.client.open() as attempt:
+            session = _Session(self, attempt)
+            yield OpenSource(session.attempt, session.window, session.ledger.may_retry, session.sleep)
+
+
+class _Session:
+    """What the threads of one worker share while the source is open."""
+
+    def __init__(self, source: ApiSource, attempt: Attempt) -> None:
+        self._source = source
+        self._attempt = attempt
+        self.circuit = Circuit()
+        self.ledger = CallLedger(source.limits)
+        self._pacer = Pacer(source.rate_per_s or UNPACED_PER_S, sleep=self.circuit.sleep)
+        self._lock = Lock()
+        self._latency_s = 1.0
+        self._asleep = 0
+        self._server_faults = 0
+
+    def attempt(self, request: ImageRequest) -> Answer:
+        """Send one call when its turn has come, and learn from what comes back."""
+        self._pacer.wait_for_turn()
+        self.circuit.check()
+        self._reserve()
+        began = monotonic()
+        try:
+            answer = self._attempt(request)
+        except FailureError as error:
+            self._failed(error.failure)
+            raise
+        self._answered(monotonic() - began)
+        return answer
+
+    def window(self) -> int:
+        """Give rate times latency, by the latency of late, and a place for each request that waits to retry."""
+        if self._source.window or not self._source.rate_per_s:
+            return self._source.largest_window
+        needed = math.ceil(self._pacer.rate_per_s * self._latency_s * SPARE)
+        return min(LARGEST_WINDOW, 2 + needed + self._asleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before a retry; raises when the circuit opens meanwhile."""
+        with self._lock:
+            self._asleep += 1
+        try:
+            self.circuit.sleep(seconds)
+        finally:
+            with self._lock:
+                self._asleep -= 1
+
+    def _reserve(self) -> None:
+        try:
+            self.ledger.reserve(datetime.now(UTC))
+        except FailureError as error:
+            self.circuit.open(error.failure)
+            raise
+
+    def _answered(self, latency_s: float) -> None:
+        self.circuit.succeeded()
+        with self._lock:
+            self._server_faults = 0
+            self._latency_s += (latency_s - self._latency_s) / 16
+
+    def _failed(self, failure: Failure) -> None:
+        self.circuit.failed(failure)
+        with self._lock:
+            is_fault = failure.code in {ErrorCode.API_ERROR, ErrorCode.SERVER_ERROR}
+            self._server_faults = self._server_faults + 1 if is_fault else 0
+            throttled = failure.code in SLOW_DOWN or self._server_faults >= SERVER_FAULTS_IN_A_ROW
+        if throttled:
+            self._pacer.slow_down(min(failure.retry_after_s or 0.0, LONGEST_PAUSE_S))

@@ -1,0 +1,59 @@
+"""What a run may spend: calls, and time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Final
+
+from schemas.errors import ErrorCode
+from schemas.values import Failure, FailureError
+from transforms.circuit import NOT_SENT
+
+RETRIES_ALWAYS: Final = 20
+RETRY_SHARE: Final = 0.1
+"""Retries may be this share of all calls; the first twenty are free."""
+
+
+@dataclass(frozen=True)
+class CallLimits:
+    """The limits of a run.
+
+    Args:
+        calls: most calls, retries included; None for no limit.
+        stop_at: when the last call may be sent; None for no limit. With a time zone.
+    """
+
+    calls: int | None = None
+    stop_at: datetime | None = None
+
+
+class CallLedger:
+    """Counts calls before they are sent. Many threads share it."""
+
+    def __init__(self, limits: CallLimits) -> None:
+        self._limits = limits
+        self._lock = Lock()
+        self._sent = 0
+        self._retries = 0
+
+    def reserve(self, now: datetime) -> None:
+        """Count one call; raise FailureError, which opens the circuit, where a limit forbids it."""
+        if self._limits.stop_at and now >= self._limits.stop_at:
+            raise FailureError(_not_sent(ErrorCode.WINDOW_CLOSED, f"{self._limits.stop_at:%H:%M} has come"))
+        with self._lock:
+            if self._sent == self._limits.calls:
+                raise FailureError(
+                    _not_sent(ErrorCode.BUDGET_EXHAUSTED, f"{self._sent} calls have been sent")
+                )
+            self._sent += 1
+
+    def may_retry(self) -> bool:
+        """Count one retry, unless the run has had its share of them."""
+        with self._lock:
+            allowed = self._retries < max(RETRIES_ALWAYS, RETRY_SHARE * self._sent)
+            self._retries += allowed
+            return allowed
+
+
+def _not_sent(code: ErrorCode, reason: str) -> Failure:
+    return Failure(code, f"{reason}; run again to go on", stage=NOT_SENT, was_sent=False)

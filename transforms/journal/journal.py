@@ -1,0 +1,87 @@
+"""The journal: answers by the question that they were paid for, shared by all runs."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pyarrow as pa
+
+from schemas.errors import RunError
+from schemas.request_key import bucket_of
+from schemas.values import Answer, Failure
+from transforms.journal.compact import compact
+from transforms.journal.decode_entries import decode_entries
+from transforms.journal.entries import ENTRIES
+from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
+from transforms.journal.read_entries import read_newest
+from transforms.journal.segment import SegmentVanishedError
+from transforms.journal.segment_files import bucket_folder, delete, list_segments
+from transforms.output_files import writing
+
+__all__ = ["Journal", "JournalWriter"]
+
+_MOST_LISTINGS = 100
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Where answers are kept; a description that can be pickled.
+
+    Law: nothing is paid for twice.
+
+    Args:
+        path: a folder on any file system; it need not be there yet.
+        max_age_s: older answers do not count; None for no limit.
+    """
+
+    path: str
+    max_age_s: float | None = None
+
+    def stored(self, keys: Collection[bytes]) -> Iterator[tuple[bytes, Answer | Failure]]:
+        """Yield each key that has an entry, with the newest one: an answer, or a failure that is final.
+
+        What comes back was not asked in this run: `from_journal` and `was_sent` say so. One bucket's share of
+        the keys is in memory at a time. Buckets with many small segments are compacted in passing.
+
+        Raises:
+            RunError: the journal cannot be read, or a newer facebeam wrote in it.
+        """
+        for bucket, wanted in _by_bucket(keys).items():
+            yield from decode_entries(self._read(bucket_folder(self.path, bucket), wanted))
+
+    def open(self, flush_every_s: float = FLUSH_EVERY_S) -> JournalWriter:
+        """Give a writer, a context manager: leaving it writes what was recorded."""
+        return JournalWriter(self.path, flush_every_s)
+
+    def check_writable(self) -> None:
+        """Write a file and delete it again; the journal's folder is there then.
+
+        Raises:
+            RunError: nothing can be written there.
+        """
+        path = f"{self.path.rstrip('/')}/_{uuid4().hex}.unfinished"
+        with writing(path):
+            pass
+        delete([path])
+
+    def _read(self, folder: str, keys: Collection[bytes]) -> pa.Table:
+        """Read the newest entries of a bucket; from the start where another process merges it meanwhile."""
+        wanted = pa.array(keys, ENTRIES.field("key").type)
+        for _ in range(_MOST_LISTINGS):
+            try:
+                return read_newest(compact(folder, list_segments(folder)), wanted, self._not_before())
+            except SegmentVanishedError as vanished:
+                missing = vanished
+        raise RunError(f"cannot read {missing}: it is listed, but not there; delete it") from missing
+
+    def _not_before(self) -> datetime | None:
+        """Give the time of the oldest answer that counts."""
+        return None if self.max_age_s is None else datetime.now(UTC) - timedelta(seconds=self.max_age_s)
+
+
+def _by_bucket(keys: Collection[bytes]) -> dict[int, list[bytes]]:
+    buckets: dict[int, list[bytes]] = {}
+    for key in keys:
+        buckets.setdefault(bucket_of(key), []).append(key)
+    return dict(sorted(buckets.items()))

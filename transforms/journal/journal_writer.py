@@ -1,0 +1,114 @@
+"""Write results into the journal while a run goes on, a few seconds' worth at a time."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import groupby
+from threading import Event, Lock, Thread
+from typing import Final, Self
+
+from schemas.errors import RunError
+from schemas.request_key import bucket_of
+from schemas.values import Answer, Failure, ImageRequest
+from transforms.journal.encode_entries import encode_entries
+from transforms.journal.entries import Entry, is_kept
+from transforms.journal.segment import write_segment
+from transforms.journal.segment_files import bucket_folder
+
+FLUSH_EVERY_S: Final = 4.0
+"""The promise is five seconds; the rest is for the writing itself."""
+FLUSH_AT: Final = 500
+MOST_WAITING: Final = 5_000
+"""With so many results waiting the disk is slower than the source: whoever brings another one writes too."""
+
+
+class JournalWriter:
+    """Takes results from many threads; a thread of its own writes them, every `flush_every_s` or 500 results.
+
+    When a write fails, nothing more is accepted: every later call raises RunError, leaving the context too.
+    Results may come after that: calls that were under way when the run was stopped. They are written at once.
+
+    Args:
+        path: the journal's folder, on any file system.
+        flush_every_s: how long a result waits at most until it is written.
+    """
+
+    def __init__(self, path: str, flush_every_s: float = FLUSH_EVERY_S) -> None:
+        self._path = path
+        self._flush_every_s = flush_every_s
+        self._entries: list[Entry] = []
+        self._adding = Lock()
+        self._writing = Lock()
+        self._error: RunError | None = None
+        self._due = Event()
+        self._closed = Event()
+        self._flusher = Thread(target=self._flush_regularly, name="journal", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._flusher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def record(self, key: bytes, request: ImageRequest, result: Answer | Failure) -> None:
+        """Take a result; one that is worth asking again is passed over.
+
+        Raises:
+            RunError: an earlier result could not be written.
+        """
+        self._check()
+        if not is_kept(result):
+            return
+        with self._adding:
+            self._entries.append(Entry(key, request.image_url, result, datetime.now(UTC)))
+            waiting = len(self._entries)
+        if waiting >= FLUSH_AT:
+            self._due.set()
+        if waiting >= MOST_WAITING or self._closed.is_set():
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was recorded so far; when this returns, it is in the journal.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with self._writing:
+            self._check()
+            with self._adding:
+                entries, self._entries = self._entries, []
+            try:
+                _write(self._path, entries)
+            except RunError as error:
+                self._error = error
+                raise
+
+    def close(self) -> None:
+        """Write the rest; raises RunError where that, or an earlier write, failed."""
+        self._closed.set()
+        self._due.set()
+        self._flusher.join()
+        self.flush()
+
+    def _flush_regularly(self) -> None:
+        with suppress(RunError):  # it is kept, and raised where the next result is recorded
+            while not self._closed.is_set():
+                self._due.wait(self._flush_every_s)
+                self._due.clear()
+                self.flush()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise RunError(str(self._error)) from self._error
+        if not (self._flusher.is_alive() or self._closed.is_set()):
+            raise RunError(
+                f"the thread that writes the journal {self._path} has died; its error is in the log"
+            )
+
+
+def _write(path: str, entries: Iterable[Entry]) -> None:
+    """Write one segment for each bucket."""
+    by_key = sorted(entries, key=lambda entry: entry.key)
+    for bucket, members in groupby(by_key, key=lambda entry: bucket_of(entry.key)):
+        write_segment(bucket_folder(path, bucket), encode_entries([*members]))

@@ -1,0 +1,55 @@
+"""The entries of segments: those of the keys that are wanted, or all."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from transforms.journal.entries import ENTRIES
+from transforms.journal.segment import DAMAGE, open_segment, set_aside
+
+
+def read_newest(segments: Iterable[str], keys: pa.Array, not_before: datetime | None = None) -> pa.Table:
+    """Read the newest entry of each key that has one, at most a row a key; other entries are not decoded.
+
+    Raises:
+        RunError, SegmentVanishedError: as `open_segment` does.
+    """
+    found = [read_entries(path, keys) for path in segments]
+    entries = pa.concat_tables([ENTRIES.empty_table(), *(table for table in found if table is not None)])
+    if not_before is not None:
+        entries = entries.filter(pc.greater_equal(entries["answered_at"], pa.scalar(not_before)))
+    return newest(entries)
+
+
+def read_entries(path: str, keys: pa.Array | None = None) -> pa.Table | None:
+    """Read a segment's entries, of these keys or all; None, with a warning, where it is no segment."""
+    file = open_segment(path)
+    if file is None:
+        return None
+    try:
+        groups = [_read_group(file, group, keys) for group in range(file.num_row_groups)]
+    except DAMAGE:  # a page that does not fit its checksum, or cannot be unpacked
+        set_aside(path)
+        return None
+    return pa.concat_tables([ENTRIES.empty_table(), *groups])
+
+
+def newest(entries: pa.Table) -> pa.Table:
+    """Keep the newest entry of each key, by `answered_at`."""
+    keys = entries["key"].to_pylist()
+    oldest_first = pc.sort_indices(entries["answered_at"]).to_pylist()
+    kept = {keys[i]: i for i in oldest_first}
+    return entries if len(kept) == len(keys) else entries.take(pa.array(kept.values(), pa.int64()))
+
+
+def _read_group(file: pq.ParquetFile, group: int, keys: pa.Array | None) -> pa.Table:
+    """Look at the key column first, and at the others only where it holds a wanted key."""
+    if keys is None:
+        return file.read_row_group(group, use_threads=False)
+    is_wanted = pc.is_in(file.read_row_group(group, ["key"], use_threads=False)["key"], value_set=keys)
+    if not pc.any(is_wanted).as_py():
+        return ENTRIES.empty_table()
+    return file.read_row_group(group, use_threads=False).filter(is_wanted)

@@ -1,0 +1,94 @@
+"""One segment: a Parquet file that is whole or not there, on any of Beam's file systems."""
+
+from contextlib import suppress
+from logging import getLogger
+from typing import Final
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.errors import RunError
+from transforms.journal.entries import ENTRIES, JOURNAL_VERSION, VERSION_KEY
+from transforms.journal.segment_files import delete
+from transforms.output_files import exists, move, output_errors, writing
+
+ROWS_A_GROUP: Final = 2_000
+DAMAGE: Final = (pa.ArrowInvalid, OSError)
+"""How Arrow reports bytes that are no Parquet. Segments are parsed in memory: no disk can fail there."""
+_LOGGER: Final = getLogger("facebeam")
+
+
+class SegmentVanishedError(Exception):
+    """A listed segment is gone: someone else has merged it meanwhile, so list again."""
+
+
+def write_segment(folder: str, entries: pa.Table) -> str:
+    """Write a segment under a name that nobody reads, then rename it; give its path.
+
+    Raises:
+        RunError: it cannot be written; nothing of it stays behind.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(entries, sink, ROWS_A_GROUP, compression="zstd", write_page_checksum=True)
+    name = uuid4().hex
+    unfinished, path = f"{folder}/_{name}.unfinished", f"{folder}/{name}.parquet"
+    try:
+        with writing(unfinished) as file:
+            file.write(sink.getvalue())
+        move(unfinished, path)
+    except RunError:
+        delete([unfinished])
+        raise
+    return path
+
+
+def open_segment(path: str) -> pq.ParquetFile | None:
+    """Open a segment; None, with a warning, where it is none.
+
+    What is no whole Parquet file (cut by a power failure, or by a copy) is set aside under another name. A
+    Parquet file of another kind holds no answer of ours and is not ours to move: it stays.
+
+    Raises:
+        RunError: it cannot be read, or a newer facebeam wrote it: to go on would pay for its answers again.
+        SegmentVanishedError: it is there no more.
+    """
+    data = _read(path)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    except DAMAGE:
+        set_aside(path)
+        return None
+    return file if _is_ours(path, file.schema_arrow) else None
+
+
+def set_aside(path: str) -> None:
+    """Rename a damaged segment so that nobody reads it again; where that is impossible, leave it."""
+    _LOGGER.warning("%s is damaged and left out; what it held will be asked for again", path)
+    folder, _, name = path.rpartition("/")
+    with suppress(RunError):  # another process was faster, or the journal may only be read
+        move(path, f"{folder}/_{name}.torn")
+
+
+def _read(path: str) -> bytes:
+    try:
+        with output_errors("read", path), FileSystems.open(path) as file:
+            return file.read()
+    except RunError as error:
+        if exists(path):
+            raise
+        raise SegmentVanishedError(path) from error
+
+
+def _is_ours(path: str, schema: pa.Schema) -> bool:
+    version = (schema.metadata or {}).get(VERSION_KEY, b"")
+    if version.isdigit() and int(version) > JOURNAL_VERSION:
+        raise RunError(
+            f"{path} was written by a newer facebeam (journal version {int(version)}, this one reads "
+            f"{JOURNAL_VERSION}): upgrade facebeam, or choose another --journal and pay for its answers again"
+        )
+    if schema.equals(ENTRIES):
+        return True
+    _LOGGER.warning("%s is left out: it is Parquet, but no segment of this journal; move it away", path)
+    return False

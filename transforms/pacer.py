@@ -1,0 +1,105 @@
+"""Let calls go at a rate that is a ceiling: in no second more than were allowed, retries included.
+
+Two rules together. Slots at even distances keep calls from bunching; a log of the last releases makes the
+ceiling hard, however late a thread wakes up. When the other side asks for fewer calls, the rate is halved and
+creeps back: fast to just below the rate that was refused, then slowly on, as CUBIC does it (RFC 9438).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic
+from time import sleep as real_sleep
+from typing import Final
+
+MARGIN: Final = 0.015
+"""Share of the ceiling that is left unused: calls travel for different times and must not meet at the server."""
+SECONDS_BACK: Final = 2.0
+"""From half the refused rate back to just below it."""
+JUST_BELOW: Final = 0.97
+PROBE_PER_S: Final = 0.002
+"""Share of the allowed rate that is won back each second beyond that."""
+CALM_S: Final = 1.0
+"""Refusals within this time of the last one were under way already, and say nothing new."""
+
+
+class Pacer:
+    """A gate that threads pass one at a time.
+
+    Args:
+        rate_per_s: the ceiling, calls a second; below 1 it is one call in `1 / rate_per_s` seconds.
+        clock: seconds that only grow.
+        sleep: waits for seconds.
+    """
+
+    def __init__(
+        self,
+        rate_per_s: float,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], None] = real_sleep,
+    ) -> None:
+        self._allowed: Final = rate_per_s
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = Lock()
+        self._burst: Final = max(1, int(rate_per_s))
+        self._released: Final[deque[float]] = deque(maxlen=self._burst)
+        self._slot = float("-inf")
+        self._refused_rate: float | None = None
+        self._refused_at = float("-inf")
+
+    def wait_for_turn(self) -> float:
+        """Block until a call may leave; give the seconds that were waited."""
+        began = self._clock()
+        while (pause_s := self._take_turn()) > 0:
+            self._sleep(pause_s)
+        return self._clock() - began
+
+    def slow_down(self, for_s: float = 0.0) -> None:
+        """Take note that a call was refused; nothing leaves for `for_s` seconds."""
+        with self._lock:
+            now = self._clock()
+            self._slot = max(self._slot, now + for_s)
+            if now - self._refused_at >= CALM_S:
+                self._refused_rate = min(self._rate(now), self._sent_within(1.0, now))
+                self._refused_at = now
+
+    @property
+    def rate_per_s(self) -> float:
+        """The rate of the moment."""
+        with self._lock:
+            return self._rate(self._clock())
+
+    def _take_turn(self) -> float:
+        """Take the next turn if it has come, else tell how long it is off."""
+        with self._lock:
+            now = self._clock()
+            rate = self._rate(now)
+            due = max(self._slot, self._window_opens())
+            if now < due:
+                return due - now
+            # A late thread may catch up a little; the log of releases keeps the ceiling all the same.
+            self._slot = max(self._slot, now - 2 / rate) + 1 / rate
+            self._released.append(now)
+            return 0.0
+
+    def _window_opens(self) -> float:
+        """Tell when the call that is `burst` calls back has left the window of the ceiling."""
+        if len(self._released) < self._burst:
+            return float("-inf")
+        return self._released[0] + self._burst / self._allowed * (1 + MARGIN)
+
+    def _sent_within(self, seconds: float, now: float) -> int:
+        """Count the calls of late: who is not held back by the gate may send less than it allows."""
+        return max(1, sum(1 for released in self._released if released > now - seconds))
+
+    def _rate(self, now: float) -> float:
+        """Give the rate at a time: `allowed`, or what the last refusal has left of it."""
+        if self._refused_rate is None:
+            return self._allowed
+        since_s = now - self._refused_at
+        low, high = self._refused_rate / 2, self._refused_rate * JUST_BELOW
+        if since_s < SECONDS_BACK:
+            return low + (high - low) * since_s / SECONDS_BACK
+        probed = high + self._allowed * PROBE_PER_S * (since_s - SECONDS_BACK)
+        return min(self._allowed, probed)
