@@ -87,10 +87,13 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         required=True,
+        type=_path,
         metavar="PATH",
         help="files or globs of .txt, .csv, .tsv, .jsonl (each also .gz) or .parquet, on any file system",
     )
-    group.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
+    group.add_argument(
+        "--output", required=True, type=_path, metavar="DIR", help="folder of the tables of all runs"
+    )
     group.add_argument(
         "--url-column", default="image_url", metavar="C", help="the manifest's column of URLs (%(default)s)"
     )
@@ -157,6 +160,13 @@ def _add_talk_flags(parser: argparse.ArgumentParser) -> None:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _path(text: str) -> str:
+    """Refuse what a shell makes of a variable that is not set: as an output it would mean the root folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no path; '.' is this folder")
+    return text
 
 
 def _run_id(text: str) -> str:

@@ -25,13 +25,19 @@ def find_manifest(options: AnnotateOptions) -> Manifest:
 
 
 def choose_source(options: AnnotateOptions) -> FaceSource:
-    """Describe the face source; raises WeightsError where the local model's files are not right."""
+    """Describe the face source.
+
+    Raises:
+        RunError: the local model's weights are missing or altered; says which make target mends that.
+    """
     if options.source == "fake":
         return FakeSource()
     from transforms.image_fetch.allowed_addresses import any_address, is_public  # noqa: PLC0415 - requests is slow
     from transforms.image_fetch.fetch_image import ImageFetcher  # noqa: PLC0415 - as above
+    from transforms.local_model.weights import check_weights  # noqa: PLC0415 - only where they are used
     from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is slow
 
+    check_weights()
     rule = any_address if options.allow_private_urls else is_public
     return LocalSource(ImageFetcher(options.allow_local_files, rule), options.workers)
 

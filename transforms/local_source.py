@@ -11,7 +11,7 @@ from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
 from transforms.local_model.decode_image import decode_image
 from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
 
-DOWNLOADS_IN_FLIGHT = 16
+DOWNLOADS_IN_FLIGHT = 8
 """Images that are fetched or wait for a model while the others are looked at: fetching is waiting."""
 
 
