@@ -14,6 +14,13 @@ MOST_IN_FLIGHT: Final = 1000
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+def path(text: str) -> str:
+    """Refuse what a shell makes of a variable that is not set: as an output it would mean the root folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no path; '.' is this folder")
+    return text
+
+
 def run_id(text: str) -> str:
     """Take a name that can be a folder's."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):

@@ -126,10 +126,13 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         required=True,
+        type=types.path,
         metavar="PATH",
         help="files or globs of .txt, .csv, .tsv, .jsonl (each also .gz) or .parquet, on any file system",
     )
-    group.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
+    group.add_argument(
+        "--output", required=True, type=types.path, metavar="DIR", help="folder of the tables of all runs"
+    )
     group.add_argument(
         "--url-column", default="image_url", metavar="C", help="the manifest's column of URLs (%(default)s)"
     )

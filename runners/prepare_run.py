@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Final
 
+from transforms.api_client.token import TokenReference
+
 from runners.options import RunOptions
 from schemas.layout import Layout
 from schemas.request_key import BUCKETS
-from transforms.api_client.token import TokenReference
 from transforms.api_source import ApiSource
 from transforms.call_limits import CallLimits
 from transforms.face_source import FaceSource
@@ -90,7 +91,7 @@ def _api_source(options: RunOptions) -> FaceSource:
 def _local_source(options: RunOptions) -> FaceSource:
     from transforms.image_fetch.allowed_addresses import any_address, is_public  # noqa: PLC0415 - as above
     from transforms.image_fetch.fetch_image import ImageFetcher  # noqa: PLC0415 - as above
-    from transforms.local_model.weights import check_weights  # noqa: PLC0415 - read 3.6 MB
+    from transforms.local_model.weights import check_weights  # noqa: PLC0415 - only where they are used
     from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is slow
 
     check_weights()

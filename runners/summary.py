@@ -30,9 +30,9 @@ def show_summary(layout: Layout, options: AnnotateOptions, seconds: float) -> in
     return TOO_MANY_FAILURES
 
 
-def summary_table(run_id: str, counts: RunCounts, seconds: float) -> Table:
+def summary_table(counts: RunCounts, seconds: float) -> Table:
     """Lay the counts out for a person."""
-    table = Table(title=f"run {run_id}", show_header=False, title_justify="left")
+    table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_row("rows", f"{counts.rows_read:,}")
@@ -48,7 +48,8 @@ def summary_table(run_id: str, counts: RunCounts, seconds: float) -> Table:
 
 def _print(layout: Layout, counts: RunCounts, seconds: float) -> None:
     console = Console()
-    console.print(summary_table(layout.run_id, counts, seconds))
+    console.print(f"run {layout.run_id}", soft_wrap=True, highlight=False)
+    console.print(summary_table(counts, seconds))
     for table in TABLES:  # paths are for copying: in one piece, whatever the terminal's width
         console.print(f"{table:13} {layout.published(table)}", soft_wrap=True, highlight=False)
     opening = f'import pandas; faces = pandas.read_parquet("{layout.published("faces")}")'

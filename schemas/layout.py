@@ -62,4 +62,4 @@ class Layout:
         return self._below(table)
 
     def _below(self, *parts: str) -> str:
-        return "/".join([self.output.rstrip("/") or "/", *filter(None, parts)])
+        return "/".join([self.output.rstrip("/"), *filter(None, parts)])

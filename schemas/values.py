@@ -62,7 +62,7 @@ class Face:
         return isinstance(other, Face) and np.array_equal(self.points, other.points)
 
     def __hash__(self) -> int:
-        return hash(self.points.tobytes())
+        return hash((self.points + np.float32(0)).tobytes())  # the sum makes -0.0 the 0.0 that it equals
 
     def region(self, name: str) -> NDArray[np.float32]:
         """Give the landmarks of one region: float32[n, 2]."""

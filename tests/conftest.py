@@ -14,3 +14,12 @@ def shared() -> Path:
     if not _SHARED.is_dir():
         pytest.skip(f"{_SHARED} is not here: it is for the project's developers, not for its users")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """Give the folder of the demo's photographs, which `make test` fetches."""
+    folder = Path(__file__).parents[1] / ".photos"
+    if not (folder / "ready").exists():
+        pytest.fail(f"{folder} is not there, or not whole: `make test` fetches it")
+    return folder

@@ -9,7 +9,7 @@ from hypothesis.strategies import integers, sampled_from
 
 from schemas.errors import ErrorCode, Fate
 from schemas.values import FailureError
-from transforms.allowed_addresses import Address, allowed_addresses, destination, is_public
+from transforms.image_fetch.allowed_addresses import Address, allowed_addresses, destination, is_public
 
 
 @pytest.mark.parametrize("text", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "2a00:1450:4001:80e::200e"])

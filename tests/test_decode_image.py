@@ -197,12 +197,26 @@ def test_extreme_shapes_decode(kind: str, size: tuple[int, int], shrunk_by: int)
         b"\x00" * 100,
         b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n",
+        b"P6 1 1 255\n\x01\x02\x03",
+        encoded(picture(), "AVIF").replace(b"pitm", b"pitx"),
         b"\xff\xd8\xff",
         png_header(60, 40),
         encoded(picture(), "JPEG")[:-200],
         encoded(picture(600, 400), "PNG")[:-200],
     ],
-    ids=["html", "text", "zeros", "heic", "eps", "jpeg-start", "png-without-pixels", "cut-jpeg", "cut-png"],
+    ids=[
+        "html",
+        "text",
+        "zeros",
+        "heic",
+        "eps",
+        "ppm",
+        "broken-avif",
+        "jpeg-start",
+        "png-without-pixels",
+        "cut-jpeg",
+        "cut-png",
+    ],
 )
 def test_what_is_no_whole_image_is_undecodable(data: bytes) -> None:
     """Pages, text, unsupported formats and broken images are one failure, and none of them a crash."""

@@ -14,9 +14,9 @@ import pytest
 from schemas.errors import ErrorCode
 from schemas.values import Failure, FailureError
 from tests.scripted_server import Exchange, Script, ScriptedServer
-from transforms.allowed_addresses import Address
-from transforms.download_image import DownloadLimits
-from transforms.fetch_image import Fetch, ImageFetcher
+from transforms.image_fetch.allowed_addresses import Address
+from transforms.image_fetch.download_image import DownloadLimits
+from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
 
 IMAGE = random.Random(0).randbytes(300_000)
 LIMITS = DownloadLimits(connect_timeout_s=10, read_timeout_s=10, timeout_s=20, max_bytes=1_000_000)

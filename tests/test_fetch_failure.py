@@ -3,9 +3,9 @@
 import pytest
 
 from schemas.errors import MEANINGS, ErrorCode
-from transforms.fetch_failure import CURES, fetch_failure, too_large
-from transforms.http_errors import CLASSES
-from transforms.http_status import status_error_code
+from transforms.image_fetch.fetch_failure import CURES, fetch_failure, too_large
+from transforms.image_fetch.http_errors import CLASSES
+from transforms.image_fetch.http_status import status_error_code
 
 
 @pytest.mark.parametrize("code", CURES)

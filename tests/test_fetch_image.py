@@ -9,9 +9,9 @@ import pytest
 from schemas.errors import ErrorCode
 from schemas.values import Failure, FailureError
 from tests.scripted_server import ScriptedServer
-from transforms.allowed_addresses import Address
-from transforms.download_image import DownloadLimits
-from transforms.fetch_image import ImageFetcher
+from transforms.image_fetch.allowed_addresses import Address
+from transforms.image_fetch.download_image import DownloadLimits
+from transforms.image_fetch.fetch_image import ImageFetcher
 
 
 def anything(_: Address) -> bool:

@@ -12,7 +12,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 
 from schemas.errors import ErrorCode
-from transforms.http_errors import CLASSES, error_code, telling
+from transforms.image_fetch.http_errors import CLASSES, error_code, telling
 
 POOL = HTTPConnectionPool("example.com")
 CONNECTION = HTTPConnection("example.com")

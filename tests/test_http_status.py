@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, none, one_of, text
 
 from schemas.errors import ErrorCode
-from transforms.http_status import retry_after_s, status_error_code
+from transforms.image_fetch.http_status import retry_after_s, status_error_code
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 

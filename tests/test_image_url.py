@@ -40,6 +40,7 @@ def test_web_url_is_fine(url: str) -> None:
         ("https://example.com/a b.jpg", "a space"),
         ("https://example.com/a\u00a0b.jpg", "a space"),
         ("https://example.com\\a.jpg", "a backslash"),
+        ("https://example.com/a\\b.jpg", "a backslash"),
         ("https:///a.jpg", "no host"),
         ("https://", "no host"),
         ("https://:80/a.jpg", "no host"),

@@ -1,10 +1,13 @@
 """Points of a turned tile find their way back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from transforms.local_model.detect_faces import detect_faces, unturn
+from transforms.local_model.decode_image import decode_image
+from transforms.local_model.detect_faces import detect_faces, is_cut, unturn
 from transforms.local_model.network import Network
 from transforms.local_model.weights import DETECTOR
 
@@ -23,3 +26,19 @@ def test_unturn_undoes_rot90(turns: int) -> None:
 def test_an_empty_image_has_no_faces(size: tuple[int, int]) -> None:
     """Nothing is found in plain grey, whatever its shape."""
     assert detect_faces(Network(DETECTOR), Image.new("RGB", size, "grey"), (0, 1, 2, 3)) == []
+
+
+def test_a_box_on_an_inner_border_is_cut() -> None:
+    """Where the tile ends and the image goes on, touching it is being cut; at the image's edge it is not."""
+    boxes = np.array([[0, 50, 40, 90], [150, 50, 192, 90], [20, -3, 60, 40], [20, 20, 60, 60]], np.float32)
+    assert is_cut(boxes, np.array([True, False, False, True]), 192).tolist() == [True, False, False, False]
+    assert is_cut(boxes, np.array([False, True, True, False]), 192).tolist() == [False, True, True, False]
+
+
+def test_the_largest_face_comes_first(shared: Path) -> None:
+    """Detections are sorted by their boxes, since only the first ten become faces."""
+    photograph = decode_image((shared / "faces/images/dlib_2007_007763.jpg").read_bytes())
+    faces = detect_faces(Network(DETECTOR), photograph.pixels, (0,))
+    areas = [float(np.prod(face.boxes[0, 2:] - face.boxes[0, :2])) for face in faces]
+    assert len(faces) == 7
+    assert areas == sorted(areas, reverse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import ErrorCode
 from schemas.values import FailureError
-from transforms.read_bucket_image import read_bucket_image
+from transforms.image_fetch.read_bucket_image import read_bucket_image
 
 
 @pytest.mark.parametrize(

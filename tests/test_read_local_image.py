@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import ErrorCode
 from schemas.values import FailureError
-from transforms.read_local_image import read_local_image
+from transforms.image_fetch.read_local_image import read_local_image
 
 
 def code_of(url: str, max_bytes: int = 100) -> ErrorCode:

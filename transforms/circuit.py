@@ -1,6 +1,5 @@
 """Stop all sending at once when every further call would fail in the same way."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from threading import Event, Lock
 from time import monotonic

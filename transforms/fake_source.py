@@ -14,7 +14,7 @@ from schemas.landmarks import LANDMARK_COUNT
 from schemas.values import Answer, Face, Failure, FailureError, ImageRequest
 from transforms.face_source import OpenSource
 
-_FAILS: Final = re.compile(r"/fail-([a-z_]+)/")
+_FAILS: Final = re.compile(f"/fail-({'|'.join(ErrorCode)})/")
 _WIDTH, _HEIGHT = 640, 480
 _CIRCLE: Final = np.stack(
     [np.cos(np.arange(LANDMARK_COUNT) / 7), np.sin(np.arange(LANDMARK_COUNT) / 7)], axis=1

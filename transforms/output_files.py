@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from glob import escape
+from pathlib import Path
+from shutil import rmtree
 from typing import Any, BinaryIO, Final
 from uuid import uuid4
 
@@ -80,5 +82,14 @@ def move(source: str, target: str) -> None:
 def remove(folder: str) -> None:
     """Delete a folder with everything in it; nothing happens where it is not there."""
     with output_errors("remove", folder):
-        whole = [folder] if FileSystems.exists(folder) else [*files_below(folder)]
-        FileSystems.delete(whole)
+        if FileSystems.get_scheme(folder) is None:
+            _remove_local(folder)
+        else:
+            whole = [folder] if FileSystems.exists(folder) else [*map(escape, files_below(folder))]
+            FileSystems.delete(whole)
+
+
+def _remove_local(folder: str) -> None:
+    """Do what Beam's own delete would, did it not take `out[1]` for a pattern that matches `out1`."""
+    if Path(folder).exists():
+        rmtree(folder)

@@ -1,5 +1,9 @@
 """One neural network in LiteRT, for one thread."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -19,7 +23,8 @@ class Network:
     def __init__(self, weights: str) -> None:
         """Load a network by the name of its weights; raises WeightsError."""
         self._interpreter: Final = Interpreter(model_content=load_weights(weights), num_threads=1)
-        self._interpreter.allocate_tensors()
+        with _without_greeting():
+            self._interpreter.allocate_tensors()
         (entry,) = self._interpreter.get_input_details()
         self._input: Final[int] = entry["index"]
         self._outputs: Final[list[int]] = [out["index"] for out in self._interpreter.get_output_details()]
@@ -31,3 +36,24 @@ class Network:
         self._interpreter.set_tensor(self._input, image[np.newaxis])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+
+
+_STDERR: Final = 2
+_GREETING: Final = Lock()
+"""Two threads that redirect at the same time would leave it so."""
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keep stderr clean of LiteRT's "Created TensorFlow Lite XNNPACK delegate", which no setting turns off.
+
+    It is written to the file descriptor, not to Python's sys.stderr. Errors come as exceptions, not that way.
+    """
+    with _GREETING, open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
+        stderr = os.dup(_STDERR)
+        os.dup2(nowhere.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, _STDERR)
+            os.close(stderr)

@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import RunError
+
 DETECTOR: Final = "face_detection_full_range.tflite"
 """BlazeFace full-range, dense: uint8 image as float32[1, 192, 192, 3] -> 2304 candidate faces."""
 MESH: Final = "face_landmarks_detector.tflite"
@@ -24,7 +26,7 @@ _CURE: Final = (
 )
 
 
-class WeightsError(Exception):
+class WeightsError(RunError):
     """A network's weights are missing or are not the ones this project was measured with."""
 
 

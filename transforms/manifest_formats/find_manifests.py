@@ -34,15 +34,15 @@ def _remote(pattern: str) -> Mapping[str, int]:
 
 def _local(pattern: str) -> Mapping[str, int]:
     """Take a name as it is where such a file lies; only then as a glob."""
-    if not has_magic(pattern) or Path(pattern).exists():
-        return {str(Path(pattern)): _size_bytes(pattern)}
-    paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
-    return {str(Path(path)): _size_bytes(path) for path in paths if not Path(path).is_dir()}
+    with manifest_errors(pattern):
+        if not has_magic(pattern) or Path(pattern).exists():
+            return {str(Path(pattern)): _size_bytes(pattern)}
+        paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
+        return {str(Path(path)): _size_bytes(path) for path in paths if not Path(path).is_dir()}
 
 
 def _size_bytes(path: str) -> int:
-    with manifest_errors(path):
-        file = Path(path).stat()
+    file = Path(path).stat()
     if stat.S_ISDIR(file.st_mode):
         raise ManifestError(f"{path}: is a folder: name its files, for example '{path.rstrip('/')}/*.csv'")
     if not stat.S_ISREG(file.st_mode):

@@ -47,7 +47,8 @@ def remote_errors(path: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ManifestError(
-            f"{path}: no file system for this path: install facebeam[gcp] for gs://, facebeam[aws] for s3://"
+            f"{path}: no file system for this path: install facebeam[gcp] for gs://, "
+            "facebeam[aws] for s3://; write a local file as a plain path"
         ) from error
 
 

@@ -45,8 +45,7 @@ def _check_size(file: ManifestFile, stream: BinaryIO) -> None:
 
 def _lines(file: ManifestFile, stream: BinaryIO, part_bytes: int) -> Iterator[ManifestPart]:
     start, number = 0, 1
-    while start < file.size_bytes:
-        block = stream.read(part_bytes)
+    while block := stream.read(part_bytes):
         here = ManifestPart(file, start, None, number + block.count(b"\n"))
         rest = read_line(stream, here, here.first)
         stop = start + len(block) + len(rest)

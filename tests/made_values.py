@@ -1,0 +1,34 @@
+"""Rows, answers and failures to test with."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from schemas.errors import ErrorCode
+from schemas.landmarks import LANDMARK_COUNT
+from schemas.values import Annotation, Answer, DeadLetter, Face, Failure, ManifestRow
+
+WHEN = datetime(2030, 1, 2, 3, 4, 5, 678901, UTC)
+
+
+def row(number: int = 0, *columns: object) -> ManifestRow:
+    """Make a row of the manifest."""
+    return ManifestRow(f"https://example.com/{number}.jpg", f"image-{number}", columns)
+
+
+def face(left: float = 0, top: float = 0) -> Face:
+    """Make a face whose landmarks lie on a line, from (left, top) to (left + 89, top + 178)."""
+    steps = np.arange(LANDMARK_COUNT, dtype=np.float32)
+    return Face(np.stack([left + steps, top + 2 * steps], axis=1).astype(np.float32))
+
+
+def annotation(number: int = 0, faces: int = 1, *columns: object) -> Annotation:
+    """Make an answered row; face i begins at (100 * i, number)."""
+    found = tuple(face(100 * i, number) for i in range(faces))
+    answer = Answer(found, 640, 480, "fake", "fake-1", "trace", 2, 12.5, WHEN)
+    return Annotation(row(number, *columns), answer)
+
+
+def dead_letter(number: int = 0, code: ErrorCode = ErrorCode.TIMEOUT, *columns: object) -> DeadLetter:
+    """Make a row that was given up on."""
+    return DeadLetter(row(number, *columns), Failure(code, f"why {number}", stage="fetch", attempts=4))

@@ -1,0 +1,228 @@
+"""AnnotateImages in a pipeline: each image is asked for once, each row comes out once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Barrier
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.testing.util import assert_that
+
+from schemas.errors import ErrorCode, RunError
+from schemas.values import Annotation, Answer, DeadLetter, ImageRequest, ManifestRow
+from tests.made_values import row
+from transforms.annotate_images import AnnotateImages, requests_of
+from transforms.face_source import Attempt
+from transforms.fake_source import fake_answer
+from transforms.progress import PROGRESS
+from transforms.retry import RetryPolicy
+
+AT_ONCE = RetryPolicy(max_attempts=4, base_s=0)
+"""The usual number of attempts, without the pauses."""
+LONG_S = 30
+"""What a broken window would hang for; a good one never waits."""
+
+
+@dataclass(frozen=True)
+class LoggingSource:
+    """The fake, which writes every request into a file, each time the source is opened into another."""
+
+    folder: Path
+    window: int = 8
+    name: str = "fake"
+
+    @contextmanager
+    def open(self) -> Iterator[Attempt]:
+        """Give an attempt that tells what it is asked."""
+        log = self.folder / f"{len(list(self.folder.iterdir()))}.log"
+
+        def attempt(request: ImageRequest) -> Answer:
+            with log.open("a") as file:
+                file.write("|".join(map(str, request)) + "\n")
+            return fake_answer(request)
+
+        log.touch()
+        yield attempt
+        log.with_suffix(".closed").touch()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> LoggingSource:
+    """Give a source that was not asked yet."""
+    (tmp_path / "logs").mkdir()
+    return LoggingSource(tmp_path / "logs")
+
+
+def asked(source: LoggingSource) -> Counter[str]:
+    """Count the attempts for each request: `url|mode|need_rotate_detection`."""
+    return Counter("".join(log.read_text() for log in source.folder.glob("*.log")).split())
+
+
+def url_of(number: int | str) -> str:
+    """Give the URL of a row of `row`, or of one that fails with a code."""
+    return row(number).image_url if isinstance(number, int) else f"https://example.com/fail-{number}/a.jpg"
+
+
+def rows_of(*numbers: int | str) -> list[ManifestRow]:
+    """Make rows with ids of their own, numbered, of these URLs."""
+    return [ManifestRow(url_of(number), f"row-{i}", (i,)) for i, number in enumerate(numbers)]
+
+
+Check = Callable[[Sequence[Annotation], Sequence[DeadLetter]], None]
+
+
+def annotate(rows: Sequence[ManifestRow], step: AnnotateImages, check: Check) -> None:
+    """Run rows through the step, and check both ends together."""
+    with beam.Pipeline(FnApiRunner()) as root:
+        ends = root | beam.Create(rows, reshuffle=False) | step
+        both = (ends.annotations, ends.dead_letters) | beam.Flatten()
+        assert_that(both, lambda found: check(*_parted(found)))
+
+
+def _parted(found: Sequence[object]) -> tuple[list[Annotation], list[DeadLetter]]:
+    return (
+        [each for each in found if isinstance(each, Annotation)],
+        [each for each in found if isinstance(each, DeadLetter)],
+    )
+
+
+@pytest.mark.parametrize("shards", [1, 5])
+def test_equal_urls_are_asked_once_and_answered_each(source: LoggingSource, shards: int) -> None:
+    """Expect one request a URL, and its one answer for every row that has it, columns and ids kept."""
+    rows = rows_of(*(number % 40 for number in range(700)))
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert sorted(each.row for each in annotations) == sorted(rows)
+        assert letters == []
+        answers = {each.row.image_url: each.answer for each in annotations}
+        assert all(each.answer == answers[each.row.image_url] for each in annotations)
+        for url, answer in answers.items():
+            assert answer.faces == fake_answer(ImageRequest(url)).faces
+            assert answer.attempts == 1
+            assert answer.answered_at is not None
+
+    annotate(rows, AnnotateImages(source, shards=shards), check)
+    assert asked(source) == {f"{url_of(number)}|0|0": 1 for number in range(40)}
+
+
+def test_a_failure_is_shared_too(source: LoggingSource) -> None:
+    """Expect a dead letter with the one failure for every row of a bad image, and the others answered."""
+    rows = rows_of("not_found", 1, "not_found", 2, "not_found")
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert sorted(each.row for each in annotations) == [rows[1], rows[3]]
+        assert sorted(each.row for each in letters) == [rows[0], rows[2], rows[4]]
+        assert len({each.failure for each in letters}) == 1
+        assert (letters[0].failure.code, letters[0].failure.attempts) == (ErrorCode.NOT_FOUND, 1)
+
+    annotate(rows, AnnotateImages(source), check)
+    assert asked(source)[f"{url_of('not_found')}|0|0"] == 1
+
+
+def test_the_policy_says_how_often_to_ask(source: LoggingSource) -> None:
+    """Expect four attempts where a pause may help, one where nothing helps, in letters and at the source."""
+    rows = rows_of("timeout", "server_error", "image_empty")
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert annotations == []
+        tries = {each.failure.code: each.failure.attempts for each in letters}
+        assert tries == {"timeout": 4, "server_error": 4, "image_empty": 1}
+        assert all(each.failure.first_attempt_at is not None for each in letters)
+
+    annotate(rows, AnnotateImages(source, policy=AT_ONCE), check)
+    assert asked(source) == {
+        f"{url_of('timeout')}|0|0": 4,
+        f"{url_of('server_error')}|0|0": 4,
+        f"{url_of('image_empty')}|0|0": 1,
+    }
+
+
+def test_the_parameters_reach_the_source(source: LoggingSource) -> None:
+    """Expect mode and rotation search in the request, and the answer that they lead to."""
+
+    def check(annotations: Sequence[Annotation], _letters: Sequence[DeadLetter]) -> None:
+        assert max(len(each.answer.faces) for each in annotations) == 1
+
+    annotate(rows_of(*range(20)), AnnotateImages(source, mode=1, need_rotate_detection=1), check)
+    assert asked(source) == {f"{url_of(number)}|1|1": 1 for number in range(20)}
+
+
+def test_a_source_that_was_opened_is_closed(source: LoggingSource) -> None:
+    """Expect each open source to be left again, so that connections and models are freed."""
+    annotate(rows_of(1), AnnotateImages(source), lambda *_: None)
+    assert list(source.folder.glob("*.log"))
+    assert len(list(source.folder.glob("*.log"))) == len(list(source.folder.glob("*.closed")))
+
+
+@dataclass(frozen=True)
+class MeetingSource:
+    """A source whose requests wait for each other."""
+
+    window: int = 6
+    name: str = "fake"
+
+    @contextmanager
+    def open(self) -> Iterator[Attempt]:
+        """Give an attempt that goes on when `window` of them are under way."""
+        together = Barrier(self.window, timeout=LONG_S)
+
+        def attempt(request: ImageRequest) -> Answer:
+            together.wait()
+            return fake_answer(request)
+
+        yield attempt
+
+
+def test_the_whole_window_is_in_flight() -> None:
+    """Expect as many requests at the same time as the source has said."""
+
+    def check(annotations: Sequence[Annotation], _letters: Sequence[DeadLetter]) -> None:
+        assert len(annotations) == 12
+
+    annotate(rows_of(*range(12)), AnnotateImages(MeetingSource()), check)
+
+
+@pytest.fixture
+def asked_to_stop() -> Iterator[None]:
+    """Ask the run to stop, and take it back."""
+    PROGRESS.stop.set()
+    yield
+    PROGRESS.stop.clear()
+
+
+@pytest.mark.usefixtures("asked_to_stop")
+def test_a_run_that_was_asked_to_stop_asks_nothing(source: LoggingSource) -> None:
+    """Expect the run to end without a request."""
+    with pytest.raises(RunError, match="asked to stop"):
+        annotate(rows_of(1, 2, 3), AnnotateImages(source), lambda *_: None)
+    assert asked(source) == {}
+
+
+def test_progress_counts_every_row(source: LoggingSource) -> None:
+    """Expect rows, not requests, in the numbers that the runner shows."""
+    rows = rows_of(*(number % 20 for number in range(60)), "not_found", "not_found")
+    before = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
+    annotate(rows, AnnotateImages(source), lambda *_: None)
+    after = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
+    counts = [len(fake_answer(ImageRequest(url_of(number))).faces) for number in range(20)]
+    empty = 3 * counts.count(0)
+    assert [new - old for old, new in zip(before, after, strict=True)] == [
+        60 - empty,
+        empty,
+        3 * sum(counts),
+        2,
+    ]
+
+
+def test_rows_are_grouped_by_what_is_asked() -> None:
+    """Expect requests in the order of their first rows, each with its rows in order."""
+    rows = rows_of(7, 8, 7, 9, 8)
+    assert list(requests_of(rows, 1, 0).items()) == [
+        (ImageRequest(url_of(7), 1, 0), [rows[0], rows[2]]),
+        (ImageRequest(url_of(8), 1, 0), [rows[1], rows[4]]),
+        (ImageRequest(url_of(9), 1, 0), [rows[3]]),
+    ]

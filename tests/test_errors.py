@@ -1,0 +1,39 @@
+"""Every error code has a name that is a folder's, one fate and one meaning."""
+
+import re
+
+import pytest
+
+from schemas.errors import MEANINGS, ErrorCode, Fate, RunError, fate
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_code_is_complete(code: ErrorCode) -> None:
+    """Expect a name that can be a folder's, a fate, and a meaning that fits a cell of the README's table."""
+    assert re.fullmatch(r"[a-z0-9_]{1,64}", code)
+    assert code == code.name.lower()
+    assert fate(code) in Fate
+    assert re.fullmatch(r"[^|\n]{5,100}", MEANINGS[code])
+
+
+def test_no_meaning_is_left_over() -> None:
+    """Expect meanings in the order of the codes, each code once and each its own."""
+    assert list(MEANINGS) == list(ErrorCode)
+    assert len(set(MEANINGS.values())) == len(ErrorCode)
+
+
+def test_only_what_may_pass_is_asked_again() -> None:
+    """Expect retries for what lies with network and server, and for nothing that lies with the image."""
+    assert {code for code in ErrorCode if fate(code) is Fate.RETRY} == {
+        "host_not_found",
+        "connection_failed",
+        "timeout",
+        "response_truncated",
+        "too_many_requests",
+        "server_error",
+    }
+
+
+def test_a_run_error_is_its_line() -> None:
+    """Expect the text alone, since it is what the user sees."""
+    assert str(RunError("no space: free some")) == "no space: free some"

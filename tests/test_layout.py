@@ -1,0 +1,47 @@
+"""Where a run's files lie: staged apart from what readers look at, under Hive's names."""
+
+import pytest
+
+from schemas.layout import Layout
+
+RUN = Layout("out", "r1")
+
+
+def test_every_path_of_a_run() -> None:
+    """Expect the folders that the documentation names."""
+    assert RUN.staging == "out/_staging/r1"
+    assert RUN.plan == "out/_staging/r1/plan.json"
+    assert RUN.staged("faces", "a.parquet") == "out/_staging/r1/faces/a.parquet"
+    assert RUN.run_json == "out/_runs/r1/run.json"
+    assert RUN.success == "out/_runs/r1/_SUCCESS"
+    assert RUN.lock == "out/_runs/r1/lock"
+    assert RUN.folder("faces") == "out/faces"
+
+
+def test_published_files_lie_in_their_partitions() -> None:
+    """Expect the run's folder, then the partition where there is one, then the name."""
+    assert RUN.published("images") == "out/images/run=r1"
+    assert RUN.published("images", name="a.parquet") == "out/images/run=r1/a.parquet"
+    deep = RUN.published("dead_letters", "error_code=timeout", "a.parquet")
+    assert deep == "out/dead_letters/run=r1/error_code=timeout/a.parquet"
+
+
+@pytest.mark.parametrize(
+    ("output", "plan"),
+    [
+        ("out/", "out/_staging/r1/plan.json"),
+        ("/data//", "/data/_staging/r1/plan.json"),
+        ("/", "/_staging/r1/plan.json"),
+        ("gs://bucket", "gs://bucket/_staging/r1/plan.json"),
+        ("s3://bucket/a b[1]*/", "s3://bucket/a b[1]*/_staging/r1/plan.json"),
+    ],
+)
+def test_any_spelling_of_the_output(output: str, plan: str) -> None:
+    """Expect one slash between output and rest, and the output otherwise as it is."""
+    assert Layout(output, "r1").plan == plan
+
+
+def test_only_tables_have_a_folder_of_all_runs() -> None:
+    """Expect KeyError for a name that is no table's."""
+    with pytest.raises(KeyError, match="face"):
+        RUN.folder("face")

@@ -1,0 +1,127 @@
+"""Files under the output: any name is fine, and whatever fails is one RunError with the path in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import RunError
+from transforms.output_files import (
+    exists,
+    files_below,
+    move,
+    output_errors,
+    read_json,
+    remove,
+    write_json,
+    writing,
+)
+
+NAMES = ["out", "out[1]*", "out?", "out[!x]", "a b%20", "größe 脸", "{x},#$", "[", "]", "-"]
+
+
+def write(path: str, content: bytes = b"x") -> None:
+    """Write a file through the module."""
+    with writing(path) as file:
+        file.write(content)
+
+
+def put(path: Path, content: bytes = b"x") -> Path:
+    """Write a file through the module, and give its path."""
+    write(str(path), content)
+    return path
+
+
+@pytest.fixture
+def decoys(tmp_path: Path) -> list[Path]:
+    """Put files beside the tested folder that its name, taken for a pattern, would match."""
+    return [put(tmp_path / name / "deep/er/a") for name in ("out1", "out1x", "outx", "a")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_of_any_name(tmp_path: Path, decoys: list[Path], name: str) -> None:
+    """Expect files to be written, seen, listed, moved and removed there, and nowhere else."""
+    folder = tmp_path / name
+    one, two = put(folder / "deep/er/one", b"1"), put(folder / "two", b"2")
+    assert files_below(str(folder)).keys() == {str(one), str(two)}
+    assert files_below(str(folder / "deep")) == {str(one): one.stat().st_mtime}
+    move(str(one), str(folder / "new/er/one"))
+    assert (exists(str(one)), (folder / "new/er/one").read_bytes()) == (False, b"1")
+    write_json(str(folder / "a.json"), {"ü": [1, None]})
+    assert read_json(str(folder / "a.json")) == {"ü": [1, None]}
+    remove(str(folder))
+    assert not folder.exists()
+    assert all(decoy.exists() for decoy in decoys)
+
+
+def test_what_is_not_there_is_no_error_to_remove_and_list(tmp_path: Path, decoys: list[Path]) -> None:
+    """Expect nothing to happen, also where the name, taken for a pattern, would match others."""
+    for name in NAMES[:4]:
+        remove(str(tmp_path / name))
+        assert files_below(str(tmp_path / name)) == {}
+        assert not exists(str(tmp_path / name))
+    assert all(decoy.exists() for decoy in decoys)
+
+
+def test_a_move_replaces(tmp_path: Path) -> None:
+    """Expect the moved file where another one was."""
+    old, new = put(tmp_path / "old", b"old"), put(tmp_path / "new", b"new")
+    move(str(new), str(old))
+    assert old.read_bytes() == b"new"
+    assert not new.exists()
+
+
+def test_json_is_replaced_whole(tmp_path: Path) -> None:
+    """Expect the new value alone, what is not JSON as its text, and no unfinished file beside it."""
+    path = tmp_path / "runs/a.json"
+    write_json(str(path), {"n": 1})
+    write_json(str(path), {"path": tmp_path})
+    assert read_json(str(path)) == {"path": str(tmp_path)}
+    assert list(path.parent.iterdir()) == [path]
+
+
+Work = Callable[[str], object]
+
+
+BELOW_A_FILE: list[tuple[Work, str]] = [
+    (write, "cannot write"),
+    (lambda path: write_json(path, {}), "cannot write"),
+    (read_json, "cannot read"),
+    (lambda path: move(__file__, path), "cannot publish"),
+]
+
+
+@pytest.mark.parametrize(("work", "said"), BELOW_A_FILE)
+def test_a_file_in_the_way_is_a_run_error(tmp_path: Path, work: Work, said: str) -> None:
+    """Expect what was done, where, why, and the cure in one line."""
+    path = str(put(tmp_path / "file") / "below")
+    with pytest.raises(RunError, match=r"check space and rights under --output$") as caught:
+        work(path)
+    assert str(caught.value).startswith(f"{said} {path}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_a_run_error() -> None:
+    """Expect the system's reason when the last bytes find no space, which is told on closing."""
+    with pytest.raises(RunError, match="cannot write /dev/full: .*No space left on device"):
+        put(Path("/dev/full"))
+
+
+def test_a_file_that_is_gone_cannot_be_moved(tmp_path: Path) -> None:
+    """Expect an error that names the target, and no file there."""
+    with pytest.raises(RunError, match=f"cannot publish {tmp_path}/new"):
+        move(str(tmp_path / "gone"), str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("work", [exists, remove, files_below, write, read_json])
+def test_a_file_system_that_is_not_installed_is_a_run_error(work: Work) -> None:
+    """Expect a sentence that names the path, for a scheme that nobody here knows."""
+    with pytest.raises(RunError, match="nobody://bucket/a"):
+        work("nobody://bucket/a")
+
+
+def test_other_errors_are_not_ours() -> None:
+    """Expect a programming error to pass as it is."""
+    with pytest.raises(KeyError), output_errors("write", "out"):
+        raise KeyError

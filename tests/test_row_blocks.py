@@ -1,0 +1,96 @@
+"""Rows travel in blocks: nothing is lost or changed, and a URL's shard is the same everywhere."""
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from apache_beam.utils.windowed_value import WindowedValue
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.values import ManifestRow
+from tests.made_values import row
+from transforms.row_blocks import ROWS_A_BLOCK, BlockByShard, RowBlock, RowBlockCoder, shard_of
+
+_ODD = st.sampled_from([None, b"\xff\x00", Decimal("1.10"), datetime(1, 1, 1, tzinfo=UTC), 2**100, "\ud800"])
+_VALUES = st.recursive(
+    _ODD | st.text() | st.integers() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+_ROWS = st.builds(ManifestRow, st.text(), st.text(), st.lists(_VALUES, max_size=3).map(tuple))
+
+
+@given(st.lists(_ROWS, max_size=5))
+def test_a_block_is_the_same_after_its_bytes(rows: list[ManifestRow]) -> None:
+    """Expect equal rows of the rows' own type, whatever values the manifest's columns have."""
+    coder = RowBlockCoder()
+    decoded = coder.decode(coder.encode(RowBlock(rows)))
+    assert decoded == RowBlock(rows)
+    assert all(type(each) is ManifestRow for each in decoded.rows)
+
+
+def test_alike_urls_cost_few_bytes() -> None:
+    """Expect a row to be a fraction of its URL, of which a manifest's are much alike."""
+    rows = [ManifestRow(f"https://images.example.com/2030/01/{i:06d}.jpg", f"{i}") for i in range(256)]
+    assert len(RowBlockCoder().encode(RowBlock(rows))) < 20 * len(rows)
+
+
+def blocks_of(rows: list[ManifestRow], shards: int) -> dict[int, list[RowBlock]]:
+    """Block one bundle of rows, as a runner does: shard -> its blocks."""
+    step = BlockByShard(shards)
+    step.start_bundle()
+    blocks = [block for each in rows for block in step.process(each)]
+    blocks += [late.value for late in step.finish_bundle() if isinstance(late, WindowedValue)]
+    found = defaultdict(list)
+    for shard, block in blocks:
+        found[shard].append(block)
+    return found
+
+
+@given(st.lists(st.integers(0, 9999), max_size=50), st.integers(1, 20))
+def test_every_row_is_in_one_block_of_its_shard(numbers: list[int], shards: int) -> None:
+    """Expect the rows of each shard, duplicates too, in their order, and no others."""
+    found = blocks_of([row(number) for number in numbers], shards)
+    assert set(found) <= set(range(shards))
+    for shard in range(shards):
+        own = [row(number) for number in numbers if shard_of(row(number).image_url, shards) == shard]
+        assert [each for block in found.get(shard, []) for each in block.rows] == own
+
+
+def test_blocks_are_bounded() -> None:
+    """Expect full blocks and a rest, and no empty block."""
+    rows = [row(number) for number in range(2 * ROWS_A_BLOCK)]
+    assert [len(block.rows) for block in blocks_of(rows, 1)[0]] == [ROWS_A_BLOCK] * 2
+    assert [len(block.rows) for block in blocks_of([*rows, row()], 1)[0]] == [ROWS_A_BLOCK] * 2 + [1]
+
+
+def test_a_bundle_starts_without_the_rows_of_the_last() -> None:
+    """Expect no row of a bundle that was given up on to come out of the next one."""
+    step = BlockByShard(1)
+    step.start_bundle()
+    assert list(step.process(row(1))) == []
+    step.start_bundle()
+    assert list(step.finish_bundle()) == []
+
+
+def test_a_url_s_shard_is_the_same_in_every_process() -> None:
+    """Expect another process, whose `hash()` has another salt, to agree on a hundred URLs."""
+    urls = [f"https://example.com/ü/{i}.jpg" for i in range(100)]
+    script = (
+        "import sys; from transforms.row_blocks import *; print([shard_of(u, 512) for u in sys.argv[1:]])"
+    )
+    seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    told = subprocess.run(
+        [sys.executable, "-c", script, *urls],
+        env=os.environ | {"PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shards = [shard_of(url, 512) for url in urls]
+    assert told.stdout == f"{shards}\n"
+    assert len(set(shards)) > 50

@@ -1,0 +1,99 @@
+"""A window of calls: full, never more than full, lazy, in the order of finishing."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import count, islice
+from threading import Barrier, Event
+
+import pytest
+
+from transforms.thread_window import thread_window
+
+LONG_S = 30
+"""What a broken window would hang for; a good one never waits."""
+
+
+class Immediate(Executor):
+    """Make each call at once, and count what was submitted: time decides nothing."""
+
+    def __init__(self) -> None:
+        self.submitted = 0
+
+    def submit(self, call: Callable[..., object], /, *args: object, **options: object) -> Future:  # type: ignore[type-arg,override]  # Executor's own signature is narrower than mypy can repeat
+        """Give a future that is done."""
+        self.submitted += 1
+        future: Future[object] = Future()
+        future.set_result(call(*args, **options))
+        return future
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_never_more_calls_than_the_size(size: int) -> None:
+    """Expect each place to be given again only when its result has been taken."""
+    pool, peak = Immediate(), 0
+    for taken, _ in enumerate(thread_window(pool, size, str, range(20))):
+        peak = max(peak, pool.submitted - taken)
+    assert peak == size
+    assert pool.submitted == 20
+
+
+def test_all_places_are_used_at_the_same_time() -> None:
+    """Expect calls that wait for each other, four at a time, to come through a window of four."""
+    together = Barrier(4, timeout=LONG_S)
+
+    def wait_for_the_others(item: int) -> int:
+        together.wait()
+        return -item
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(thread_window(pool, 4, wait_for_the_others, range(12))) == [(i, -i) for i in range(12)]
+
+
+def test_results_come_in_the_order_of_finishing() -> None:
+    """Expect a call that takes long to hold up none that comes after it."""
+    go_on = Event()
+
+    def first_is_slow(item: int) -> bool:
+        return item > 0 or go_on.wait(LONG_S)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = thread_window(pool, 2, first_is_slow, range(5))
+        assert list(islice(results, 4)) == [(1, True), (2, True), (3, True), (4, True)]
+        go_on.set()
+        assert list(results) == [(0, True)]
+
+
+def test_items_are_taken_as_places_fall_free() -> None:
+    """Expect an endless iterable to be read no further than one item past the full window."""
+    read = 0
+
+    def items() -> Iterator[int]:
+        nonlocal read
+        for read in count(1):
+            yield read
+
+    results = thread_window(Immediate(), 3, str, items())
+    assert read == 0
+    for taken in range(1, 50):
+        next(results)
+        assert read <= taken + 3
+
+
+def test_what_a_call_raises_comes_out() -> None:
+    """Expect the results before it, then the call's own exception."""
+
+    def no_twos(item: int) -> int:
+        if item == 2:
+            raise LookupError(item)
+        return item
+
+    with ThreadPoolExecutor(1) as pool:
+        results = thread_window(pool, 1, no_twos, range(5))
+        assert [next(results), next(results)] == [(0, 0), (1, 1)]
+        with pytest.raises(LookupError, match="2"):
+            next(results)
+
+
+def test_no_items_are_no_results() -> None:
+    """Expect an end at once."""
+    assert list(thread_window(Immediate(), 3, str, [])) == []
