@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-from runners.options import StrictParser, annotate_parser, flag_names
+from runners.options import StrictParser, flag_names, run_parser
 from schemas.errors import RunError
 
 
@@ -38,6 +38,6 @@ def _beam_parser() -> _BeamFlagsParser:
 
 
 def _unknown_flag(flag: str, beam: StrictParser) -> str:
-    nearest = get_close_matches(flag, [*flag_names(annotate_parser()), *flag_names(beam)], n=1)
+    nearest = get_close_matches(flag, [*flag_names(run_parser()), *flag_names(beam)], n=1)
     cure = f"did you mean {nearest[0]}?" if nearest else "see 'facebeam annotate --help'"
     return f"there is no flag {flag}: {cure}"

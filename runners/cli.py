@@ -11,6 +11,8 @@ from runners.options import StrictParser
 
 COMMANDS = {
     "annotate": ("runners.local", "annotate every image of a manifest, into Parquet tables"),
+    "plan": ("runners.plan", "tell what a run would send, cost and take, without sending anything"),
+    "replay": ("runners.replay", "run dead letters again, as a new run"),
     "serve": ("runners.serve", "answer the API's own requests with the local model"),
 }
 """Subcommand -> the module whose `main(argv)` carries it out, imported only then; what it does."""

@@ -20,17 +20,21 @@ from schemas.errors import RunError
 from schemas.layout import Layout
 from transforms.face_source import FaceSource
 from transforms.inspect_manifest import Manifest
+from transforms.journal.journal import Journal
 from transforms.output_files import exists, remove
 from transforms.publish import resume, sweep_staging
 
 
-def carry_out(options: RunOptions, layout: Layout, manifest: Manifest, source: FaceSource) -> int:
+def carry_out(
+    options: RunOptions, layout: Layout, manifest: Manifest, source: FaceSource, journal: Journal
+) -> int:
     """Carry out one run whose lock is held; give the exit code.
 
     Raises:
         RunError: a flag of Beam's is wrong, or the output cannot be used; nothing was started.
     """
     beam_options = check_beam_flags(options.beam_flags)
+    journal.check_writable()
     sweep_staging(layout.output, nobody_works_on(layout.output))
     if resume(layout):
         LOGGER.info("run %s had been checked but not published when it was cut off: now it is", layout.run_id)
@@ -39,9 +43,11 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest, source: F
         layout,
         manifest,
         source,
+        journal,
         options.mode,
         options.need_rotate_detection,
         shards_for(manifest),
+        options.ask_again,
         facts_of(options, manifest),
     )
     pipeline = beam.Pipeline(FnApiRunner(), beam_options)

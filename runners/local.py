@@ -40,14 +40,20 @@ def _is_done(layout: Layout) -> bool:
 
 
 def _run(options: RunOptions, layout: Layout) -> int:
-    from runners.prepare_run import choose_source, find_manifest  # noqa: PLC0415 - pyarrow, after the flags
+    from runners.prepare_run import (  # noqa: PLC0415 - pyarrow and requests, after the flags
+        check_source,
+        choose_journal,
+        choose_source,
+        find_manifest,
+    )
 
-    manifest, source = find_manifest(options), choose_source(options)
+    manifest = find_manifest(options)
+    check_source(options)
     check_output(options.output)
     with run_lock(layout):
         from runners.fn_api import carry_out  # noqa: PLC0415 - Beam, after everything that can be wrong
 
-        return carry_out(options, layout, manifest, source)
+        return carry_out(options, layout, manifest, choose_source(options), choose_journal(options, layout))
 
 
 if __name__ == "__main__":

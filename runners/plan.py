@@ -1,4 +1,4 @@
-"""`facebeam plan`: what `facebeam annotate` with the same flags would send, cost and take; nothing is sent."""
+"""`facebeam plan`: what `facebeam annotate` with these flags would send, cost and take; nothing is sent."""
 
 import sys
 from collections.abc import Sequence
@@ -53,14 +53,10 @@ def _duration(calls: int, rate: float | None) -> str:
 
 
 def _plan(options: RunOptions) -> RunPlan:
-    from runners.prepare_run import (  # noqa: PLC0415 - pyarrow, after the flags
-        choose_journal,
-        find_manifest,
-        identity_of,
-    )
-    from transforms.plan_run import plan_run  # noqa: PLC0415 - as above
+    from runners.prepare_run import choose_journal, choose_source, find_manifest  # noqa: PLC0415 - after the flags
+    from transforms.plan_run import plan_run  # noqa: PLC0415 - imports Beam
     from transforms.questions import Question  # noqa: PLC0415 - as above
 
-    question = Question(identity_of(options), options.mode, options.need_rotate_detection)
+    question = Question(choose_source(options).identity, options.mode, options.need_rotate_detection)
     journal = choose_journal(options, Layout(options.output, "plan"))
     return plan_run(find_manifest(options), question, journal, options.ask_again)

@@ -10,18 +10,20 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Final
 
-from transforms.api_client.token import TokenReference
-
 from runners.options import RunOptions
 from schemas.layout import Layout
 from schemas.request_key import BUCKETS
-from transforms.api_source import ApiSource
+from transforms.api_client.client import ApiClient
+from transforms.api_client.token_reference import TokenReference
+from transforms.api_source import LARGEST_WINDOW, ApiSource
 from transforms.call_limits import CallLimits
 from transforms.face_source import FaceSource
 from transforms.fake_source import FakeSource
+from transforms.image_fetch.allowed_addresses import any_address, is_public
+from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.inspect_manifest import Manifest, inspect_manifest
 from transforms.journal.journal import Journal
-from transforms.questions import Question
+from transforms.local_model.weights import check_weights
 
 BYTES_A_SHARD: Final = 1_000_000
 """Manifest bytes a shard: some ten thousand rows, which are in memory at a time."""
@@ -33,24 +35,32 @@ def find_manifest(options: RunOptions) -> Manifest:
 
 
 def choose_source(options: RunOptions) -> FaceSource:
-    """Describe the face source; raises RunError where its token or weights are not right."""
+    """Describe the face source; nothing is read or loaded."""
     match options.source:
         case "fake":
             return FakeSource()
         case "api":
-            return _api_source(options)
+            limits = limits_of(options, datetime.now(UTC))
+            return ApiSource(_client(options), options.rate, limits, options.window)
         case "local":
-            return _local_source(options)
+            from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
+
+            rule = any_address if options.allow_private_urls else is_public
+            return LocalSource(ImageFetcher(options.allow_local_files, rule), options.workers)
+
+
+def check_source(options: RunOptions) -> None:
+    """See that the source can work; raises RunError where its token or its weights are not right."""
+    match options.source:
+        case "api":
+            _client(options).token.resolve()
+        case "local":
+            check_weights()
 
 
 def choose_journal(options: RunOptions, layout: Layout) -> Journal:
     """Describe the journal: the output's own, unless another is named."""
     return Journal(options.journal or layout.journal, options.max_age)
-
-
-def question_of(options: RunOptions, source: FaceSource) -> Question:
-    """Give what the run asks of every image."""
-    return Question(source.identity, options.mode, options.need_rotate_detection)
 
 
 def shards_for(manifest: Manifest) -> int:
@@ -79,21 +89,12 @@ def facts_of(options: RunOptions, manifest: Manifest) -> Mapping[str, object]:
     }
 
 
-def _api_source(options: RunOptions) -> FaceSource:
-    from transforms.api_client.client import ApiClient  # noqa: PLC0415 - requests is slow to import
-
-    token = TokenReference(options.token_file or options.token_secret)
-    token.resolve()
-    client = ApiClient(options.base_url, token, options.face_model_version)
-    return ApiSource(client, options.rate, limits_of(options, datetime.now(UTC)), options.window)
-
-
-def _local_source(options: RunOptions) -> FaceSource:
-    from transforms.image_fetch.allowed_addresses import any_address, is_public  # noqa: PLC0415 - as above
-    from transforms.image_fetch.fetch_image import ImageFetcher  # noqa: PLC0415 - as above
-    from transforms.local_model.weights import check_weights  # noqa: PLC0415 - only where they are used
-    from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is slow
-
-    check_weights()
-    rule = any_address if options.allow_private_urls else is_public
-    return LocalSource(ImageFetcher(options.allow_local_files, rule), options.workers)
+def _client(options: RunOptions) -> ApiClient:
+    return ApiClient(
+        options.base_url,
+        TokenReference(file=options.token_file, secret=options.token_secret),
+        options.face_model_version,
+        options.window or LARGEST_WINDOW,
+        trust_proxies=options.trust_proxies,
+        allow_private_urls=options.allow_private_urls,
+    )

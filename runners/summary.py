@@ -1,37 +1,49 @@
 """What a run says of itself when it is committed."""
 
+from dataclasses import dataclass
+
 from rich.console import Console
 from rich.table import Table
 
-from runners.exit_codes import COMMITTED, TOO_MANY_FAILURES
+from runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
 from runners.logs import LOGGER
-from runners.options import AnnotateOptions
+from runners.options import RunOptions
+from schemas.call_counts import CallCounts
+from schemas.errors import MEANINGS, ErrorCode
 from schemas.layout import Layout
 from schemas.run_record import RunCounts
 from schemas.tables import TABLES
 from transforms.output_files import read_json
 
 
-def show_summary(layout: Layout, options: AnnotateOptions, seconds: float) -> int:
+@dataclass(frozen=True)
+class Summary:
+    """What a committed run came to."""
+
+    layout: Layout
+    counts: RunCounts
+    calls: CallCounts
+    credits: float | None
+    """What the calls cost at most; None where they are free."""
+    seconds: float
+
+
+def show_summary(layout: Layout, options: RunOptions, seconds: float) -> int:
     """Tell what a committed run came to; give its exit code."""
-    counts = RunCounts(**read_json(layout.run_json)["counts"])
+    record = read_json(layout.run_json)
+    counts, calls = RunCounts(**record["counts"]), CallCounts(**record["calls"])
+    spent = calls.sent * options.price if options.source == "api" else None
+    summary = Summary(layout, counts, calls, spent, seconds)
     if options.log_format == "json":
-        _log(layout, counts, seconds)
+        LOGGER.info("run %s is committed", layout.run_id, extra={"fields": _fields(summary)})
     elif not options.quiet:
-        _print(layout, counts, seconds)
-    if counts.failure_share <= options.max_failure_share:
-        return COMMITTED
-    LOGGER.error(
-        "run %s is committed, but %.1f %% of its rows are dead letters; --max-failure-share allows %.1f %%",
-        layout.run_id,
-        100 * counts.failure_share,
-        100 * options.max_failure_share,
-    )
-    return TOO_MANY_FAILURES
+        _print(summary)
+    return _verdict(summary, options.max_failure_share)
 
 
-def summary_table(counts: RunCounts, seconds: float) -> Table:
+def summary_table(summary: Summary) -> Table:
     """Lay the counts out for a person."""
+    counts, calls = summary.counts, summary.calls
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -42,30 +54,66 @@ def summary_table(counts: RunCounts, seconds: float) -> Table:
     for code, count in sorted(counts.dead.items(), key=lambda item: -item[1]):
         table.add_row(f"  {code}", f"{count:,}")
     table.add_row("faces", f"{counts.faces:,}")
-    table.add_row("seconds", f"{seconds:.1f}")
+    table.add_row("images", f"{calls.images:,}")
+    table.add_row("  from the journal", f"{calls.from_journal:,}")
+    if summary.credits is not None:
+        table.add_row("calls sent", f"{calls.sent:,}")
+        table.add_row("  retries", f"{calls.retries:,}")
+        table.add_row("  without answer, maybe billed", f"{calls.maybe_billed:,}")
+        table.add_row("credits at most", f"{summary.credits:,.4f}")
+    table.add_row("seconds", f"{summary.seconds:.1f}")
     return table
 
 
-def _print(layout: Layout, counts: RunCounts, seconds: float) -> None:
-    console = Console()
+def _verdict(summary: Summary, max_failure_share: float) -> int:
+    """Say what is missing in the run; give the exit code."""
+    counts, run_id = summary.counts, summary.layout.run_id
+    if summary.calls.not_sent:
+        LOGGER.error(
+            "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on",
+            run_id,
+            summary.calls.not_sent,
+            _main_cause(counts),
+        )
+        return COMMITTED_WITH_GAPS
+    if counts.failure_share > max_failure_share:
+        LOGGER.error(
+            "run %s is committed, but %.1f %% of its rows are dead letters, and --max-failure-share is %.1f %%",
+            run_id,
+            100 * counts.failure_share,
+            100 * max_failure_share,
+        )
+        return COMMITTED_WITH_GAPS
+    return COMMITTED
+
+
+def _main_cause(counts: RunCounts) -> str:
+    code = ErrorCode(max(counts.dead, key=lambda name: counts.dead[name]))
+    return f"{code}: {MEANINGS[code]}"
+
+
+def _print(summary: Summary) -> None:
+    layout, console = summary.layout, Console()
     console.print(f"run {layout.run_id}", soft_wrap=True, highlight=False)
-    console.print(summary_table(counts, seconds))
+    console.print(summary_table(summary))
     for table in TABLES:  # paths are for copying: in one piece, whatever the terminal's width
         console.print(f"{table:13} {layout.published(table)}", soft_wrap=True, highlight=False)
     opening = f'import pandas; faces = pandas.read_parquet("{layout.published("faces")}")'
     console.print(f"open them     {opening}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _log(layout: Layout, counts: RunCounts, seconds: float) -> None:
-    fields = {
+def _fields(summary: Summary) -> dict[str, object]:
+    counts = summary.counts
+    return {
         "event": "committed",
-        "run_id": layout.run_id,
+        "run_id": summary.layout.run_id,
         "rows": counts.rows_read,
         "ok": counts.ok,
         "no_face": counts.no_face,
         "dead_letters": dict(counts.dead),
         "faces": counts.faces,
-        "seconds": round(seconds, 3),
-        "output": layout.output,
+        "calls": summary.calls._asdict(),
+        "credits": summary.credits,
+        "seconds": round(summary.seconds, 3),
+        "output": summary.layout.output,
     }
-    LOGGER.info("run %s is committed", layout.run_id, extra={"fields": fields})

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import reduce
 from typing import NamedTuple, Self
 
-from schemas.values import Answer, Failure
+from schemas.values import NOT_SENT, Answer, Failure
 
 
 class CallCounts(NamedTuple):
@@ -20,7 +20,7 @@ class CallCounts(NamedTuple):
     maybe_billed: int = 0
     """Images without an answer whose last call may be billed all the same."""
     not_sent: int = 0
-    """Images that were not asked for because the circuit was open."""
+    """Images that were not asked for because sending had been stopped."""
 
     def plus(self, other: Self) -> Self:
         """Add up."""
@@ -40,11 +40,11 @@ def calls_of(result: Answer | Failure, *, stored: bool) -> CallCounts:
     """
     if stored:
         return CallCounts(images=1, from_journal=1)
-    failed = isinstance(result, Failure)
+    failure = result if isinstance(result, Failure) else None
     return CallCounts(
         images=1,
         sent=result.attempts,
         retries=max(0, result.attempts - 1),
-        maybe_billed=int(failed and result.maybe_billed),
-        not_sent=int(failed and not result.was_sent and result.attempts == 0),
+        maybe_billed=int(failure is not None and failure.maybe_billed),
+        not_sent=int(failure is not None and failure.stage == NOT_SENT),
     )

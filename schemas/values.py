@@ -20,6 +20,10 @@ MAX_FACES = 10
 """The service's ceiling; an answer with ten faces may have been cut."""
 
 
+NOT_SENT = "not_sent"
+"""The stage of a failure whose image was not asked for, because sending had been stopped."""
+
+
 class Outcome(StrEnum):
     """How an image was answered."""
 
@@ -107,7 +111,7 @@ class Failure:
     message: str
     """For the person who reads the dead letter: the value, the rule and the cure; never a secret."""
     stage: str
-    """Where it happened: `manifest`, `fetch`, `decode` or `annotate`."""
+    """Where it happened: `manifest`, `fetch`, `decode`, `annotate`; or `not_sent`."""
     raw_code: str | None = None
     """The code as the other side spelt it, where it is not one of ours."""
     upstream_code: str | None = None

@@ -45,8 +45,8 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
     Each row comes out exactly once, on one of the first two. Equal URLs share one answer: the GroupByKey is
-    the run's only shuffle of rows, and one shard is in one `process()` at a time on every runner. An answer is
-    in the journal before it moves on, within the journal's five seconds. No order.
+    the run's only shuffle of rows, and one shard is in one `process()` at a time on every runner. An
+    answer is in the journal at most five seconds after it came. No order.
 
     Args:
         source: what annotates.
@@ -110,7 +110,7 @@ class _AnnotateShard(beam.DoFn):
         yield _Calls(_CALLS, calls)
 
     def _results(self, asked: dict[bytes, Asked]) -> Iterator[tuple[bytes, Answer | Failure, bool]]:
-        """Give each key's result, and whether it was stored: first what the journal has, then what is asked."""
+        """Give each key's result and whether it was stored: what the journal has, then what is asked."""
         left = dict(asked)
         for key, result in self._step.journal.stored(asked.keys()):
             if result.name not in self._step.ask_again:

@@ -94,7 +94,7 @@ class _Session:
         return answer
 
     def window(self) -> int:
-        """Give rate times latency, by the latency of late, and a place for each request that waits to retry."""
+        """Give rate times the latency of late, and a place for each request that waits to retry."""
         if self._source.window or not self._source.rate_per_s:
             return self._source.largest_window
         needed = math.ceil(self._pacer.rate_per_s * self._latency_s * SPARE)

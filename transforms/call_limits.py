@@ -6,8 +6,7 @@ from threading import Lock
 from typing import Final
 
 from schemas.errors import ErrorCode
-from schemas.values import Failure, FailureError
-from transforms.circuit import NOT_SENT
+from schemas.values import NOT_SENT, Failure, FailureError
 
 RETRIES_ALWAYS: Final = 20
 RETRY_SHARE: Final = 0.1

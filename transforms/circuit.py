@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Final
 
 from schemas.errors import ErrorCode, Fate
-from schemas.values import Failure, FailureError
+from schemas.values import NOT_SENT, Failure, FailureError
 from transforms.progress import stop_if_asked
 
 UNBROKEN_SERIES: Final = 50
@@ -17,9 +17,6 @@ _TRANSPORT: Final = frozenset(
     {ErrorCode.CONNECTION_FAILED, ErrorCode.HOST_NOT_FOUND, ErrorCode.TLS_ERROR, ErrorCode.TIMEOUT}
 )
 _LOOK_S: Final = 0.5
-
-NOT_SENT: Final = "not_sent"
-"""The stage of a failure whose image was not asked for because the circuit was open."""
 
 
 class Circuit:
@@ -32,7 +29,7 @@ class Circuit:
         self._series = 0
 
     def check(self) -> None:
-        """Raise FailureError with the cause when the circuit is open, RunError when the run was asked to stop."""
+        """Raise FailureError when the circuit is open, RunError when the run was asked to stop."""
         stop_if_asked()
         if self._cause is not None:
             raise FailureError(self._cause)

@@ -70,7 +70,7 @@ def moves_to_publish(staged: Iterable[StagedFile], layout: Layout) -> list[tuple
     return moves
 
 
-def commit_run(
+def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one place
     layout: Layout,
     staged: Sequence[StagedFile],
     rows_read: int,

@@ -13,7 +13,7 @@ from time import sleep as real_sleep
 from typing import Final
 
 MARGIN: Final = 0.015
-"""Share of the ceiling that is left unused: calls travel for different times and must not meet at the server."""
+"""Share of the ceiling that is left unused: calls travel for different times, and must not meet."""
 SECONDS_BACK: Final = 2.0
 """From half the refused rate back to just below it."""
 JUST_BELOW: Final = 0.97

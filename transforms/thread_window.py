@@ -14,8 +14,9 @@ def thread_window(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield `(item, call(item))` in the order of finishing, with at most `size()` calls under way.
 
-    The size is asked for again at each call, so that a window can grow and shrink. Items are taken one at a time, as places fall free: an endless iterable is fine. There is no batch
-    barrier. What a call raises is raised here, when the calls under way have ended.
+    The size is asked for again at each call, so that a window can grow and shrink. Items are taken one at a
+    time, as places fall free: an endless iterable is fine. There is no batch barrier. What a call raises is
+    raised here, when the calls under way have ended.
     """
     finished: SimpleQueue[tuple[Item, Future[Result]]] = SimpleQueue()
     under_way = 0

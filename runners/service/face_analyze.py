@@ -14,8 +14,8 @@ from runners.service.answer_body import answer_body
 from runners.service.model_workers import ModelWorkers
 from runners.service.read_request import read_request
 from runners.service.refusal import STATUSES, Refusal, upstream_refusal
-from runners.service.upstream_message import NO_FACE
 from schemas.values import Answer, ImageRequest
+from transforms.api_client.upstream_codes import NO_FACE
 from transforms.image_fetch.fetch_image import Fetch
 from transforms.image_fetch.shown_url import shown_url
 
@@ -52,6 +52,6 @@ class FaceAnalyze:
 
 
 def refuse(request: Request, refusal: Refusal) -> JSONResponse:
-    """Respond with an error, and have the log name it, the upstream's code before the `api_error` around it."""
+    """Respond with an error, and have the log name it: by the upstream's code rather than `api_error`."""
     call_of(request).code = refusal.upstream or str(refusal.code)
     return JSONResponse(refusal.body, STATUSES[refusal.code], refusal.headers)

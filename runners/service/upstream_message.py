@@ -8,7 +8,6 @@ from typing import Final
 
 from schemas.errors import ErrorCode, Fate, fate
 
-NO_FACE: Final = "InvalidParameterValue.NoFaceInPhoto"
 MODEL_VERSION_ILLEGAL: Final = "InvalidParameterValue.FaceModelVersionIllegal"
 URL_ILLEGAL: Final = "InvalidParameterValue.UrlIllegal"
 DOWNLOAD_FAILED: Final = "FailedOperation.ImageDownloadError"
@@ -37,7 +36,7 @@ def upstream_code(code: ErrorCode) -> str:
 def upstream_message(upstream: str, message: str, request_id: str) -> str:
     """Write a message as the service passes it on.
 
-    >>> upstream_message(NO_FACE, "no face", "7")
-    '[TencentCloudSDKException] code:InvalidParameterValue.NoFaceInPhoto message:no face requestId:7'
+    >>> upstream_message(DOWNLOAD_FAILED, "HTTP 503", "7")
+    '[TencentCloudSDKException] code:FailedOperation.ImageDownloadError message:HTTP 503 requestId:7'
     """
     return f"[TencentCloudSDKException] code:{upstream} message:{message} requestId:{request_id}"

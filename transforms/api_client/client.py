@@ -49,10 +49,12 @@ class ApiClient:
 
     @property
     def identity(self) -> str:
-        """Who is asked, down to the version; `https://host:443/` is `https://host`."""
+        """Who is asked, down to the version; `https://HOST:443/` is `https://host`."""
         parts = urlsplit(self.base_url)
         port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
-        return f"api {parts.hostname}{port}{parts.path.rstrip('/')} {self.face_model_version}"
+        return (
+            f"api {parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')} {self.face_model_version}"
+        )
 
     @contextmanager
     def open(self) -> Iterator[Attempt]:
@@ -70,7 +72,7 @@ class ApiClient:
 
 
 def _template(session: requests.Session, url: str, token: Token) -> requests.PreparedRequest:
-    """Prepare all of the request but its body, once: that is a third of a call's CPU."""
+    """Prepare all of the request but its body, once for all calls."""
     session.headers.clear()
     headers = {
         "authorization": token.authorization(),

@@ -37,7 +37,7 @@ def normalise_failure(reply: Reply) -> Failure:
     code = (upstream and upstream_error_code(upstream)) or known or error_code_of_status(reply.status)
     return Failure(
         code,
-        kept_text(f"HTTP {reply.status}: {text or 'no body'}"),
+        kept_text(f"HTTP {reply.status}: {text or _without_words(reply)}"),
         stage="annotate",
         raw_code=None if raw_code == code else raw_code or f"http_{reply.status}",
         upstream_code=upstream and upstream[:_MAX_NAME_CHARACTERS],
@@ -74,6 +74,11 @@ def _message(body: Mapping[str, Json], raw: bytes) -> str:
     told = error.get("message") if isinstance(error, dict) else error
     found = (_text(candidate) for candidate in (told, body.get("detail"), body.get("message")))
     return next(filter(None, found), None) or raw[:_RAW_BYTES].decode("utf-8", "replace")
+
+
+def _without_words(reply: Reply) -> str:
+    location = reply.headers.get("Location")
+    return f"redirects to {location}; correct --base-url" if location else "no body"
 
 
 def _text(value: Json) -> str | None:

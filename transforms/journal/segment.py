@@ -15,8 +15,8 @@ from transforms.journal.segment_files import delete
 from transforms.output_files import exists, move, output_errors, writing
 
 ROWS_A_GROUP: Final = 2_000
-DAMAGE: Final = (pa.ArrowInvalid, OSError)
-"""How Arrow reports bytes that are no Parquet. Segments are parsed in memory: no disk can fail there."""
+DAMAGE: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError)
+"""How Arrow reports bytes that are no Parquet, found by flipping each bit. No disk fails here: it parses memory."""
 _LOGGER: Final = getLogger("facebeam")
 
 

@@ -1,8 +1,9 @@
 """List and delete segments by their plain names, on any of Beam's file systems.
 
-Beam's `match` and `delete` take every path for a glob. On the local file system that finds nothing at all below
-a relative folder called `photos[1]`, passes over folders that may not be read, and loses sight of files that
-are renamed meanwhile: each time the answers in there would be paid for again. So local names are listed here.
+Beam's `match` and `delete` take every path for a glob. On the local file system that finds nothing at all
+below a relative folder called `photos[1]`, passes over folders that may not be read, and loses sight of files
+that are renamed meanwhile: each time the answers in there would be paid for again. So local names are listed
+here.
 """
 
 import os

@@ -1,0 +1,106 @@
+"""`facebeam serve` as its users have it: a process of its own on a free port of the loopback."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPMessage
+from os import environ
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any, NamedTuple, Self
+
+BEARER = {"authorization": "Bearer any"}
+START_S = 60.0
+END_S = 90.0
+
+
+class Reply(NamedTuple):
+    """An answer of the server."""
+
+    status: int
+    headers: HTTPMessage
+    body: Any
+    """What JSON it holds."""
+
+    @property
+    def code(self) -> str:
+        """The contract's error code."""
+        error: dict[str, str] = self.body["error"]
+        return error["code"]
+
+    @property
+    def message(self) -> str:
+        """What the error says."""
+        error: dict[str, str] = self.body["error"]
+        return error["message"]
+
+
+class ServeProcess:
+    """A running server; leaving the context stops it by SIGTERM, in order."""
+
+    def __init__(self, *flags: str, environment: Mapping[str, str] | None = None) -> None:
+        command = [str(Path(sys.executable).with_name("facebeam")), "serve", "--port", "0", *flags]
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env={**environ, **(environment or {})}
+        )
+        self.lines: list[str] = []
+        """What it has said so far."""
+        self._origins: Queue[str] = Queue()
+        self._reader = Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        self.origin = self._origins.get(timeout=START_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop, and give its exit code."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end and give its exit code."""
+        code = self.process.wait(END_S)
+        self._reader.join(END_S)
+        return code
+
+    def ask(self, image_url: str, **parameters: object) -> Reply:
+        """Ask for an image's faces."""
+        return self.post(json.dumps({"image_url": image_url, **parameters}).encode())
+
+    def post(self, body: bytes, headers: Mapping[str, str] = BEARER) -> Reply:
+        """Send a body to /face/analyze."""
+        return self.send("POST", "/face/analyze", body, headers)
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = BEARER
+    ) -> Reply:
+        """Send a request on a connection of its own."""
+        connection = HTTPConnection(self.origin.removeprefix("http://"), timeout=END_S)
+        try:
+            connection.request(method, path, body, dict(headers))
+            response = connection.getresponse()
+            return Reply(response.status, response.headers, json.loads(response.read()))
+        finally:
+            connection.close()
+
+    def worker_ids(self) -> list[int]:
+        """List the processes with a model (Linux)."""
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        ids = [int(number) for listed in children for number in listed.read_text().split()]
+        return [number for number in ids if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+            if found := re.search(r"answering POST (http://\S+)/face/analyze", line):
+                self._origins.put(found[1])

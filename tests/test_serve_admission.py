@@ -1,0 +1,88 @@
+"""How many requests a server takes: never over the rate, never over its room."""
+
+import asyncio
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.service.admission import RateCeiling, WaitingRoom
+from schemas.errors import ErrorCode
+from schemas.values import FailureError
+
+
+def is_taken(ceiling: RateCeiling) -> bool:
+    """Tell whether a request is taken."""
+    try:
+        ceiling.admit()
+    except FailureError as error:
+        assert error.failure.code is ErrorCode.TOO_MANY_REQUESTS
+        assert error.failure.retry_after_s == 1
+        return False
+    return True
+
+
+@given(st.integers(1, 5), st.lists(st.integers(0, 700), min_size=1, max_size=60))
+def test_no_second_has_more_than_the_rate(rate: int, pauses_ms: list[int]) -> None:
+    """In any window of one second at most `rate` are taken, and none is refused where there was room."""
+    clock_s = iter([sum(pauses_ms[: i + 1]) / 1000 for i in range(len(pauses_ms))])
+    now_s = 0.0
+
+    def clock() -> float:
+        nonlocal now_s
+        now_s = next(clock_s)
+        return now_s
+
+    ceiling, taken_at = RateCeiling(rate, clock), list[float]()
+    for _ in pauses_ms:
+        taken = is_taken(ceiling)
+        in_the_last_second = sum(at > now_s - 1 for at in taken_at)
+        assert taken == (in_the_last_second < rate)
+        taken_at += [now_s] * taken
+
+
+def test_without_a_rate_all_are_taken() -> None:
+    """A thousand at one instant are fine."""
+    ceiling = RateCeiling(None, lambda: 0.0)
+    assert all(is_taken(ceiling) for _ in range(1000))
+
+
+def test_a_room_has_so_many_at_work_and_so_many_waiting() -> None:
+    """Of five at once, two are at work, two wait for them, and one is refused; then there is room again."""
+
+    async def visit(room: WaitingRoom, door: asyncio.Event, at_work: list[int], number: int) -> bool:
+        try:
+            async with room.admitted():
+                at_work.append(number)
+                await door.wait()
+        except FailureError as error:
+            assert error.failure.code is ErrorCode.TOO_MANY_REQUESTS
+            return False
+        return True
+
+    async def scene() -> None:
+        room, door, at_work, numbers = WaitingRoom(2, 2), asyncio.Event(), list[int](), count()
+        visits = [asyncio.create_task(visit(room, door, at_work, next(numbers))) for _ in range(5)]
+        while not visits[4].done():
+            await asyncio.sleep(0)
+        assert at_work == [0, 1]
+        door.set()
+        assert await asyncio.gather(*visits) == [True, True, True, True, False]
+        assert at_work == [0, 1, 2, 3]
+        assert await visit(room, door, at_work, 5)
+
+    asyncio.run(scene())
+
+
+def test_who_fails_leaves_the_room() -> None:
+    """A request that ends in an error keeps no place."""
+
+    async def scene() -> None:
+        room = WaitingRoom(1, 0)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                async with room.admitted():
+                    _ = 1 / 0
+
+    asyncio.run(scene())

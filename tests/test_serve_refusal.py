@@ -1,0 +1,45 @@
+"""A failure goes out in the contract's shape and comes back to the same fate."""
+
+import pytest
+
+from runners.service.refusal import STATUSES, refusal_of
+from schemas.errors import ErrorCode, Fate, fate
+from schemas.values import Failure
+from transforms.api_client.upstream_codes import find_upstream_code, upstream_error_code
+from transforms.image_fetch.fetch_failure import CURES
+
+OF_AN_IMAGE = [*CURES, ErrorCode.IMAGE_EMPTY, ErrorCode.IMAGE_UNDECODABLE, ErrorCode.IMAGE_TOO_SMALL]
+
+
+@pytest.mark.parametrize("code", OF_AN_IMAGE)
+def test_the_client_reads_the_same_fate(code: ErrorCode) -> None:
+    """What would be asked again is asked again, what would not is not, whatever else the message says."""
+    failure = Failure(code, "http://host/InternalError/RequestLimitExceeded.jpg: it failed", stage="fetch")
+    refusal = refusal_of(failure, "a-trace-id")
+    assert refusal.code is ErrorCode.API_ERROR
+    upstream = find_upstream_code(refusal.message)
+    assert upstream is not None
+    assert fate(upstream_error_code(upstream)) is fate(code)
+
+
+@pytest.mark.parametrize("code", [code for code in OF_AN_IMAGE if code.startswith("image_")])
+def test_the_client_reads_the_same_code_of_an_image(code: ErrorCode) -> None:
+    """Empty, too large, too small, undecodable: told apart on the other side too."""
+    upstream = find_upstream_code(refusal_of(Failure(code, "", stage="decode"), "").message)
+    assert upstream is not None
+    assert upstream_error_code(upstream) is code
+
+
+def test_an_image_never_stops_a_client() -> None:
+    """No failure of one image reads as one of the account."""
+    assert all(fate(code) is not Fate.OPEN_CIRCUIT for code in OF_AN_IMAGE)
+
+
+def test_the_servers_own_codes_stay() -> None:
+    """With the trace id in the body, and the pause in the headers."""
+    failure = Failure(ErrorCode.TOO_MANY_REQUESTS, "later", stage="serve", retry_after_s=1.0)
+    refusal = refusal_of(failure, "a-trace-id")
+    error = {"code": "too_many_requests", "message": "later"}
+    assert refusal.body == {"success": False, "error": error, "trace_id": "a-trace-id"}
+    assert refusal.headers == {"Retry-After": "1"}
+    assert STATUSES[refusal.code] == 429
