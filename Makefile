@@ -28,6 +28,7 @@ demo: .venv/ready .photos/ready ## annotate real photographs with the local mode
 	$(BIN)/facebeam annotate --source local --manifest examples/photos.csv --output demo-out \
 	    --allow-local-files --max-failure-share 0.25
 	$(BIN)/python examples/show_tables.py demo-out
+	$(BIN)/python examples/compare_sources.py demo-out
 
 test: .venv/ready .photos/ready ## run the tests
 	$(BIN)/python -m pytest

@@ -1,0 +1,96 @@
+"""Ask for the example's photographs through the API source as well: `python examples/compare_sources.py OUTPUT`.
+
+`facebeam serve` answers the API's requests here, so that nothing is paid for; the photographs are given to it
+by URL. Then the landmarks of this run are held against those of the run in OUTPUT.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.tables import face_points
+
+FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
+PHOTOS = Path(".photos")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def main(local: Path) -> None:
+    """Run the photographs of OUTPUT's faces through both, and compare."""
+    output = local / "by_api"
+    with _photographs() as photos, _service() as service:
+        output.mkdir()
+        manifest = output / "urls.csv"
+        _write_manifest(manifest, photos)
+        flags = ["--base-url", service, "--allow-private-urls", "--rate", "20", "--output", str(output)]
+        command = [FACEBEAM, "annotate", "--source", "api", "--manifest", str(manifest), *flags]
+        token = {"ACEDATACLOUD_API_TOKEN": "any"}  # the stand-in takes every token
+        subprocess.run(command, check=True, env=os.environ | token)  # noqa: S603 - our own console script
+    print(f"the two sources differ by at most {_largest_difference(local, output):.2f} pixels")
+
+
+@contextmanager
+def _photographs() -> Iterator[str]:
+    """Show the photographs on a web server of this machine; give its address."""
+    handler = partial(_Quiet, directory=str(PHOTOS))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def _service() -> Iterator[str]:
+    """Start `facebeam serve`; give the address that it tells, and stop it afterwards."""
+    command = [FACEBEAM, "serve", "--port", "0", "--allow-private-urls"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - as above
+        assert process.stderr is not None  # noqa: S101 - it is a pipe
+        line = process.stderr.readline()
+        Thread(target=process.stderr.read, daemon=True).start()  # an unread pipe would fill up
+        try:
+            yield line.split("POST ")[1].split("/face/analyze")[0]
+        finally:
+            process.terminate()
+
+
+def _write_manifest(path: Path, photos: str) -> None:
+    names = sorted(file.name for file in PHOTOS.iterdir() if file.suffix in {".jpg", ".png"})
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_url"])
+        writer.writerows([f"{photos}/{name}"] for name in names)
+
+
+def _largest_difference(local: Path, api: Path) -> float:
+    """Compare every coordinate of every face, photograph by photograph."""
+    ours, theirs = _by_photo(local), _by_photo(api)
+    if len(ours) != len(theirs):
+        raise SystemExit(f"the local run has {len(ours)} faces, the API's {len(theirs)}")
+    return float(np.abs(ours - theirs).max())
+
+
+def _by_photo(output: Path) -> NDArray[np.float32]:
+    faces = pd.read_parquet(output / "faces")
+    faces["photo"] = faces["image_url"].str.rsplit("/").str[-1]
+    faces = faces.sort_values(["photo", "face_index"]).drop_duplicates(["photo", "face_index"])
+    return face_points(pa.Table.from_pandas(faces))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

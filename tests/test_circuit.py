@@ -1,0 +1,102 @@
+"""The circuit stops all sending when further calls would fail in the same way."""
+
+from threading import Thread
+
+import pytest
+
+from schemas.errors import ErrorCode
+from schemas.values import NOT_SENT, Failure, FailureError
+from transforms.circuit import ACCOUNT_SERIES, UNBROKEN_SERIES, Circuit
+
+
+def failure(code: ErrorCode) -> Failure:
+    """Give a failure of a call that was sent."""
+    return Failure(code, "because", stage="annotate", maybe_billed=True)
+
+
+def is_open(circuit: Circuit) -> bool:
+    """Tell whether a check is refused."""
+    try:
+        circuit.check()
+    except FailureError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("code", [ErrorCode.INVALID_TOKEN, ErrorCode.USED_UP, ErrorCode.PAYMENT_REQUIRED])
+def test_a_failure_of_the_account_opens_it_at_once(code: ErrorCode) -> None:
+    """One refusal of the account is enough; what follows is not sent and not billed."""
+    circuit = Circuit()
+    circuit.failed(failure(code))
+    with pytest.raises(FailureError) as error:
+        circuit.check()
+    cause = error.value.failure
+    assert (cause.code, cause.stage, cause.was_sent, cause.maybe_billed) == (code, NOT_SENT, False, False)
+
+
+@pytest.mark.parametrize(
+    ("code", "series"),
+    [
+        (ErrorCode.CONNECTION_FAILED, UNBROKEN_SERIES),
+        (ErrorCode.TIMEOUT, UNBROKEN_SERIES),
+        (ErrorCode.TLS_ERROR, UNBROKEN_SERIES),
+        (ErrorCode.UPSTREAM_ACCOUNT, ACCOUNT_SERIES),
+    ],
+)
+def test_an_unbroken_series_opens_it(code: ErrorCode, series: int) -> None:
+    """The last failure of the series opens it, the one before does not."""
+    circuit = Circuit()
+    for _ in range(series - 1):
+        circuit.failed(failure(code))
+    assert not is_open(circuit)
+    circuit.failed(failure(code))
+    assert is_open(circuit)
+
+
+@pytest.mark.parametrize(
+    "breaks", [Circuit.succeeded, lambda circuit: circuit.failed(failure(ErrorCode.OTHER))]
+)
+def test_an_answer_of_any_kind_breaks_a_series(breaks: object) -> None:
+    """An answer, or a refusal of one image, shows that the service is there."""
+    circuit = Circuit()
+    for i in range(2 * UNBROKEN_SERIES):
+        circuit.failed(failure(ErrorCode.CONNECTION_FAILED))
+        if i % 10 == 0:
+            assert callable(breaks)
+            breaks(circuit)
+    assert not is_open(circuit)
+
+
+def test_the_first_cause_counts() -> None:
+    """What comes after the opening changes nothing."""
+    circuit = Circuit()
+    circuit.open(failure(ErrorCode.USED_UP))
+    circuit.failed(failure(ErrorCode.INVALID_TOKEN))
+    with pytest.raises(FailureError) as error:
+        circuit.check()
+    assert error.value.failure.code is ErrorCode.USED_UP
+
+
+def test_a_sleeper_is_woken_by_the_opening() -> None:
+    """A thread that waits an hour to retry ends when the circuit opens."""
+    circuit = Circuit()
+    ended: list[ErrorCode] = []
+
+    def wait() -> None:
+        try:
+            circuit.sleep(3600)
+        except FailureError as error:
+            ended.append(error.failure.code)
+
+    thread = Thread(target=wait)
+    thread.start()
+    circuit.open(failure(ErrorCode.USED_UP))
+    thread.join(timeout=60)
+    assert ended == [ErrorCode.USED_UP]
+
+
+def test_a_sleep_that_is_not_disturbed_ends_in_silence() -> None:
+    """Waiting raises nothing while the circuit is closed."""
+    circuit = Circuit()
+    circuit.sleep(0.01)
+    assert not is_open(circuit)
