@@ -310,7 +310,7 @@ def test_the_rate_is_a_ceiling() -> None:
 
 
 def test_a_full_server_refuses_at_once(images: ScriptedServer) -> None:
-    """With 17 downloads that hang and 3 requests that wait, one more gets 429; a second Ctrl-C ends it all."""
+    """With 17 downloads that hang and 3 requests in wait, one more gets 429; a second Ctrl-C ends it all."""
     with (
         ServeProcess("--allow-private-urls", "--workers", "1", "--max-waiting", "3") as process,
         ThreadPoolExecutor(21) as threads,
@@ -324,7 +324,7 @@ def test_a_full_server_refuses_at_once(images: ScriptedServer) -> None:
         while accepts(process):
             time.sleep(0.05)
         assert process.stop(signal.SIGINT) == 130
-        assert all(isinstance(each.exception(), OSError) for each in hanging)
+        assert all(each.exception() for each in hanging)
 
 
 def accepts(process: ServeProcess) -> bool:

@@ -6,6 +6,7 @@
 import http.client
 import socket
 import ssl
+from collections.abc import Iterator
 from typing import Final
 
 import requests.exceptions as rq
@@ -25,9 +26,9 @@ _NOT_SENT: Final = (
     *(rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL),
     *(u3.LocationValueError, u3.URLSchemeUnknown, http.client.InvalidURL, UnicodeError),
     *(u3.ProxySchemeUnknown, u3.ProxySchemeUnsupported),
+    *(rq.ProxyError, u3.ProxyError),  # raised only before the proxy has connected us
 )
 _MAYBE_SENT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # hung up: in the handshake, or on the answer
-_PROXY: Final = (rq.ProxyError, u3.ProxyError)  # urllib3 raises it only before the proxy has connected us
 
 _HERE: Final = {
     ErrorCode.INVALID_MANIFEST_ROW: ErrorCode.API_NOT_IMPLEMENTED,  # the URL is --base-url
@@ -47,10 +48,17 @@ def client_fault(error: Exception, host: str) -> Failure:
 
 
 def _maybe_billed(error: Exception) -> bool:
-    told = telling(error)
-    if isinstance(told, _MAYBE_SENT):
-        return True
-    return not isinstance(told, _NOT_SENT) and not isinstance(error, _PROXY)
+    """Judge by every wrapper: the innermost TimeoutError does not say that connecting timed out."""
+    wrapped = list(_with_all_it_wraps(error))
+    not_sent = any(isinstance(each, _NOT_SENT) for each in wrapped)
+    return not not_sent or any(isinstance(each, _MAYBE_SENT) for each in wrapped)
+
+
+def _with_all_it_wraps(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    for inner in (getattr(error, "reason", None), *error.args, error.__cause__):
+        if isinstance(inner, Exception):
+            yield from _with_all_it_wraps(inner)
 
 
 def _detail(error: Exception) -> str:

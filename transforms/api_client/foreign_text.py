@@ -15,6 +15,6 @@ def kept_text(text: str, most: int = MAX_CHARACTERS) -> str:
     >>> kept_text("cannot\n  load https://ann:pw@example.com/a.jpg?signature=s3cret \x1b[2J")
     'cannot load https://example.com/a.jpg \\x1b[2J'
     """
-    line = " ".join(_URL.sub(lambda url: shown_url(url[0]), text).split())[:most]
+    line = " ".join(_URL.sub(lambda url: shown_url(url[0].replace("\\/", "/")), text).split())[:most]
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return printable[:most]

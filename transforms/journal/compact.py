@@ -12,7 +12,8 @@ from transforms.journal.read_entries import newest, read_entries
 from transforms.journal.segment import write_segment
 from transforms.journal.segment_files import delete, size_bytes
 
-MOST_SMALL_SEGMENTS: Final = 64
+MOST_SMALL_SEGMENTS: Final = 8
+"""Opening a segment costs as much as reading some fifty answers; with 16, short runs halve the speed."""
 LARGEST_MERGED_BYTES: Final = 8 << 20
 """Bounds the memory of reading a segment. Above half of it a segment is left alone, not written once more."""
 

@@ -48,8 +48,8 @@ def newest(entries: pa.Table) -> pa.Table:
 def _read_group(file: pq.ParquetFile, group: int, keys: pa.Array | None) -> pa.Table:
     """Look at the key column first, and at the others only where it holds a wanted key."""
     if keys is None:
-        return file.read_row_group(group)
-    is_wanted = pc.is_in(file.read_row_group(group, ["key"])["key"], value_set=keys)
+        return file.read_row_group(group, use_threads=False)
+    is_wanted = pc.is_in(file.read_row_group(group, ["key"], use_threads=False)["key"], value_set=keys)
     if not pc.any(is_wanted).as_py():
         return ENTRIES.empty_table()
-    return file.read_row_group(group).filter(is_wanted)
+    return file.read_row_group(group, use_threads=False).filter(is_wanted)

@@ -1,0 +1,86 @@
+"""What the journal costs: `python -m benchmarks.journal`.
+
+100,000 answers of one face each are recorded in the order of their keys, as a run asks, and then read back
+in another process, all of them and a hundred of them. Reading is compared with reading the same files with
+nothing but pyarrow, side by side.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.processes import cost_of, machine
+from schemas.request_key import request_key
+from schemas.values import Answer, Face, ImageRequest
+from transforms.journal.journal import Journal
+
+ANSWERS = 100_000
+FACES = 500
+"""Different faces among the answers: whole numbers of pixels, as the service gives them."""
+
+
+def main() -> None:
+    """Record, then measure three fresh processes of each kind."""
+    print(machine())
+    with TemporaryDirectory() as folder:
+        _record(folder)
+        for kind in ("bare", "all", "some") * 3:
+            cost = cost_of([sys.executable, "-m", "benchmarks.journal", kind, folder])
+            print(f"{kind}: {Path(folder, kind).read_text()}; whole process: peak {cost.peak_mb:.0f} MB")
+
+
+def read(kind: str, folder: str) -> None:
+    """Read the journal, and leave the figures in a file."""
+    keys = [key for key, _ in _questions()]
+    began = time.perf_counter(), time.process_time()
+    match kind:
+        case "bare":
+            rows = sum(len(pq.read_table(path)) for path in Path(folder).glob("bucket=*/*.parquet"))
+        case "all":
+            rows = sum(1 for _ in Journal(folder).stored(keys))
+        case _:
+            rows = sum(1 for _ in Journal(folder).stored(keys[:: ANSWERS // 100]))
+    wall_s, cpu_s = time.perf_counter() - began[0], time.process_time() - began[1]
+    Path(folder, kind).write_text(
+        f"{rows:,} rows in {wall_s:.2f} s, CPU {cpu_s:.2f} s: {rows / wall_s:,.0f}/s"
+    )
+
+
+def _record(folder: str) -> None:
+    rng = np.random.default_rng(0)
+    faces = [Face(rng.integers(0, 2000, (90, 2)).astype(np.float32)) for _ in range(FACES)]
+    questions = [*_questions()]
+    longest_s = 0.0
+    began = time.perf_counter()
+    with Journal(folder).open() as writer:
+        for i, (key, request) in enumerate(questions):
+            answer = Answer(
+                (faces[i % FACES],), 640, 480, "api", "3.0", f"{i:032x}", answered_at=datetime.now(UTC)
+            )
+            called = time.perf_counter()
+            writer.record(key, request, answer)
+            longest_s = max(longest_s, time.perf_counter() - called)
+        recorded_s = time.perf_counter() - began
+    files = [path.stat().st_size for path in Path(folder).glob("bucket=*/*.parquet")]
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"record(): {1e6 * recorded_s / ANSWERS:.1f} us each, writing in the background included, longest "
+        f"{1e3 * longest_s:.0f} ms; closed after {time.perf_counter() - began:.1f} s; "
+        f"{len(files)} segments, {sum(files) / ANSWERS:.0f} bytes an answer; peak {peak_mb:.0f} MB"
+    )
+
+
+def _questions() -> Iterator[tuple[bytes, ImageRequest]]:
+    requests = [ImageRequest(f"https://images.example.com/2026/11/{i:08d}.jpg") for i in range(ANSWERS)]
+    return iter(sorted((request_key("api.example.com 3.0", request), request) for request in requests))
+
+
+if __name__ == "__main__":
+    read(*sys.argv[1:]) if sys.argv[1:] else main()

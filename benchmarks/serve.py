@@ -1,0 +1,160 @@
+"""What serving adds to the networks: `python -m benchmarks.serve`.
+
+One photograph with one face, 572 x 562 pixels, on two cores, in turns within one run:
+
+    networks  two processes that run the bare networks over ready arrays, as often as the face needs them
+    model     two processes that decode the photograph and find its face, and do nothing else
+    serve     `facebeam serve --workers 2`, asked over keep-alive connections; it downloads each photograph
+
+Images a second on both cores, and CPU an image, which other work on the machine disturbs less. The callers
+and the photograph's web server run here, on the same two cores: no part of serve's CPU, but they slow it down.
+"""
+
+import io
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.processes import machine
+from tests.scripted_server import ScriptedServer
+from tests.serve_process import BEARER, ServeProcess
+from transforms.local_model.decode_image import decode_image
+from transforms.local_model.face_model import FaceModel
+from transforms.local_model.network import Network
+from transforms.local_model.tile_pyramid import levels_for, tile_pyramid
+from transforms.local_model.weights import DETECTOR, MESH
+
+SIZE = (572, 562)
+PROCESSES = 2
+CALLERS = 6
+IMAGES = 240
+"""In all, in each measurement."""
+ROUNDS = 7
+BAR = 0.85
+
+
+class Speed(NamedTuple):
+    """What one measurement found."""
+
+    images_per_s: float
+    cpu_ms: float
+    """An image, all processes together."""
+
+    def __str__(self) -> str:
+        return f"{self.images_per_s:.1f} images/s at {self.cpu_ms:.1f} ms of CPU"
+
+
+Round = tuple[Speed, Speed, Speed]
+"""Networks, model, serve."""
+
+
+def main(photo: Path = Path(".photos/obama.jpg")) -> None:
+    """Measure in turns, print each round and the medians."""
+    data = _photograph(photo)
+    print(f"{IMAGES} images of {SIZE[0]} x {SIZE[1]} with one face, {len(data)} bytes; {machine()}")
+    with (
+        ScriptedServer({"/face.jpg": lambda exchange: exchange.answer(data)}) as images,
+        ServeProcess("--allow-private-urls", "--workers", str(PROCESSES)) as server,
+    ):
+        _serve_speed(server, images.url("/face.jpg"))  # warm-up
+        rounds = [_round(data, server, images.url("/face.jpg")) for _ in range(ROUNDS)]
+    for against, name in enumerate(("networks", "model")):
+        speed = median(found[2].images_per_s / found[against].images_per_s for found in rounds)
+        cpu = median(found[against].cpu_ms / found[2].cpu_ms for found in rounds)
+        print(f"serve / {name}: {speed:.3f} by images a second, {cpu:.3f} by CPU (bar {BAR})")
+
+
+def bare_networks(data: bytes, images: int, start: Barrier) -> tuple[float, float]:
+    """Run the networks as often as so many photographs need them; seconds, and seconds of CPU."""
+    detector, mesh = Network(DETECTOR), Network(MESH)
+    pixels = decode_image(data).pixels
+    tiles = [
+        tile.pixels.astype(np.float32) for tile in tile_pyramid(pixels, detector.side, levels_for(max(SIZE)))
+    ]
+    crop = np.zeros((mesh.side, mesh.side, 3), np.float32)
+
+    def look() -> None:
+        for tile in tiles:
+            detector.run(tile)
+        mesh.run(crop)
+
+    return _seconds(look, images, start)
+
+
+def bare_model(data: bytes, images: int, start: Barrier) -> tuple[float, float]:
+    """Decode so many photographs and find their faces; seconds, and seconds of CPU."""
+    model = FaceModel()
+    return _seconds(lambda: model.find_faces(decode_image(data)), images, start)
+
+
+def _round(data: bytes, server: ServeProcess, url: str) -> Round:
+    networks, model = _bare_speed(bare_networks, data), _bare_speed(bare_model, data)
+    served = _serve_speed(server, url)
+    print(f"networks {networks}; model {model}; serve {served}")
+    return networks, model, served
+
+
+def _seconds(look: Callable[[], object], images: int, start: Barrier) -> tuple[float, float]:
+    look()
+    start.wait()
+    started, started_cpu = time.monotonic(), time.process_time()
+    for _ in range(images):
+        look()
+    return time.monotonic() - started, time.process_time() - started_cpu
+
+
+def _bare_speed(bare: Callable[[bytes, int, Barrier], tuple[float, float]], data: bytes) -> Speed:
+    context = get_context("spawn")
+    with context.Manager() as shared, context.Pool(PROCESSES) as pool:
+        start = shared.Barrier(PROCESSES)
+        work = [(data, IMAGES // PROCESSES, start)] * PROCESSES
+        walls_s, cpus_s = zip(*pool.starmap(bare, work, chunksize=1), strict=True)
+    return Speed(IMAGES / max(walls_s), sum(cpus_s) / IMAGES * 1000)
+
+
+def _serve_speed(server: ServeProcess, url: str) -> Speed:
+    body = json.dumps({"image_url": url}).encode()
+
+    def call(images: int) -> None:
+        connection = HTTPConnection(server.origin.removeprefix("http://"))
+        for _ in range(images):
+            connection.request("POST", "/face/analyze", body, BEARER)
+            response = connection.getresponse()
+            assert response.status == 200
+            response.read()
+        connection.close()
+
+    started, started_cpu = time.monotonic(), _cpu_s(server)
+    with ThreadPoolExecutor(CALLERS) as callers:
+        list(callers.map(call, [IMAGES // CALLERS] * CALLERS))
+    wall_s = time.monotonic() - started
+    return Speed(IMAGES / wall_s, (_cpu_s(server) - started_cpu) / IMAGES * 1000)
+
+
+def _cpu_s(server: ServeProcess) -> float:
+    """Read what the server and its workers have used so far: fields 14 and 15 of proc(5)'s stat."""
+    stats = [Path(f"/proc/{each}/stat").read_text() for each in (server.process.pid, *server.worker_ids())]
+    ticks = sum(int(field) for stat in stats for field in stat.rpartition(")")[2].split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _photograph(path: Path) -> bytes:
+    written = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").resize(SIZE).save(written, "JPEG", quality=90)
+    return written.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Results and segments for the tests of the journal."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from schemas.errors import ErrorCode, Fate, fate
+from schemas.values import Answer, Face, Failure, ImageRequest
+from transforms.journal.encode_entries import encode_entries
+from transforms.journal.entries import Entry
+from transforms.journal.journal import Journal
+from transforms.journal.segment import write_segment
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+REQUEST = ImageRequest("https://images.example.com/a.jpg")
+MOST_ATTEMPTS = 3
+REJECTS = [code for code in ErrorCode if fate(code, MOST_ATTEMPTS) is Fate.REJECT]
+
+
+def key_of(number: int, bucket: int | None = None) -> bytes:
+    """Give the key of a numbered image, in its own bucket or a chosen one."""
+    key = sha256(str(number).encode()).digest()
+    return key if bucket is None else bytes([bucket]) + key[1:]
+
+
+def answer(number: int = 0, at: datetime = NOON) -> Answer:
+    """Give an answer with one face that no other number has."""
+    points = np.arange(180, dtype=np.float32).reshape(90, 2) + np.float32(number)
+    return Answer((Face(points),), 640, 480, "api", "3.0", f"trace-{number}", answered_at=at)
+
+
+def reject(code: ErrorCode = ErrorCode.NOT_FOUND) -> Failure:
+    """Give a failure with every field filled."""
+    return Failure(
+        code,
+        "größe",
+        "annotate",
+        raw_code="raw",
+        upstream_code="Up.Stream",
+        http_status=404,
+        trace_id="trace",
+        maybe_billed=True,
+        attempts=MOST_ATTEMPTS,
+        first_attempt_at=NOON - timedelta(minutes=1),
+        last_attempt_at=NOON,
+    )
+
+
+def write(path: Path, keys: Iterable[bytes], at: datetime = NOON) -> Path:
+    """Write one segment with an answer a key, all of one bucket; give its path."""
+    entries = [Entry(key, REQUEST.image_url, answer(number, at), NOON) for number, key in enumerate(keys)]
+    return Path(write_segment(f"{path}/bucket={entries[0].key[0]:03d}", encode_entries(entries)))
+
+
+def segments(path: Path) -> list[Path]:
+    """List the files that readers take for segments."""
+    return sorted(path.glob("bucket=*/[!_]*"))
+
+
+def stored_keys(path: Path, keys: Iterable[bytes]) -> set[bytes]:
+    """Ask a journal, as a new process would, which keys it has."""
+    return {key for key, _ in Journal(str(path)).stored([*keys])}

@@ -1,0 +1,119 @@
+"""Every exception of the HTTP libraries ends in a failure that says whether the call may have been billed."""
+
+import http.client
+import socket
+import ssl
+from types import ModuleType
+
+import pytest
+import requests.exceptions as rq
+import urllib3.exceptions as u3
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+
+from schemas.errors import ErrorCode
+from transforms.api_client.client_fault import client_fault
+
+POOL = HTTPConnectionPool("example.com")
+CONNECTION = HTTPConnection("example.com")
+NOT_SENT = {
+    *(rq.ConnectTimeout, rq.SSLError, rq.ProxyError, rq.URLRequired, rq.MissingSchema, rq.InvalidSchema),
+    *(rq.InvalidURL, rq.InvalidProxyURL),
+    *(u3.ConnectTimeoutError, u3.NewConnectionError, u3.NameResolutionError, u3.SSLError, u3.ProxyError),
+    *(u3.EmptyPoolError, u3.FullPoolError, u3.ClosedPoolError),
+    *(u3.LocationValueError, u3.LocationParseError, u3.URLSchemeUnknown),
+    *(u3.ProxySchemeUnknown, u3.ProxySchemeUnsupported),
+}
+"""Where there was no connection to send anything by. Everything else may have been billed."""
+
+
+def exceptions_of(module: ModuleType) -> list[type[Exception]]:
+    """List the exceptions that a module defines; warnings are never raised."""
+    kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    own = {kind for kind in kinds if kind.__module__ == module.__name__ and not issubclass(kind, Warning)}
+    return sorted(own, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize(
+    "kind", [*exceptions_of(rq), *exceptions_of(u3)], ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
+)
+def test_every_exception_has_its_billing(kind: type[Exception]) -> None:
+    """Expect each class to be translated, and billed unless it stands in the list."""
+    failure = client_fault(kind.__new__(kind), "api.example.com")
+    assert failure.maybe_billed == (kind not in NOT_SENT)
+    assert (failure.stage, failure.was_sent) == ("annotate", True)
+    assert failure.message.startswith("api.example.com: ")
+
+
+def test_the_walk_meets_all_of_them() -> None:
+    """Expect the libraries to define what the list names, and far more."""
+    kinds = {*exceptions_of(rq), *exceptions_of(u3)}
+    assert kinds > NOT_SENT
+    assert len(kinds) > 50
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "billed"),
+    [
+        (
+            rq.ConnectTimeout(u3.MaxRetryError(POOL, "/", u3.ConnectTimeoutError(CONNECTION, "slow"))),
+            ErrorCode.TIMEOUT,
+            False,
+        ),
+        (
+            rq.ConnectionError(u3.MaxRetryError(POOL, "/", u3.NewConnectionError(CONNECTION, "no route"))),
+            ErrorCode.CONNECTION_FAILED,
+            False,
+        ),
+        (
+            rq.ConnectionError(
+                u3.MaxRetryError(POOL, "/", u3.NameResolutionError("h", CONNECTION, socket.gaierror()))
+            ),
+            ErrorCode.HOST_NOT_FOUND,
+            False,
+        ),
+        (
+            rq.SSLError(u3.MaxRetryError(POOL, "/", u3.SSLError(ssl.SSLCertVerificationError()))),
+            ErrorCode.TLS_ERROR,
+            False,
+        ),
+        (
+            rq.SSLError(u3.MaxRetryError(POOL, "/", u3.SSLError(ssl.SSLEOFError()))),
+            ErrorCode.CONNECTION_FAILED,
+            True,
+        ),
+        (rq.ReadTimeout(u3.ReadTimeoutError(POOL, "/", "silent")), ErrorCode.TIMEOUT, True),
+        (
+            rq.ConnectionError(u3.ProtocolError("", http.client.RemoteDisconnected(""))),
+            ErrorCode.CONNECTION_FAILED,
+            True,
+        ),
+        (
+            rq.ConnectionError(u3.ProtocolError("", ConnectionResetError())),
+            ErrorCode.CONNECTION_FAILED,
+            True,
+        ),
+        (
+            rq.ChunkedEncodingError(u3.ProtocolError("", ConnectionResetError())),
+            ErrorCode.RESPONSE_TRUNCATED,
+            True,
+        ),
+        (
+            rq.ConnectionError(u3.ProtocolError("", http.client.BadStatusLine("?"))),
+            ErrorCode.HTTP_ERROR,
+            True,
+        ),
+        (UnicodeError("label too long"), ErrorCode.API_NOT_IMPLEMENTED, False),
+        (rq.TooManyRedirects(), ErrorCode.HTTP_ERROR, True),
+    ],
+)
+def test_wrapped_exceptions_tell(error: Exception, code: ErrorCode, billed: bool) -> None:  # noqa: FBT001 - the table's column
+    """Expect code and billing of what happened, as requests wraps it."""
+    failure = client_fault(error, "api.example.com")
+    assert (failure.code, failure.maybe_billed) == (code, billed)
+
+
+def test_foreign_words_are_not_repeated() -> None:
+    """Expect a library's own text, which may hold headers and URLs, to stay out of the message."""
+    error = rq.InvalidHeader("Invalid header value: 'Bearer canary'")
+    assert "canary" not in client_fault(error, "api.example.com").message

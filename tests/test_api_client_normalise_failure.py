@@ -1,0 +1,136 @@
+"""Whatever shape a failure comes in, it becomes one value, and nothing is raised."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import ErrorCode
+from schemas.values import Answer, Failure
+from transforms.api_client.normalise_failure import normalise_failure
+from transforms.api_client.read_reply import read_reply
+from transforms.api_client.reply import Reply
+
+UPSTREAM = "[TencentCloudSDKException] code:{} message:sorry requestId:1"
+
+
+def reply(body: object, status: int = 500, headers: dict[str, str] | None = None) -> Reply:
+    """Make a reply of a JSON body."""
+    return Reply(status, headers or {}, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": {"code": "busy", "message": "later"}, "trace_id": "t"}, "later"),
+        ({"success": False, "error": {"code": "busy", "message": "later"}}, "later"),
+        ({"code": "busy", "detail": "later"}, "later"),
+        ({"code": "busy", "message": "later"}, "later"),
+        ({"error": {"code": "busy"}, "detail": "later"}, "later"),
+        ({"error": {"code": "busy"}}, '{"error": {"code": "busy"}}'),
+        ({"code": "busy", "error": "later"}, "later"),
+        ({"code": "busy", "detail": [{"msg": "later"}]}, '{"code": "busy", "detail": [{"msg": "later"}]}'),
+    ],
+)
+def test_reads_every_shape(body: object, message: str) -> None:
+    """Expect code and message from wherever they stand."""
+    failure = normalise_failure(reply(body))
+    assert (failure.code, failure.message) == (ErrorCode.BUSY, f"HTTP 500: {message}")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "no body"),
+        (b"<html>\n <b>Bad</b>", "<html> <b>Bad</b>"),
+        (b"\xff\xfe", "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"),
+        (b"null", "null"),
+        (b"[" * 100_000, "[" * 490),
+        (b'{"error": "later"}', "later"),
+        (b'{"detail": "later"}', "later"),
+        (b'{"message": "later"}', "later"),
+    ],
+)
+def test_without_a_code_the_status_decides(body: bytes, message: str) -> None:
+    """Expect the status's code, the raw one `http_<status>`, and whatever text there is, bounded."""
+    failure = normalise_failure(Reply(502, {}, body))
+    assert (failure.code, failure.raw_code) == (ErrorCode.SERVER_ERROR, "http_502")
+    assert failure.message == f"HTTP 502: {message}"
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500, 504])
+def test_the_code_goes_before_the_status(status: int) -> None:
+    """Expect one code under whatever status it comes."""
+    failure = normalise_failure(reply({"error": {"code": "token_mismatched"}}, status))
+    assert (failure.code, failure.raw_code) == (ErrorCode.TOKEN_MISMATCHED, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (
+            {"error": {"code": "api_error", "message": UPSTREAM.format("InternalError")}},
+            ErrorCode.UPSTREAM_ERROR,
+        ),
+        ({"error": UPSTREAM.format("FailedOperation.ImageDecodeFailed")}, ErrorCode.IMAGE_UNDECODABLE),
+        ({"error": {"code": "FailedOperation.ImageDecodeFailed"}}, ErrorCode.IMAGE_UNDECODABLE),
+        ({"error": {"code": "busy", "message": UPSTREAM.format("InternalError")}}, ErrorCode.BUSY),
+    ],
+)
+def test_upstream_code_is_looked_for_where_the_service_has_none(body: object, code: ErrorCode) -> None:
+    """Expect it in an `api_error` and beside unknown codes, and a code of the service's own to stand."""
+    assert normalise_failure(reply(body)).code is code
+
+
+def test_our_own_codes_are_not_the_services_to_say() -> None:
+    """Expect a service that says `budget_exhausted` to be one that says something unknown."""
+    failure = normalise_failure(reply({"error": {"code": "budget_exhausted"}}, 400))
+    assert (failure.code, failure.raw_code) == (ErrorCode.OTHER, "budget_exhausted")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "trace_id"),
+    [
+        ({"trace_id": "a"}, {"x-trace-id": "b", "x-request-id": "c"}, "a"),
+        ({}, {"x-trace-id": "b", "x-request-id": "c"}, "b"),
+        ({"trace_id": None}, {"x-request-id": "c"}, "c"),
+        ({"trace_id": {}}, {}, None),
+    ],
+)
+def test_finds_the_trace_id(body: object, headers: dict[str, str], trace_id: str | None) -> None:
+    """Expect the body's, else the headers', else none."""
+    assert normalise_failure(reply(body, 500, headers)).trace_id == trace_id
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(
+                ["error", "code", "message", "detail", "success", "trace_id", "face_shape_set", "x"]
+            ),
+            inner,
+        )
+    ),
+)
+
+
+@given(
+    body=st.binary() | json_values.map(lambda value: json.dumps(value).encode()),
+    status=st.integers(100, 599),
+    headers=st.dictionaries(st.sampled_from(["Retry-After", "Date", "Location", "x-trace-id"]), st.text()),
+)
+def test_never_raises(body: bytes, status: int, headers: dict[str, str]) -> None:
+    """Expect an answer or a failure whose texts are bounded and can be written as UTF-8."""
+    result = read_reply(Reply(status, headers, body), "3.0")
+    assert isinstance(result, Answer | Failure)
+    texts = [result.trace_id]
+    if isinstance(result, Failure):
+        texts += [result.message, result.raw_code, result.upstream_code]
+        assert result.maybe_billed
+    for text in filter(None, texts):
+        assert len(text.encode()) <= 4 * 500
+        assert text.isprintable()

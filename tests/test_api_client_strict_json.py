@@ -1,0 +1,41 @@
+"""JSON, and nothing that merely looks like it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.api_client.strict_json import strict_json
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "Expecting value"),
+        (b"{}{}", "Extra data"),
+        (b"NaN", "NaN is no number"),
+        (b'{"a": [Infinity]}', "Infinity is no number"),
+        (b'{"a": 1, "a": 1}', "a key stands twice"),
+        (b'"\xff"', "can't decode byte 0xff"),
+        ("{}".encode("utf-16"), "can't decode"),
+        (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+        (b"9" * 5000, "4300 digits"),
+    ],
+    ids=range(9),
+)
+def test_refuses_what_is_no_json(body: bytes, reason: str) -> None:
+    """Expect ValueError with the reason, and nothing else."""
+    with pytest.raises(ValueError, match=reason):
+        strict_json(body)
+
+
+def test_reads_over_a_byte_order_mark() -> None:
+    """Expect the value behind it."""
+    assert strict_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_reads_what_json_writes(value: object) -> None:
+    """Expect the value that was written."""
+    assert strict_json(json.dumps(value).encode()) == value
