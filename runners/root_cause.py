@@ -15,9 +15,7 @@ def root_cause(failure: str) -> str:
     >>> root_cause("Traceback ...\nschemas.errors.RunError: no space [while running 'WriteFaces']")
     'no space'
     """
-    raised = [(name, text.split(" [while running ")[0]) for name, text in _RAISED.findall(failure)]
-    for name, text in reversed(raised):
-        if name in _OURS:
-            return text
-    name, text = raised[-1] if raised else ("", failure.strip()[-500:])
-    return f"{name}: {text}".removeprefix(": ")
+    raised = _RAISED.findall(failure) or [("", failure.strip()[-500:])]
+    name, text = next((each for each in reversed(raised) if each[0] in _OURS), raised[-1])
+    said, *_ = text.split(" [while running ")
+    return said if name in {*_OURS, ""} else f"{name}: {said}"

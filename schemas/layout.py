@@ -6,8 +6,8 @@ from schemas.tables import TABLES
 
 RUNS = "_runs"
 STAGING = "_staging"
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-"""Hive's folder name for null: the place of an empty dead letter table, whose rows would have a code."""
+NO_CODE = "none"
+"""The place of an empty dead letter table. Hive's own name for null would make pandas fail on the folder."""
 
 
 @dataclass(frozen=True)

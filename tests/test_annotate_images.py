@@ -186,20 +186,39 @@ def test_the_whole_window_is_in_flight() -> None:
     annotate(rows_of(*range(12)), AnnotateImages(MeetingSource()), check)
 
 
+@dataclass(frozen=True)
+class InterruptedSource(LoggingSource):
+    """A source during whose first request the run is asked to stop."""
+
+    window: int = 1
+
+    @contextmanager
+    def open(self) -> Iterator[Attempt]:
+        """Give an attempt that asks the run to stop."""
+        with super().open() as attempt:
+
+            def interrupted(request: ImageRequest) -> Answer:
+                PROGRESS.stop.set()
+                return attempt(request)
+
+            yield interrupted
+
+
 @pytest.fixture
-def asked_to_stop() -> Iterator[None]:
-    """Ask the run to stop, and take it back."""
-    PROGRESS.stop.set()
+def _not_stopped() -> Iterator[None]:
+    """Take back that the run was asked to stop."""
     yield
     PROGRESS.stop.clear()
 
 
-@pytest.mark.usefixtures("asked_to_stop")
-def test_a_run_that_was_asked_to_stop_asks_nothing(source: LoggingSource) -> None:
-    """Expect the run to end without a request."""
-    with pytest.raises(RunError, match="asked to stop"):
-        annotate(rows_of(1, 2, 3), AnnotateImages(source), lambda *_: None)
-    assert asked(source) == {}
+@pytest.mark.usefixtures("_not_stopped")
+def test_a_run_that_is_asked_to_stop_asks_no_more(source: LoggingSource) -> None:
+    """Expect the run to end after the request that is under way, and another one to ask nothing."""
+    step = AnnotateImages(InterruptedSource(source.folder))
+    for _ in range(2):
+        with pytest.raises(RunError, match="asked to stop"):
+            annotate(rows_of(1, 2, 3), step, lambda *_: None)
+    assert asked(source).total() == 1
 
 
 def test_progress_counts_every_row(source: LoggingSource) -> None:

@@ -108,7 +108,17 @@ def test_each_answer_is_a_row() -> None:
 def test_each_dead_letter_is_a_row() -> None:
     """Expect everything known of the failure; the code is the folder's name, and the raw code's default."""
     known = Failure(
-        ErrorCode.OTHER, "why", "annotate", "Odd.Code", "Up.Code", 418, "trace", True, 3.0, 2, WHEN, WHEN
+        ErrorCode.OTHER,
+        "why",
+        "annotate",
+        "Odd.Code",
+        "Up.Code",
+        http_status=418,
+        trace_id="trace",
+        maybe_billed=True,
+        attempts=2,
+        first_attempt_at=WHEN,
+        last_attempt_at=WHEN + timedelta(seconds=1),
     )
     letters = [DeadLetter(row(1), known), dead_letter(2), dead_letter(3, ErrorCode.NOT_FOUND)]
     first, *others = checked(flatten_dead_letters(letters, NO_COLUMNS), DEAD_LETTERS).to_pylist()
@@ -125,7 +135,7 @@ def test_each_dead_letter_is_a_row() -> None:
         "maybe_billed": True,
         "retryable": False,
         "first_attempt_at": WHEN,
-        "last_attempt_at": WHEN,
+        "last_attempt_at": WHEN + timedelta(seconds=1),
     }
     assert [(each["raw_code"], each["retryable"]) for each in others] == [
         ("timeout", True),

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -110,7 +111,7 @@ def test_several_models_agree(photos: Path) -> None:
     with SOURCE.open() as attempt:
         alone = [attempt(request) for request in requests]
     with LocalSource(SOURCE.fetcher, workers=2).open() as attempt:
-        futures = [under_way(lambda request=request: attempt(request)) for request in requests * 3]
+        futures = [under_way(partial(attempt, request)) for request in requests * 3]
         together = [future.result(LONG_S) for future in futures]
     for one, other in zip(alone * 3, together, strict=True):
         assert len(one.faces) == len(other.faces)

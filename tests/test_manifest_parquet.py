@@ -131,6 +131,15 @@ def test_bad_text_beside_the_url_costs_its_row(tmp_path: Path) -> None:
     assert letters(path)[0].row.columns == ("https://example.com/\\udcff.jpg",)
 
 
+def test_bad_text_deep_inside_stops_the_run(tmp_path: Path) -> None:
+    """Text that is not UTF-8 inside a list cannot be told from damage: the place is named."""
+    path = parquet(
+        tmp_path / "a.parquet", {"image_url": [URL], "a": pa.ListArray.from_arrays([0, 1], NOT_UTF8)}
+    )
+    with pytest.raises(ManifestError, match=r"a\.parquet, after row 0: cannot be read"):
+        read(path)
+
+
 def test_dead_letters_are_a_manifest(tmp_path: Path) -> None:
     """A dead letter file of ours is read as it is: its failure's columns are dropped."""
     schema = with_manifest_columns(DEAD_LETTERS, pa.schema([("caption", pa.string())]))

@@ -103,7 +103,7 @@ def test_a_file_in_the_way_is_a_run_error(tmp_path: Path, work: Work, said: str)
 
 def test_a_full_disk_is_a_run_error() -> None:
     """Expect the system's reason when the last bytes find no space, which is told on closing."""
-    with pytest.raises(RunError, match="cannot write /dev/full: .*No space left on device"):
+    with pytest.raises(RunError, match=r"cannot write /dev/full: .*No space left on device"):
         put(Path("/dev/full"))
 
 

@@ -181,7 +181,7 @@ def test_an_unchecked_run_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["out", "out[1]*", "a b", "ü"])
 def test_the_sweep_resumes_dead_runs_only(tmp_path: Path, name: str) -> None:
-    """Expect dead runs to be finished or deleted, the living to be left, and each to be told of by its age."""
+    """Expect dead runs to be finished or deleted, the living to be left, each told of by its age."""
     output = str(tmp_path / name)
     planned, unchecked, living = (Layout(output, run_id) for run_id in ("planned", "unchecked", "living"))
     obstacle = Path(planned.published(FILES[0], name="part-00000"))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import apache_beam as beam
 import pandas as pd
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import PBegin, PCollection
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.combiners import ToList
 
@@ -20,6 +22,8 @@ from schemas.values import DeadLetter
 from tests.made_values import annotation, dead_letter
 from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from transforms.write_table import VALUES_A_FILE, VALUES_A_ROW_GROUP, StagedFile, WriteTable
+
+Value = TypeVar("Value")
 
 _TAGS = pa.list_(pa.field("element", pa.int64()))  # as Parquet calls what a list is of
 OWN = pa.schema([pa.field("caption", pa.string()), pa.field("tags", _TAGS)])
@@ -41,7 +45,9 @@ def save(staged: Sequence[StagedFile], path: Path) -> None:
     path.write_text(json.dumps(staged))
 
 
-def written(folder: Path, values: beam.PTransform, step: WriteTable[object], *flags: str) -> list[StagedFile]:
+def written(
+    folder: Path, values: beam.PTransform[PBegin, PCollection[Value]], step: WriteTable[Value], *flags: str
+) -> list[StagedFile]:
     """Write values, and give the files that the step says it wrote."""
     result = folder / "staged.json"
     with beam.Pipeline(FnApiRunner(), PipelineOptions(list(flags))) as root:
@@ -99,12 +105,11 @@ def test_a_long_file_is_written_in_row_groups(tmp_path: Path, values: int, group
 def test_a_file_has_an_end(tmp_path: Path) -> None:
     """Expect a bundle of more values than a file holds to be two files, nothing lost between them."""
     group = flatten_images([annotation()] * VALUES_A_ROW_GROUP, pa.schema([]))
-    step = WriteTable(
-        "images",
-        lambda values, _columns: group.slice(0, len(values)),
-        pa.schema([]),
-        Layout(str(tmp_path), "r1"),
-    )
+
+    def flatten(numbers: Sequence[int], _columns: pa.Schema) -> pa.RecordBatch:
+        return group.slice(0, len(numbers))
+
+    step = WriteTable("images", flatten, pa.schema([]), Layout(str(tmp_path), "r1"))
     one_bundle = beam.Create([VALUES_A_FILE + 3]) | beam.FlatMap(lambda count: iter(range(count)))
     staged = written(tmp_path, one_bundle, step)
     assert sorted(pq.read_metadata(file.path).num_rows for file in staged) == [3, VALUES_A_FILE]

@@ -15,7 +15,7 @@ from apache_beam.transforms.combiners import ToList
 
 from schemas.call_counts import CallCounts, sum_of_calls
 from schemas.errors import RunError
-from schemas.layout import NO_VALUE, Layout
+from schemas.layout import NO_CODE, Layout
 from schemas.run_record import RunCounts
 from schemas.tables import TABLES, with_manifest_columns
 from schemas.values import Outcome
@@ -164,7 +164,7 @@ def _read(file: StagedFile, columns: list[str]) -> pa.Table:
 
 
 def _stage_empty(table: str, layout: Layout, columns: pa.Schema) -> StagedFile:
-    partition = f"error_code={NO_VALUE}" if table == "dead_letters" else ""
+    partition = f"error_code={NO_CODE}" if table == "dead_letters" else ""
     file = StagedFile(table, partition, layout.staged(table, "empty.parquet"))
     with writing(file.path) as opened:
         pq.write_table(with_manifest_columns(TABLES[table], columns).empty_table(), opened)

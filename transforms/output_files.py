@@ -18,7 +18,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
 
-_UNAVAILABLE: Final = (OSError, BeamIOError, ValueError)  # ValueError: a scheme whose extra is not installed
+_UNAVAILABLE: Final = (OSError, BeamIOError, ValueError, AssertionError)
+"""The last two are Beam's for a scheme whose extra is not installed."""
 
 
 @contextmanager

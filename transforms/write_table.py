@@ -1,7 +1,7 @@
 """Write values into Parquet files of one table, in the run's staging folder."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 from uuid import uuid4
@@ -13,6 +13,7 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from schemas.errors import RunError
 from schemas.layout import Layout
 from schemas.tables import TABLES, with_manifest_columns
 from transforms.output_files import output_errors, writing
@@ -71,7 +72,7 @@ class _WriteFiles(beam.DoFn, Generic[Value]):
     def __init__(self, step: WriteTable[Value]) -> None:
         self._step = step
 
-    def start_bundle(self) -> None:
+    def setup(self) -> None:
         """Start with no file open."""
         self._files: dict[str, _OpenFile[Value]] = {}
 
@@ -80,13 +81,20 @@ class _WriteFiles(beam.DoFn, Generic[Value]):
         if partition not in self._files:
             self._files[partition] = _OpenFile(self._step, partition)
         if self._files[partition].add(element) >= VALUES_A_FILE:
-            yield self._files.pop(partition).close()
+            yield self._files[partition].close()
+            del self._files[partition]
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Close what is open."""
         window = GlobalWindow()
         for file in self._files.values():
             yield WindowedValue(file.close(), window.max_timestamp(), (window,))
+        self._files.clear()
+
+    def teardown(self) -> None:
+        """Let go of the files of a bundle that failed."""
+        for file in self._files.values():
+            file.give_up()
 
 
 class _OpenFile(Generic[Value]):
@@ -118,6 +126,12 @@ class _OpenFile(Generic[Value]):
         with output_errors("write", self._staged.path):
             self._open.close()
         return self._staged
+
+    def give_up(self) -> None:
+        """Close a file that nobody will publish; that this fails too is no news."""
+        self._writer.is_open = False  # else it writes a footer, at the latest when it is collected
+        with suppress(RunError):
+            self._open.close()
 
     def _write_row_group(self) -> None:
         with output_errors("write", self._staged.path):

@@ -47,7 +47,8 @@ def read_bucket_image(url: str, max_bytes: int) -> bytes:
 def _bucket_errors() -> tuple[type[Exception], ...]:
     """Give what Beam raises, and the roots of what vendors do: a module not imported has raised nothing."""
     vendors = (getattr(sys.modules.get(module), name, OSError) for module, name in _VENDOR_ERRORS)
-    return (OSError, ValueError, RuntimeError, *vendors)
+    # AssertionError: once a pipeline has set its options, Beam's S3 says in this way that boto3 is missing.
+    return (OSError, ValueError, RuntimeError, AssertionError, *vendors)
 
 
 def _code(error: Exception) -> ErrorCode:

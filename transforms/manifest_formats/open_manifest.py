@@ -42,10 +42,10 @@ def open_packed(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def remote_errors(path: str) -> Iterator[None]:
-    """Translate the ValueError with which Beam says that it has no such file system."""
+    """Translate what Beam raises where it has no such file system: ValueError, for S3 also AssertionError."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, AssertionError) as error:
         raise ManifestError(
             f"{path}: no file system for this path: install facebeam[gcp] for gs://, "
             "facebeam[aws] for s3://; write a local file as a plain path"
