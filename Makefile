@@ -51,7 +51,8 @@ lock: ## renew the locks from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	    --no-emit-find-links --extra local -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-	    --no-emit-find-links --extra local --extra server --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	    --no-emit-find-links --extra local --extra server --extra dev -c requirements.lock \
+	    -o requirements-dev.lock pyproject.toml
 
 clean: ## remove everything that the other targets made
 	rm -rf .venv .photos demo-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -56,7 +56,8 @@ def unpaced(folder: Path) -> None:
         cost = cost_of(_command(url, _urls(folder, rows), folder, "--rate", "unlimited", "--window", "64"))
     print(
         f"unpaced: {rows / cost.wall_s:.0f} images/s, CPU {1000 * cost.cpu_s / rows:.2f} ms an image, start "
-        f"included; bare loop {rows / bare.wall_s:.0f}/s, {1000 * bare.cpu_s / rows:.2f} ms; peak {cost.peak_mb:.0f} MB"
+        f"included, peak {cost.peak_mb:.0f} MB; "
+        f"bare loop {rows / bare.wall_s:.0f}/s, {1000 * bare.cpu_s / rows:.2f} ms"
     )
 
 

@@ -7,7 +7,7 @@ One photograph with one face, 572 x 562 pixels, on two cores, in turns within on
     serve     `facebeam serve --workers 2`, asked over keep-alive connections; it downloads each photograph
 
 Images a second on both cores, and CPU an image, which other work on the machine disturbs less. The callers
-and the photograph's web server run here, on the same two cores: no part of serve's CPU, but they slow it down.
+and the photograph's web server run here, on the same two cores: no part of serve's CPU, but in its way.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Ask for the example's photographs through the API source as well: `python examples/compare_sources.py OUTPUT`.
+"""Ask for the example's photographs by the API source too: `python examples/compare_sources.py OUTPUT`.
 
 `facebeam serve` answers the API's requests here, so that nothing is paid for; the photographs are given to it
 by URL. Then the landmarks of this run are held against those of the run in OUTPUT.

@@ -37,12 +37,12 @@ def cores() -> int:
 
 def workers(text: str) -> int:
     """Take a number of workers; `auto` is one a core."""
-    return cores() if text == "auto" else _whole(text, MOST_WORKERS, "'auto' or ")
+    return cores() if text == "auto" else _whole(text, MOST_WORKERS, "neither 'auto' nor")
 
 
 def window(text: str) -> int | None:
     """Take a number of requests in flight; `auto` is None: as many as rate and latency need."""
-    return None if text == "auto" else _whole(text, MOST_IN_FLIGHT, "'auto' or ")
+    return None if text == "auto" else _whole(text, MOST_IN_FLIGHT, "neither 'auto' nor")
 
 
 def calls(text: str) -> int:
@@ -104,9 +104,9 @@ def codes(text: str) -> tuple[str, ...]:
     return names
 
 
-def _whole(text: str, most: int, other: str = "") -> int:
+def _whole(text: str, most: int, is_not: str = "not") -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {other}a number from 1 to {most}")
+        raise argparse.ArgumentTypeError(f"{text!r} is {is_not} a number from 1 to {most}")
     return int(text)
 
 

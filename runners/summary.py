@@ -78,7 +78,8 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
         return COMMITTED_WITH_GAPS
     if counts.failure_share > max_failure_share:
         LOGGER.error(
-            "run %s is committed, but %.1f %% of its rows are dead letters, and --max-failure-share is %.1f %%",
+            "run %s is committed, but %.1f %% of its rows are dead letters; "
+            "--max-failure-share allows %.1f %%",
             run_id,
             100 * counts.failure_share,
             100 * max_failure_share,

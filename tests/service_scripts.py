@@ -84,12 +84,13 @@ def hangs(exchange: Exchange) -> None:
 
 
 def drips(start: str) -> Script:
-    """Send a byte now and then, each well within any read timeout, and never the last one."""
+    """Send a byte now and then, each well within any read timeout; hang up long after any deadline."""
 
     def script(exchange: Exchange) -> None:
         exchange.send(start)
-        while not exchange.server_closing.wait(0.02):
+        for _ in range(500):
             exchange.send("x")
+            exchange.server_closing.wait(0.02)
 
     return script
 

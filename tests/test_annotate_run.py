@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.landmarks import landmark_names
+from schemas.landmarks import OFFSETS, landmark_names
 from schemas.tables import face_points
 from tests.console import FACEBEAM, ROOT, TABLES, Finished, annotate, facebeam, run_json, staged, table
 
@@ -79,7 +79,8 @@ def test_faces_have_their_points(run: Run) -> None:
     assert np.isfinite(points).all()
     again, astronaut, _ = faces[[f"{name}_{axis}" for name in landmark_names() for axis in "xy"]].to_numpy()
     assert np.array_equal(again, astronaut)
-    assert 180 < faces.loc[1, "left_pupil_00_x"] < faces.loc[1, "right_pupil_00_x"] < 280
+    left, right = points[1, OFFSETS["left_pupil"], 0], points[1, OFFSETS["right_pupil"], 0]
+    assert 180 < left < right < 280
 
 
 def test_the_manifests_columns_pass_through(run: Run) -> None:

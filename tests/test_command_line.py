@@ -124,7 +124,7 @@ def test_an_unknown_command_is_told_with_the_known_ones() -> None:
     """Expect exit 2."""
     finished = facebeam("anotate")
     assert (finished.returncode, finished.stdout) == (2, "")
-    assert "'anotate' (choose from 'annotate')" in finished.stderr
+    assert "'anotate' (choose from 'annotate', 'plan'" in finished.stderr
 
 
 def test_quiet_says_nothing(tmp_path: Path, photos: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
+from schemas.call_counts import CallCounts
 from schemas.errors import ErrorCode, RunError
 from schemas.layout import Layout
 from schemas.tables import TABLES
@@ -21,6 +22,8 @@ from transforms.commit_run import CommitRun, commit_run, latency_percentiles
 from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from transforms.progress import PROGRESS
 from transforms.write_table import StagedFile
+
+CALLS = CallCounts(images=5, from_journal=2, sent=4, retries=1)
 
 OWN = pa.schema([pa.field("caption", pa.string()), pa.field("n", pa.int64())])
 FACTS: Mapping[str, object] = {"options": {"mode": 0}}
@@ -79,7 +82,7 @@ def files(layout: Layout) -> dict[Path, bytes]:
 
 def test_a_run_is_read_with_pandas(layout: Layout) -> None:
     """Expect every staged row once, with its run and its error code as columns."""
-    commit_run(layout, staged_run(layout), ROWS_READ, OWN, FACTS)
+    commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
     tables = frames(layout)
     assert sorted(tables["faces"].image_id) == ["image-1", "image-1", "image-2"]
     assert sorted(tables["images"].outcome) == ["no_face", "ok", "ok"]
@@ -92,7 +95,7 @@ def test_a_run_is_read_with_pandas(layout: Layout) -> None:
 
 def test_the_record_tells_what_was_committed(layout: Layout) -> None:
     """Expect counts, facts, latencies and every published file under its name."""
-    commit_run(layout, staged_run(layout), ROWS_READ, OWN, FACTS)
+    commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
     record = json.loads(Path(layout.run_json).read_bytes())
     assert record["run_id"] == "r1"
     assert record["options"] == {"mode": 0}
@@ -131,7 +134,7 @@ def test_a_broken_law_is_not_committed(layout: Layout, missing: int | None, rows
     """Expect an error with the law and the counts, and nothing to be visible, when any file is lost."""
     staged = [file for number, file in enumerate(staged_run(layout)) if number != missing]
     with pytest.raises(RunError, match=f"run r1 is not committed, a law is broken: .*{law}"):
-        commit_run(layout, staged, rows_read, OWN, FACTS)
+        commit_run(layout, staged, rows_read, CALLS, OWN, FACTS)
     assert nothing_is_visible(layout)
     assert not Path(layout.plan).exists()
 
@@ -143,10 +146,10 @@ def test_what_is_counted_is_what_is_on_the_disk(layout: Layout) -> None:
     for broken in (whole[:-10], whole[:10], b""):
         Path(staged[3].path).write_bytes(broken)
         with pytest.raises(RunError, match=f"cannot read back {staged[3].path}"):
-            commit_run(layout, staged, ROWS_READ, OWN, FACTS)
+            commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     Path(staged[3].path).unlink()
     with pytest.raises(RunError, match=f"cannot read back {staged[3].path}"):
-        commit_run(layout, staged, ROWS_READ, OWN, FACTS)
+        commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     assert nothing_is_visible(layout)
 
 
@@ -156,7 +159,7 @@ def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dea
     letters = [dead_letter(1, ErrorCode.TIMEOUT, "dead", 1)] * dead
     batch = flatten_dead_letters(letters, OWN)
     staged = [stage(layout, "dead_letters", batch, "error_code=timeout")] * dead
-    commit_run(layout, staged, rows_read, OWN, FACTS)
+    commit_run(layout, staged, rows_read, CALLS, OWN, FACTS)
     for table, frame in frames(layout).items():
         partitions = ["run", "error_code"] if table == "dead_letters" else ["run"]
         assert list(frame.columns) == [*TABLES[table].names, "caption", "n", *partitions]
@@ -169,10 +172,10 @@ def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dea
 
 def test_two_runs_lie_beside_each_other(layout: Layout) -> None:
     """Expect an empty run and a full one to be read as one table each, told apart by `run`."""
-    commit_run(layout, staged_run(layout), ROWS_READ, OWN, FACTS)
-    commit_run(Layout(layout.output, "r2"), [], 0, OWN, FACTS)
+    commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
+    commit_run(Layout(layout.output, "r2"), [], 0, CALLS, OWN, FACTS)
     other = Layout(layout.output, "r3")
-    commit_run(other, staged_run(other), ROWS_READ, OWN, FACTS)
+    commit_run(other, staged_run(other), ROWS_READ, CALLS, OWN, FACTS)
     tables = frames(layout)
     assert tables["images"].run.value_counts().to_dict() | {"r2": 0} == {"r1": 3, "r3": 3, "r2": 0}
     assert len(tables["faces"]) == 6
@@ -182,10 +185,10 @@ def test_two_runs_lie_beside_each_other(layout: Layout) -> None:
 def test_committing_again_changes_nothing(layout: Layout) -> None:
     """Expect every file as it was, whatever the second time brings."""
     staged = staged_run(layout)
-    commit_run(layout, staged, ROWS_READ, OWN, FACTS)
+    commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     before = files(layout)
-    commit_run(layout, staged, ROWS_READ, OWN, FACTS)
-    commit_run(layout, [], 99, OWN, {"options": "others"})
+    commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
+    commit_run(layout, [], 99, CALLS, OWN, {"options": "others"})
     assert files(layout) == before
 
 
@@ -195,10 +198,10 @@ def test_a_commit_that_was_cut_off_is_finished_as_it_was_planned(layout: Layout)
     obstacle = Path(layout.published("images", name="part-00001.parquet"))
     obstacle.mkdir(parents=True)
     with pytest.raises(RunError, match=f"cannot publish {obstacle}"):
-        commit_run(layout, staged, ROWS_READ, OWN, FACTS)
+        commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     assert not Path(layout.success).exists()
     obstacle.rmdir()
-    commit_run(layout, [], 0, OWN, {})
+    commit_run(layout, [], 0, CALLS, OWN, {})
     assert len(frames(layout)["images"]) == 3
     assert json.loads(Path(layout.run_json).read_bytes())["options"] == {"mode": 0}
 
@@ -232,18 +235,21 @@ def test_the_step_commits_once_in_a_pipeline(layout: Layout) -> None:
     staged = staged_run(layout)
     with beam.Pipeline(FnApiRunner(bundle_repeat=1)) as root:
         counts = root | "Counts" >> beam.Create([2, 3, 0])
-        committed = root | "Files" >> beam.Create(staged) | CommitRun(layout, counts, OWN, FACTS)
+        calls = root | "Calls" >> beam.Create([CALLS, CALLS])
+        committed = root | "Files" >> beam.Create(staged) | CommitRun(layout, counts, calls, OWN, FACTS)
         assert_that(committed, equal_to(["r1"]))
     assert PROGRESS.committed
     assert len(frames(layout)["images"]) == 3
+    assert json.loads(Path(layout.run_json).read_text())["calls"] == CALLS.plus(CALLS)._asdict()
 
 
 def test_a_pipeline_with_a_broken_law_fails(layout: Layout) -> None:
     """Expect the pipeline to end in the law's error, without a file to commit and without rows lost."""
     root = beam.Pipeline(FnApiRunner())
     counts = root | "Counts" >> beam.Create([1])
+    calls = root | "Calls" >> beam.Create([CALLS])
     files_written = root | "Files" >> beam.Create([]).with_output_types(StagedFile)
-    _ = files_written | CommitRun(layout, counts, OWN, FACTS)
+    _ = files_written | CommitRun(layout, counts, calls, OWN, FACTS)
     with pytest.raises(RunError, match="1 rows read, 0 ok"):
         root.run()
     assert not Path(layout.output).exists()

@@ -31,7 +31,32 @@ def test_only_what_may_pass_is_asked_again() -> None:
         "response_truncated",
         "too_many_requests",
         "server_error",
+        "busy",
+        "api_error",
+        "upstream_error",
+        "upstream_download_failed",
+        "upstream_detection_failed",
+        "upstream_account",
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "retries", "then"),
+    [
+        (ErrorCode.UPSTREAM_DOWNLOAD_FAILED, 2, Fate.REJECT),
+        (ErrorCode.UPSTREAM_DETECTION_FAILED, 1, Fate.REJECT),
+        (ErrorCode.UPSTREAM_ACCOUNT, 2, Fate.OPEN_CIRCUIT),
+        (ErrorCode.TIMEOUT, 9, Fate.RETRY),
+    ],
+)
+def test_some_are_asked_again_only_so_often(code: ErrorCode, retries: int, then: Fate) -> None:
+    """Expect the contract's number of retries, then its other fate."""
+    assert [fate(code, attempts) for attempts in range(1, retries + 2)] == [*[Fate.RETRY] * retries, then]
+
+
+def test_what_was_not_asked_for_stops_the_run() -> None:
+    """Expect codes of limits to stop all sending."""
+    assert {fate(ErrorCode.BUDGET_EXHAUSTED), fate(ErrorCode.WINDOW_CLOSED)} == {Fate.OPEN_CIRCUIT}
 
 
 def test_a_run_error_is_its_line() -> None:

@@ -52,7 +52,8 @@ def test_a_url_that_names_no_code_is_answered(path: str) -> None:
 
 def test_the_source_travels_and_opens() -> None:
     """Expect the interface of every face source, after a pickle too."""
-    source: FaceSource = pickle.loads(pickle.dumps(FakeSource(window=3)))  # noqa: S301 - our own
-    assert (source.name, source.window) == ("fake", 3)
-    with source.open() as attempt:
-        assert attempt(REQUESTS[0]) == fake_answer(REQUESTS[0])
+    source: FaceSource = pickle.loads(pickle.dumps(FakeSource(largest_window=3)))  # noqa: S301 - our own
+    assert (source.name, source.largest_window) == ("fake", 3)
+    with source.open() as opened:
+        assert opened.attempt(REQUESTS[0]) == fake_answer(REQUESTS[0])
+        assert opened.window() == 3

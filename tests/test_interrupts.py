@@ -22,7 +22,7 @@ from transforms.local_source import LocalSource
 
 Process = subprocess.Popen[str]
 IMAGES = 40
-UNDER_WAY = LocalSource(ImageFetcher(), workers=2).window
+UNDER_WAY = LocalSource(ImageFetcher(), workers=2).largest_window
 """Images that two workers have under way: far fewer than the run has."""
 DEADLINE_S = 60.0
 
@@ -130,7 +130,7 @@ def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> N
 
 
 def test_a_killed_run_is_swept_by_the_next(host: SlowHost, tmp_path: Path) -> None:
-    """Expect a run that had no time to clean up to leave staged files only, and the next one to remove them."""
+    """Expect a run without time to clean up to leave staged files only, and the next one to remove them."""
     output = tmp_path / "out"
     with held_run(host, tmp_path) as process:
         wait_until(lambda: staged(output) != [])

@@ -39,8 +39,8 @@ def code_of(attempt: Attempt, url: object) -> tuple[ErrorCode, str]:
 
 def test_a_portrait_has_its_face(photos: Path) -> None:
     """Expect one face, its points upon the photograph, the image's size, and who answered."""
-    with SOURCE.open() as attempt:
-        answer = attempt(ImageRequest(str(photos / "astronaut.png")))
+    with SOURCE.open() as opened:
+        answer = opened.attempt(ImageRequest(str(photos / "astronaut.png")))
     (face,) = answer.faces
     assert (answer.outcome, answer.image_width, answer.image_height) == (Outcome.OK, 512, 512)
     assert (answer.source, answer.face_model_version) == ("local", "blazeface-full-range+facemesh-v2")
@@ -53,8 +53,8 @@ def test_a_portrait_has_its_face(photos: Path) -> None:
 @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg"])
 def test_a_thing_is_an_answer_without_faces(photos: Path, name: str) -> None:
     """Expect the outcome `no_face`, and the image's size, which the model does know."""
-    with SOURCE.open() as attempt:
-        answer = attempt(ImageRequest((photos / name).as_uri()))
+    with SOURCE.open() as opened:
+        answer = opened.attempt(ImageRequest((photos / name).as_uri()))
     assert answer.outcome is Outcome.NO_FACE
     assert (answer.image_width or 0) > (answer.image_height or 0) > 0
 
@@ -66,9 +66,9 @@ def test_the_parameters_reach_the_model(photos: Path, tmp_path: Path) -> None:
     with Image.open(photos / "obama.jpg") as image:
         image.rotate(180).save(tmp_path / "turned.png")
     request = ImageRequest(str(tmp_path / "turned.png"), mode=1)
-    with SOURCE.open() as attempt:
-        assert attempt(request).outcome is Outcome.NO_FACE
-        assert attempt(request._replace(need_rotate_detection=1)).outcome is Outcome.OK
+    with SOURCE.open() as opened:
+        assert opened.attempt(request).outcome is Outcome.NO_FACE
+        assert opened.attempt(request._replace(need_rotate_detection=1)).outcome is Outcome.OK
 
 
 def test_each_failure_has_its_stage(photos: Path, tmp_path: Path) -> None:
@@ -78,11 +78,11 @@ def test_each_failure_has_its_stage(photos: Path, tmp_path: Path) -> None:
     portrait = ImageRequest(str(photos / "obama.jpg"))
 
     def fail_then_look() -> Answer:
-        with SOURCE.open() as attempt:
-            assert code_of(attempt, tmp_path / "gone.jpg") == (ErrorCode.NOT_FOUND, "fetch")
-            assert code_of(attempt, tmp_path / "text.jpg") == (ErrorCode.IMAGE_UNDECODABLE, "decode")
-            assert code_of(attempt, tmp_path / "empty.jpg") == (ErrorCode.IMAGE_EMPTY, "decode")
-            return attempt(portrait)
+        with SOURCE.open() as opened:
+            assert code_of(opened.attempt, tmp_path / "gone.jpg") == (ErrorCode.NOT_FOUND, "fetch")
+            assert code_of(opened.attempt, tmp_path / "text.jpg") == (ErrorCode.IMAGE_UNDECODABLE, "decode")
+            assert code_of(opened.attempt, tmp_path / "empty.jpg") == (ErrorCode.IMAGE_EMPTY, "decode")
+            return opened.attempt(portrait)
 
     assert len(under_way(fail_then_look).result(LONG_S).faces) == 1
 
@@ -96,10 +96,10 @@ def test_a_slow_download_keeps_no_model(photos: Path) -> None:
         assert go_on.wait(LONG_S)
         exchange.answer(content)
 
-    with ScriptedServer({"/slow.jpg": slow}) as server, SOURCE.open() as attempt:
-        late = under_way(lambda: attempt(ImageRequest(server.url("/slow.jpg"))))
+    with ScriptedServer({"/slow.jpg": slow}) as server, SOURCE.open() as opened:
+        late = under_way(lambda: opened.attempt(ImageRequest(server.url("/slow.jpg"))))
         request = ImageRequest(str(photos / "obama.jpg"))
-        early = under_way(lambda: attempt(request)).result(LONG_S)
+        early = under_way(lambda: opened.attempt(request)).result(LONG_S)
         assert not late.done()
         go_on.set()
         assert late.result(LONG_S).faces == early.faces
@@ -108,10 +108,10 @@ def test_a_slow_download_keeps_no_model(photos: Path) -> None:
 def test_several_models_agree(photos: Path) -> None:
     """Expect two workers with many threads to give what one gives."""
     requests = [ImageRequest(str(photos / name)) for name in ("obama.jpg", "biden.jpg", "coffee.png")]
-    with SOURCE.open() as attempt:
-        alone = [attempt(request) for request in requests]
-    with LocalSource(SOURCE.fetcher, workers=2).open() as attempt:
-        futures = [under_way(partial(attempt, request)) for request in requests * 3]
+    with SOURCE.open() as opened:
+        alone = [opened.attempt(request) for request in requests]
+    with LocalSource(SOURCE.fetcher, workers=2).open() as opened:
+        futures = [under_way(partial(opened.attempt, request)) for request in requests * 3]
         together = [future.result(LONG_S) for future in futures]
     for one, other in zip(alone * 3, together, strict=True):
         assert len(one.faces) == len(other.faces)
@@ -123,6 +123,6 @@ def test_the_source_is_a_description(photos: Path) -> None:
     source: FaceSource = pickle.loads(pickle.dumps(LocalSource(SOURCE.fetcher, workers=3)))  # noqa: S301 - our own
     assert source == LocalSource(SOURCE.fetcher, workers=3)
     assert source.name == "local"
-    assert source.window > 3
-    with source.open() as attempt:
-        assert attempt(ImageRequest(str(photos / "biden.jpg"))).faces
+    assert source.largest_window > 3
+    with source.open() as opened:
+        assert opened.attempt(ImageRequest(str(photos / "biden.jpg"))).faces

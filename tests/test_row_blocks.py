@@ -11,9 +11,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.values import ManifestRow
+from schemas.request_key import bucket_of, request_key
+from schemas.values import ImageRequest, ManifestRow
 from tests.made_values import row
-from transforms.row_blocks import ROWS_A_BLOCK, BlockByShard, RowBlock, RowBlockCoder, shard_of
+from transforms.questions import Question
+from transforms.row_blocks import ROWS_A_BLOCK, BlockByShard, RowBlock, RowBlockCoder
 
 _ODD = st.sampled_from([None, b"\xff\x00", Decimal("1.10"), datetime(1, 1, 1, tzinfo=UTC), 2**100, "\ud800"])
 _VALUES = st.recursive(
@@ -39,9 +41,12 @@ def test_alike_urls_cost_few_bytes() -> None:
     assert len(RowBlockCoder().encode(RowBlock(rows))) < 20 * len(rows)
 
 
+key_of = Question("fake 1").key
+
+
 def blocks_of(rows: list[ManifestRow], shards: int) -> dict[int, list[RowBlock]]:
     """Block one bundle of rows, as a runner does: shard -> its blocks."""
-    step = BlockByShard(shards)
+    step = BlockByShard(key_of, shards)
     step.start_bundle()
     blocks = [block for each in rows for block in step.process(each)]
     blocks += [late.value for late in step.finish_bundle() if isinstance(late, WindowedValue)]
@@ -57,7 +62,7 @@ def test_every_row_is_in_one_block_of_its_shard(numbers: list[int], shards: int)
     found = blocks_of([row(number) for number in numbers], shards)
     assert set(found) <= set(range(shards))
     for shard in range(shards):
-        own = [row(number) for number in numbers if shard_of(row(number).image_url, shards) == shard]
+        own = [row(number) for number in numbers if bucket_of(key_of(row(number))) % shards == shard]
         assert [each for block in found.get(shard, []) for each in block.rows] == own
 
 
@@ -70,7 +75,7 @@ def test_blocks_are_bounded() -> None:
 
 def test_a_bundle_starts_without_the_rows_of_the_last() -> None:
     """Expect no row of a bundle that was given up on to come out of the next one."""
-    step = BlockByShard(1)
+    step = BlockByShard(key_of, 1)
     step.start_bundle()
     assert list(step.process(row(1))) == []
     step.start_bundle()
@@ -81,7 +86,8 @@ def test_a_url_s_shard_is_the_same_in_every_process() -> None:
     """Expect another process, whose `hash()` has another salt, to agree on a hundred URLs."""
     urls = [f"https://example.com/ü/{i}.jpg" for i in range(100)]
     script = (
-        "import sys; from transforms.row_blocks import *; print([shard_of(u, 512) for u in sys.argv[1:]])"
+        "import sys; from schemas.request_key import *; from schemas.values import *; "
+        "print([bucket_of(request_key('fake 1', ImageRequest(u))) for u in sys.argv[1:]])"
     )
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     told = subprocess.run(
@@ -91,6 +97,6 @@ def test_a_url_s_shard_is_the_same_in_every_process() -> None:
         text=True,
         check=True,
     )
-    shards = [shard_of(url, 512) for url in urls]
+    shards = [bucket_of(request_key("fake 1", ImageRequest(url))) for url in urls]
     assert told.stdout == f"{shards}\n"
     assert len(set(shards)) > 50
