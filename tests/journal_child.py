@@ -65,6 +65,15 @@ def look_up_on_full_disk(path: str) -> None:
     list(Journal(path).stored([key_of(0, bucket=0)]))
 
 
+def die_while_writing(path: str) -> None:
+    """Be killed by the system in the middle of writing a segment."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+    with Journal(path).open() as writer:
+        writer.record(key_of(0), REQUEST, answer())
+        writer.flush()
+
+
 def record_on_full_disk(path: str) -> None:
     """Tell what recording and flushing say after a write in the background failed, then close."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))

@@ -120,6 +120,7 @@ FAULTS: Final[dict[str, Script]] = {
     # 200, and yet
     "error_in_200": raw('{"error": {"code": "used_up", "message": "sorry"}, "trace_id": "trace-1"}'),
     "success_false": raw('{"success": false, "error": {"code": "busy"}}'),
+    "success_false_with_faces": raw(_ONE_FACE.replace("{", '{"success": false, ', 1)),
     "bare_code_in_200": raw('{"code": "invalid_token", "detail": "sorry"}'),
     "html_200": raw("<html>Hello</html>", {"Content-Type": "text/html"}),
     "empty_body": raw(b""),
@@ -137,7 +138,9 @@ FAULTS: Final[dict[str, Script]] = {
     "bool_coordinate": raw(_with_first_point({"x": True, "y": 1})),
     "no_faces_key": raw('{"image_width": 640, "image_height": 480, "face_model_version": "3.0"}'),
     "status_204": says(b"HTTP/1.1 204 No Content\r\n\r\n"),
-    "gzip_bomb": raw(gzip.compress(b" " * 16_000_000, mtime=0), {"Content-Encoding": "gzip"}),
+    "gzip_bomb": raw(
+        gzip.compress(_ONE_FACE.encode() + b" " * 16_000_000, mtime=0), {"Content-Encoding": "gzip"}
+    ),
     "bad_gzip": raw(b"no gzip", {"Content-Encoding": "gzip"}),
     "cut_gzip": raw(zlib.compress(_ONE_FACE.encode())[:-9], {"Content-Encoding": "deflate"}),
     # on the wire

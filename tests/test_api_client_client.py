@@ -25,7 +25,7 @@ REJECTED: dict[ErrorCode, str] = {
     ErrorCode.BAD_REQUEST: "bad_request",
     ErrorCode.FORBIDDEN: "forbidden",
     ErrorCode.REQUEST_TOO_LARGE: "request_too_large",
-    ErrorCode.OTHER: "status_418 unknown_code_400",
+    ErrorCode.OTHER: "status_418 unknown_code_400 success_false_with_faces",
     ErrorCode.IMAGE_UNDECODABLE: "upstream_decode",
     ErrorCode.IMAGE_TOO_LARGE: "upstream_resolution upstream_size",
     ErrorCode.IMAGE_TOO_SMALL: "upstream_too_small upstream_face_too_small",

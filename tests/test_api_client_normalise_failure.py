@@ -104,6 +104,17 @@ def test_finds_the_trace_id(body: object, headers: dict[str, str], trace_id: str
     assert normalise_failure(reply(body, 500, headers)).trace_id == trace_id
 
 
+def test_the_models_version_is_kept_fit_to_be_kept() -> None:
+    """Expect what the service says of it, bounded and printable; what was asked for where it says none."""
+    body = {"image_width": 1, "image_height": 1, "face_shape_set": []}
+    named = read_reply(reply(body | {"face_model_version": "3\x00\ud800" * 100}, 200), "3.0")
+    unnamed = read_reply(reply(body, 200), "3.0")
+    assert isinstance(named, Answer)
+    assert isinstance(unnamed, Answer)
+    assert (len(named.face_model_version), named.face_model_version.isprintable()) == (64, True)
+    assert unnamed.face_model_version == "3.0"
+
+
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (

@@ -95,13 +95,11 @@ def zeros(data: bytes) -> bytes:
 
 
 def flipped(data: bytes) -> bytes:
-    """Turn a bit of the last coordinate's page."""
-    row_group = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
-    faces = next(
-        row_group.column(i) for i in range(19) if row_group.column(i).path_in_schema.startswith("faces")
-    )
-    end = (faces.dictionary_page_offset or faces.data_page_offset) + faces.total_compressed_size
-    return data[: end - 1] + bytes([data[end - 1] ^ 1]) + data[end:]
+    """Turn a bit among the coordinates, which then are other coordinates."""
+    columns = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0).to_dict()["columns"]
+    faces = next(column for column in columns if column["path_in_schema"].startswith("faces"))
+    at = (faces["dictionary_page_offset"] + faces["data_page_offset"]) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 DAMAGES: list[Callable[[bytes], bytes]] = [

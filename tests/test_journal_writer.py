@@ -64,6 +64,17 @@ def test_a_kill_at_full_speed_leaves_no_torn_segment(
     assert caplog.records == []
 
 
+def test_a_kill_in_the_middle_of_a_segment_leaves_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is half written has a name that nobody reads."""
+    with child("die_while_writing", tmp_path) as process:
+        assert process.wait(PATIENCE_S) == -signal.SIGXFSZ
+    assert [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()] == [64]
+    assert stored_keys(tmp_path, [key_of(0)]) == set()
+    assert caplog.records == []
+
+
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
     """Writers of the same bucket, and partly of the same keys, do each other no harm."""
     with child("record_some", tmp_path, 0) as one, child("record_some", tmp_path, 500) as other:

@@ -5,7 +5,7 @@ import socket
 import unicodedata
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from schemas.errors import ErrorCode
 from schemas.values import Failure, FailureError
@@ -18,7 +18,6 @@ _PRIVATE_DOMAINS: Final = (
     ".internal",
     ".home.arpa",
 )  # RFC 6761, 6762, 8375; ICANN 2024
-_DOTS: Final = re.compile("[\u3002\uff0e\uff61]")  # IDNA 2003 reads them as full stops
 _NAME: Final = re.compile(r"[\w-]+(\.[\w-]+)+")
 
 
@@ -43,13 +42,12 @@ def _why_not(url: str) -> str | None:
     if "@" in parts.netloc:
         return "has a user or password, which would be sent to the service"
     host = _spelt_plainly(parts.hostname or "")
-    return None if _is_public_host(host) else f"its host {host[:100]!r} is private"
+    return None if _is_public_host(host) else f"its host {host[:100]!r} is no public name or address"
 
 
 def _spelt_plainly(host: str) -> str:
-    """Undo what browsers and resolvers undo: percent-encoding, full-width letters, the root's dot."""
-    normal = unicodedata.normalize("NFKC", unquote(host))
-    return _DOTS.sub(".", normal).lower().removesuffix(".")
+    """Undo what resolvers undo: full-width digits, the root's dot."""
+    return unicodedata.normalize("NFKC", host).lower().removesuffix(".")
 
 
 def _is_public_host(host: str) -> bool:

@@ -39,7 +39,9 @@ def size_bytes(path: str) -> int:
     """Give a segment's size, 0 where it is gone."""
     with output_errors("look for", path):
         if _is_local(path):
-            return Path(path).stat().st_size if Path(path).exists() else 0
+            with suppress(FileNotFoundError):
+                return Path(path).stat().st_size
+            return 0
         return sum(file.size_in_bytes for file in FileSystems.match([escape(path)])[0].metadata_list)
 
 
