@@ -6,7 +6,7 @@ What can be wrong is found before Beam is imported: a mistyped path is told in a
 import sys
 from collections.abc import Sequence
 
-from runners.exit_codes import COMMITTED, WRONG_SETUP
+from runners.exit_codes import COMMITTED, STOPPED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
 from runners.options import AnnotateOptions, parse_annotate
 from runners.output_folder import check_output, is_committed, run_lock
@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
+    except KeyboardInterrupt:  # while the run's own way to stop is not in place yet
+        LOGGER.error("stopped before the run began: nothing was started")
+        return STOPPED
 
 
 def _is_done(layout: Layout) -> bool:

@@ -1,4 +1,4 @@
-"""Outputs that cannot be written, are full, or hold what is not ours: told clearly, nothing half published."""
+"""Outputs that cannot be written, are full, or hold what is not ours: told clearly, nothing half there."""
 
 import subprocess
 import sys
@@ -63,7 +63,7 @@ def test_other_files_beside_the_tables_do_no_harm(manifest: Path) -> None:
 
 @pytest.mark.parametrize("kilobytes", [0, 20, 64])
 def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int) -> None:
-    """Expect exit 1 (2 where not even the lock finds a place) with path and cause, and an empty disk again."""
+    """Expect exit 1 with path and cause, and an empty disk again."""
     output = manifest.with_name("out")
     output.mkdir()
     mount = f"mount -t tmpfs -o size={kilobytes or 4}k none {output}"
@@ -72,7 +72,7 @@ def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int) -> None:
     script = f"{mount} || exit 77; {fill}; {run}; code=$?; find {output} -type f -size +0 >&3; exit $code"
     with manifest.with_name("left").open("w") as left:
         command = ["unshare", "--mount", "--map-root-user", "sh", "-c", f"exec 3>{left.name}; {script}"]
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S607 - where it is differs
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode == 77 or "unshare" in finished.stderr:
         pytest.skip(f"no file system can be mounted here: {finished.stderr}")
     assert finished.returncode == 1, finished.stderr
