@@ -7,33 +7,31 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipelines.annotate_manifest import Run, build
 from runners.beam_flags import check_beam_flags
+from runners.choose_journal import choose_journal
 from runners.exit_codes import COMMITTED, NOT_COMMITTED
 from runners.interrupts import interruptible
 from runners.logs import LOGGER
 from runners.options import RunOptions
 from runners.output_folder import nobody_works_on
-from runners.prepare_run import facts_of, shards_for
+from runners.prepare_run import choose_source, facts_of, shards_for
 from runners.root_cause import root_cause
 from runners.show_progress import show_progress
 from runners.summary import show_summary
 from schemas.errors import RunError
 from schemas.layout import Layout
-from transforms.face_source import FaceSource
 from transforms.inspect_manifest import Manifest
-from transforms.journal.journal import Journal
 from transforms.output_files import exists, remove
 from transforms.publish import resume, sweep_staging
 
 
-def carry_out(
-    options: RunOptions, layout: Layout, manifest: Manifest, source: FaceSource, journal: Journal
-) -> int:
+def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     """Carry out one run whose lock is held; give the exit code.
 
     Raises:
         RunError: a flag of Beam's is wrong, or the output cannot be used; nothing was started.
     """
     beam_options = check_beam_flags(options.beam_flags)
+    journal = choose_journal(options)
     journal.check_writable()
     sweep_staging(layout.output, nobody_works_on(layout.output))
     if resume(layout):
@@ -42,7 +40,7 @@ def carry_out(
     run = Run(
         layout,
         manifest,
-        source,
+        choose_source(options),
         journal,
         options.mode,
         options.need_rotate_detection,

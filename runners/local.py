@@ -6,7 +6,7 @@ What can be wrong is found before Beam is imported: a mistyped path is told in a
 import sys
 from collections.abc import Sequence
 
-from runners.exit_codes import COMMITTED, WRONG_SETUP
+from runners.exit_codes import COMMITTED, STOPPED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
 from runners.options import RunOptions, parse_run, run_parser
 from runners.output_folder import check_output, is_committed, run_lock
@@ -30,6 +30,9 @@ def run_manifest(options: RunOptions) -> int:
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
+    except KeyboardInterrupt:  # while the run's own way to stop is not in place yet
+        LOGGER.error("stopped before the run began: nothing was started")
+        return STOPPED
 
 
 def _is_done(layout: Layout) -> bool:
@@ -40,12 +43,7 @@ def _is_done(layout: Layout) -> bool:
 
 
 def _run(options: RunOptions, layout: Layout) -> int:
-    from runners.prepare_run import (  # noqa: PLC0415 - pyarrow and requests, after the flags
-        check_source,
-        choose_journal,
-        choose_source,
-        find_manifest,
-    )
+    from runners.prepare_run import check_source, find_manifest  # noqa: PLC0415 - pyarrow, after the flags
 
     manifest = find_manifest(options)
     check_source(options)
@@ -53,7 +51,7 @@ def _run(options: RunOptions, layout: Layout) -> int:
     with run_lock(layout):
         from runners.fn_api import carry_out  # noqa: PLC0415 - Beam, after everything that can be wrong
 
-        return carry_out(options, layout, manifest, choose_source(options), choose_journal(options, layout))
+        return carry_out(options, layout, manifest)
 
 
 if __name__ == "__main__":

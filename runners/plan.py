@@ -11,7 +11,6 @@ from runners.exit_codes import COMMITTED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
 from runners.options import RunOptions, parse_run, run_parser
 from schemas.errors import RunError
-from schemas.layout import Layout
 from schemas.run_plan import RunPlan
 
 
@@ -53,10 +52,10 @@ def _duration(calls: int, rate: float | None) -> str:
 
 
 def _plan(options: RunOptions) -> RunPlan:
-    from runners.prepare_run import choose_journal, choose_source, find_manifest  # noqa: PLC0415 - after the flags
+    from runners.choose_journal import choose_journal  # noqa: PLC0415 - imports Beam
+    from runners.prepare_run import choose_source, find_manifest  # noqa: PLC0415 - after the flags
     from transforms.plan_run import plan_run  # noqa: PLC0415 - imports Beam
     from transforms.questions import Question  # noqa: PLC0415 - as above
 
     question = Question(choose_source(options).identity, options.mode, options.need_rotate_detection)
-    journal = choose_journal(options, Layout(options.output, "plan"))
-    return plan_run(find_manifest(options), question, journal, options.ask_again)
+    return plan_run(find_manifest(options), question, choose_journal(options), options.ask_again)

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Final
 
 from runners.options import RunOptions
-from schemas.layout import Layout
 from schemas.request_key import BUCKETS
 from transforms.api_client.client import ApiClient
 from transforms.api_client.token_reference import TokenReference
@@ -22,7 +21,6 @@ from transforms.fake_source import FakeSource
 from transforms.image_fetch.allowed_addresses import any_address, is_public
 from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.inspect_manifest import Manifest, inspect_manifest
-from transforms.journal.journal import Journal
 from transforms.local_model.weights import check_weights
 
 BYTES_A_SHARD: Final = 1_000_000
@@ -56,11 +54,6 @@ def check_source(options: RunOptions) -> None:
             _client(options).token.resolve()
         case "local":
             check_weights()
-
-
-def choose_journal(options: RunOptions, layout: Layout) -> Journal:
-    """Describe the journal: the output's own, unless another is named."""
-    return Journal(options.journal or layout.journal, options.max_age)
 
 
 def shards_for(manifest: Manifest) -> int:

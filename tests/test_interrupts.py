@@ -118,6 +118,22 @@ def test_one_signal_ends_a_run_in_order(
     assert run_json(tmp_path / "out", "one")["counts"]["no_face"] == IMAGES
 
 
+def test_an_early_signal_ends_a_run_in_order(tmp_path: Path) -> None:
+    """Expect exit 130 without a stack trace for Ctrl-C while the manifest is read, before the run begins."""
+    manifest = tmp_path / "long.jsonl"
+    manifest.write_text('{"image_url": "https://example.com/a.jpg"}\n' * 1_000_000)
+    command = [FACEBEAM, "annotate", "--manifest", str(manifest), "--output", str(tmp_path / "out")]
+    with subprocess.Popen([*command, "--source", "fake"], stderr=subprocess.PIPE, text=True) as process:
+        files = Path(f"/proc/{process.pid}/fd")
+        wait_until(lambda: any(manifest.samefile(file) for file in files.iterdir() if file.exists()))
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=DEADLINE_S)[1]
+    assert process.returncode == 130
+    assert "stopped" in said
+    assert "Traceback" not in said
+    assert visible(tmp_path / "out") == []
+
+
 def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> None:
     """Expect exit 130 and nothing left, though the host never answers."""
     with held_run(host, tmp_path) as process:
