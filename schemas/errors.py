@@ -131,6 +131,20 @@ def fate(code: ErrorCode, attempts: int = 1) -> Fate:  # noqa: C901, PLR0911, PL
             assert_never(code)
 
 
+MENDED_ELSEWHERE = frozenset(
+    {
+        ErrorCode.INVALID_MANIFEST_ROW,
+        ErrorCode.FORBIDDEN_ADDRESS,
+        ErrorCode.TLS_ERROR,
+        ErrorCode.TOO_MANY_REDIRECTS,
+        ErrorCode.NOT_FOUND,
+        ErrorCode.HTTP_ERROR,
+        ErrorCode.FILE_UNREADABLE,
+    }
+)
+"""Rejects that say nothing of the image: a file put in its place or another flag mends them, so that the next
+run asks again."""
+
 SLOW_DOWN = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.BUSY})
 """Codes by which the other side asks for fewer requests."""
 

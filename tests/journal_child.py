@@ -68,6 +68,7 @@ def look_up_on_full_disk(path: str) -> None:
 def die_while_writing(path: str) -> None:
     """Be killed by the system in the middle of writing a segment."""
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
     with Journal(path).open() as writer:
         writer.record(key_of(0), REQUEST, answer())

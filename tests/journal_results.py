@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
 from schemas.values import Answer, Face, Failure, ImageRequest
 from transforms.journal.encode_entries import encode_entries
 from transforms.journal.entries import Entry
@@ -17,7 +17,9 @@ from transforms.journal.segment import write_segment
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REQUEST = ImageRequest("https://images.example.com/a.jpg")
 MOST_ATTEMPTS = 3
-REJECTS = [code for code in ErrorCode if fate(code, MOST_ATTEMPTS) is Fate.REJECT]
+REJECTS = [
+    code for code in ErrorCode if fate(code, MOST_ATTEMPTS) is Fate.REJECT and code not in MENDED_ELSEWHERE
+]
 
 
 def key_of(number: int, bucket: int | None = None) -> bytes:
@@ -32,7 +34,7 @@ def answer(number: int = 0, at: datetime = NOON) -> Answer:
     return Answer((Face(points),), 640, 480, "api", "3.0", f"trace-{number}", answered_at=at)
 
 
-def reject(code: ErrorCode = ErrorCode.NOT_FOUND) -> Failure:
+def reject(code: ErrorCode = ErrorCode.FORBIDDEN) -> Failure:
     """Give a failure with every field filled."""
     return Failure(
         code,

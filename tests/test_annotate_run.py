@@ -142,7 +142,9 @@ def test_dead_letters_are_a_manifest(run: Run) -> None:
     mended = run.manifest.parent / "no-such.png"
     mended.symlink_to(run.manifest.parent / "astronaut.png")
     letters = run.output / "dead_letters/run=one/*/*.parquet"
-    finished = annotate(str(letters), run.output, "--allow-local-files", "--run-id", "two")
+    finished = annotate(
+        str(letters), run.output, "--allow-local-files", "--run-id", "two", "--ask-again", "not_found"
+    )
     mended.unlink()
     assert finished.returncode == 0, finished.stderr
     images, dead = table(run.output, "images", "two"), table(run.output, "dead_letters", "two")

@@ -45,6 +45,7 @@ def test_public_urls_are_sent(url: str) -> None:
         *("http://[::1]/a", "http://[::ffff:10.0.0.1]/a", "http://[fe80::1%25eth0]/a", "http://[fd00::1]/a"),
         *(
             "http://[64:ff9b::7f00:1]/a",
+            "http://[2002:7f00:1::]/a",
             "http://\uff11\uff12\uff17.0.0.1/a",
             "http://127\u30020\u30020\u30021/a",
         ),

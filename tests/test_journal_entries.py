@@ -112,5 +112,5 @@ def test_pandas_reads_a_journal(tmp_path: Path) -> None:
     frame = pd.read_parquet(tmp_path)
     assert set(frame["image_url"]) == {REQUEST.image_url}
     assert set(frame["outcome"].dropna()) == {"ok"}
-    assert set(frame["error_code"].dropna()) == {"not_found"}
+    assert set(frame["error_code"].dropna()) == {"forbidden"}
     assert set(frame["answered_at"]) == {pd.Timestamp(NOON)}

@@ -95,7 +95,7 @@ BELOW_A_FILE: list[tuple[Work, str]] = [
 def test_a_file_in_the_way_is_a_run_error(tmp_path: Path, work: Work, said: str) -> None:
     """Expect what was done, where, why, and the cure in one line."""
     path = str(put(tmp_path / "file") / "below")
-    with pytest.raises(RunError, match=r"check space and rights under --output$") as caught:
+    with pytest.raises(RunError, match=r"check space and rights there$") as caught:
         work(path)
     assert str(caught.value).startswith(f"{said} {path}")
     assert "\n" not in str(caught.value)

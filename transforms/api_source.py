@@ -12,6 +12,7 @@ from typing import Final
 from schemas.errors import SLOW_DOWN, ErrorCode
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.api_client.client import ApiClient
+from transforms.api_client.fit_to_send import check_fit_to_send
 from transforms.call_limits import CallLedger, CallLimits
 from transforms.circuit import Circuit
 from transforms.face_source import Attempt, OpenSource
@@ -81,6 +82,8 @@ class _Session:
 
     def attempt(self, request: ImageRequest) -> Answer:
         """Send one call when its turn has come, and learn from what comes back."""
+        if not self._source.client.allow_private_urls:
+            check_fit_to_send(request.image_url)
         self._pacer.wait_for_turn()
         self.circuit.check()
         self._reserve()

@@ -33,7 +33,7 @@ def output_errors(doing: str, path: str) -> Iterator[None]:
         yield
     except _UNAVAILABLE as error:
         cause = " ".join(str(error).split())[:300]
-        raise RunError(f"cannot {doing} {path}: {cause}; check space and rights under --output") from error
+        raise RunError(f"cannot {doing} {path}: {cause}; check space and rights there") from error
 
 
 @contextmanager

@@ -12,12 +12,8 @@ from schemas.values import Failure, FailureError
 from transforms.image_fetch.allowed_addresses import Address, destination, is_public
 from transforms.image_fetch.shown_url import shown_url
 
-_PRIVATE_DOMAINS: Final = (
-    ".localhost",
-    ".local",
-    ".internal",
-    ".home.arpa",
-)  # RFC 6761, 6762, 8375; ICANN 2024
+# RFC 6761, RFC 6762, ICANN 2024, RFC 8375
+_PRIVATE_DOMAINS: Final = (".localhost", ".local", ".internal", ".home.arpa")
 _NAME: Final = re.compile(r"[\w-]+(\.[\w-]+)+")
 
 

@@ -72,11 +72,10 @@ class Poster:
     def _reply(self, response: requests.Response) -> Reply | Failure:
         """Read the body; of an error the status tells enough where its body breaks."""
         body = self._body(response)
-        if isinstance(body, Failure):
-            if response.ok:
-                return replace(body, http_status=response.status_code)
-            body = b""
-        return Reply(response.status_code, response.headers, body)
+        if not isinstance(body, Failure):
+            return Reply(response.status_code, response.headers, body)
+        without_body = Reply(response.status_code, response.headers, b"")
+        return replace(body, http_status=without_body.status) if without_body.is_success else without_body
 
     def _body(self, response: requests.Response) -> bytes | Failure:
         body = bytearray()

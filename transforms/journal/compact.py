@@ -13,7 +13,7 @@ from transforms.journal.segment import write_segment
 from transforms.journal.segment_files import delete, size_bytes
 
 MOST_SMALL_SEGMENTS: Final = 8
-"""Opening a segment costs as much as reading some fifty answers; with 16, short runs halve the speed."""
+"""Opening a segment costs as much as reading some sixty answers in it."""
 LARGEST_MERGED_BYTES: Final = 8 << 20
 """Bounds the memory of reading a segment. Above half of it a segment is left alone, not written once more."""
 
