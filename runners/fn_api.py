@@ -3,6 +3,7 @@
 from time import monotonic
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipelines.annotate_manifest import Run, build
@@ -31,6 +32,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         RunError: a flag of Beam's is wrong, or the output cannot be used; nothing was started.
     """
     beam_options = check_beam_flags(options.beam_flags)
+    _check_one_process(options, beam_options)
     journal = choose_journal(options)
     journal.check_writable()
     sweep_staging(layout.output, nobody_works_on(layout.output))
@@ -51,6 +53,15 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     pipeline = beam.Pipeline(FnApiRunner(), beam_options)
     build(pipeline, run)
     return _execute(pipeline, options, layout)
+
+
+def _check_one_process(options: RunOptions, beam_options: PipelineOptions) -> None:
+    """Refuse what would let several pacers, budgets and circuits run side by side."""
+    if options.source == "api" and beam_options.view_as(DirectOptions).direct_num_workers != 1:
+        raise RunError(
+            "--direct_num_workers: with --source api one process keeps the rate; leave it out, "
+            "the calls in flight are what --window says"
+        )
 
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:

@@ -18,7 +18,7 @@ ALL_RUNS = "all"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the dead letters of these codes again; give the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    chosen, flags = _parser().parse_known_args(arguments)
+    chosen, flags = replay_parser().parse_known_args(arguments)
     set_up_logs("text", quiet=False)
     try:
         files = dead_letter_files(chosen.output, chosen.run, chosen.codes)
@@ -42,7 +42,8 @@ def dead_letter_files(output: str, run: str, codes: Collection[str]) -> list[str
     return sorted(path for path in files_below(folder) if path.split("/")[-2] in wanted)
 
 
-def _parser() -> StrictParser:
+def replay_parser() -> StrictParser:
+    """Build the parser of the flags that are replay's own."""
     parser = StrictParser(
         prog="facebeam replay",
         allow_abbrev=False,

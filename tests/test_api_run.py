@@ -8,7 +8,7 @@ from threading import Event
 import pandas as pd
 import pytest
 
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
 from tests.api_console import UNPACED, annotate_by_api, images
 from tests.console import Finished, run_json, table
 from tests.faulty_server import FaultyServer, by_image_url
@@ -32,6 +32,7 @@ RETRIED = {
 """Fault -> code and attempts. 18 retries in all: the first twenty of a run are free."""
 ATTEMPTED = {name: (code, 1) for code, names in REJECTED.items() for name in names.split()} | RETRIED
 TRANSIENT = {name for name, (code, attempts) in RETRIED.items() if fate(code, attempts) is Fate.RETRY}
+AGAIN = TRANSIENT | {name for name, (code, _) in ATTEMPTED.items() if code in MENDED_ELSEWHERE}
 COPIES, ORIGINALS = 10, 30
 PRIVATE, NO_URL = "http://127.0.0.1/a.jpg", "no url"
 SENT = ORIGINALS + len(ANSWERED) + sum(attempts for _, attempts in ATTEMPTED.values())
@@ -168,21 +169,21 @@ def test_too_many_dead_letters_are_told_by_the_exit_code(runs: Runs) -> None:
 
 
 def test_a_second_run_asks_only_for_what_may_go_well(runs: Runs) -> None:
-    """Expect one call for each transient failure, which is answered now, and none for all the rest."""
-    assert runs.asked["second"] == {url_of(name): 1 for name in TRANSIENT}
+    """Expect one call for each failure that need not last, which is answered now, and none for all the rest."""
+    assert runs.asked["second"] == {url_of(name): 1 for name in AGAIN}
     found = table(runs.output, "images", "second").set_index("image_url")
     fresh = set(found.index[~found["from_journal"]])
-    assert fresh == {url_of(name) for name in TRANSIENT}
+    assert fresh == {url_of(name) for name in AGAIN}
     calls = run_json(runs.output, "second")["calls"]
-    stored = len(set(URLS)) - 2 - len(TRANSIENT)
-    assert (calls["sent"], calls["from_journal"], calls["maybe_billed"]) == (len(TRANSIENT), stored, 0)
+    stored = len(set(URLS)) - 2 - len(AGAIN)
+    assert (calls["sent"], calls["from_journal"], calls["maybe_billed"]) == (len(AGAIN), stored, 0)
 
 
 def test_stored_failures_come_back_as_they_were(runs: Runs) -> None:
     """Expect code, message, status, trace id and attempts of the call that was paid for."""
     columns = ["error_code", "raw_code", "upstream_code", "http_status", "message", "trace_id", "attempts"]
     before, after = letters_by_fault(runs), letters_by_fault(runs, "second")
-    assert set(after.index) == ATTEMPTED.keys() - TRANSIENT
+    assert set(after.index) == ATTEMPTED.keys() - AGAIN
     pd.testing.assert_frame_equal(before.loc[after.index, columns], after[columns], check_categorical=False)
 
 
