@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from schemas.errors import ErrorCode
 
@@ -89,7 +90,7 @@ def time_of_day(text: str) -> datetime:
 
 def base_url(text: str) -> str:
     """Take the address of a service, without a slash at its end."""
-    if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", text):
+    if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", text) or not _has_host_and_port(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no address such as https://api.acedata.cloud")
     return text.rstrip("/")
 
@@ -102,6 +103,15 @@ def codes(text: str) -> tuple[str, ...]:
         if name not in known:
             raise argparse.ArgumentTypeError(f"{name!r} is no error code; known are {', '.join(known)}")
     return names
+
+
+def _has_host_and_port(url: str) -> bool:
+    """Tell whether there is a host, and no port or one that there can be."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # what is no number, or over 65535; brackets that are not closed
+        return False
 
 
 def _whole(text: str, most: int, is_not: str = "not") -> int:

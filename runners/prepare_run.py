@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Final
 
@@ -64,7 +65,7 @@ def shards_for(manifest: Manifest) -> int:
 
 def limits_of(options: RunOptions, now: datetime) -> CallLimits:
     """Give what the run may spend: the smaller of two budgets, the earlier of two ends."""
-    by_credits = int(options.budget_credits / options.price) if options.budget_credits else None
+    by_credits = _affordable(options.budget_credits, options.price) if options.budget_credits else None
     by_duration = now + timedelta(seconds=options.max_duration) if options.max_duration else None
     calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
     ends = [end for end in (options.stop_at, by_duration) if end is not None]
@@ -80,6 +81,11 @@ def facts_of(options: RunOptions, manifest: Manifest) -> Mapping[str, object]:
         "manifests": {file.path: file.size_bytes for file in manifest.files},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
+
+
+def _affordable(credits_: float, price: float) -> int:
+    """Count the calls that credits pay for; in decimals, by which 0.3 pays for three calls at 0.1."""
+    return int(Decimal(str(credits_)) / Decimal(str(price)))
 
 
 def _client(options: RunOptions) -> ApiClient:

@@ -9,10 +9,11 @@ from runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
 from runners.logs import LOGGER
 from runners.options import RunOptions
 from schemas.call_counts import CallCounts
-from schemas.errors import MEANINGS, ErrorCode
+from schemas.errors import MEANINGS, ErrorCode, Fate, fate
 from schemas.layout import Layout
 from schemas.run_record import RunCounts
 from schemas.tables import TABLES
+from transforms.circuit import ACCOUNT_SERIES, stops_a_run
 from transforms.output_files import read_json
 
 
@@ -89,7 +90,11 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
 
 
 def _main_cause(counts: RunCounts) -> str:
-    code = ErrorCode(max(counts.dead, key=lambda name: counts.dead[name]))
+    """Name the code that stopped the run: rows that are dead for other reasons may well be more."""
+    stopping = (code for code in map(ErrorCode, counts.dead) if stops_a_run(code))
+    code = max(
+        stopping, key=lambda code: (fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT, counts.dead[code])
+    )
     return f"{code}: {MEANINGS[code]}"
 
 

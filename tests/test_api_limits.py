@@ -111,13 +111,13 @@ class Instalments:
 
 @pytest.fixture(scope="module")
 def instalments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instalments]:
-    """Spend ten calls, then five calls' credits, then a second, then what is left."""
+    """Spend ten calls, then three calls' credits, then a second, then what is left."""
     folder = tmp_path_factory.mktemp("budget")
     manifest = write_urls(folder / "photos.txt", images(30))
     done = Instalments(folder / "out", {}, {})
     flags = {
         "calls": (*UNPACED, "--budget-calls", 10),
-        "credits": (*UNPACED, "--budget-credits", 0.055, "--price", 0.01, "--budget-calls", 7),
+        "credits": (*UNPACED, "--budget-credits", 0.3, "--price", 0.1, "--budget-calls", 7),
         "time": ("--rate", 2, "--max-duration", "1s"),
         "rest": UNPACED,
     }
@@ -133,19 +133,19 @@ def instalments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instalment
 
 def test_a_budget_is_spent_to_the_call_and_not_beyond(instalments: Instalments) -> None:
     """Expect ten calls, and of credits as many whole calls as they pay for; the smaller budget counts."""
-    assert (instalments.calls["calls"], instalments.calls["credits"]) == (10, 5)
+    assert (instalments.calls["calls"], instalments.calls["credits"]) == (10, 3)
     assert codes_of(instalments.output, "calls") == {"budget_exhausted": 20}
-    assert codes_of(instalments.output, "credits") == {"budget_exhausted": 15}
+    assert codes_of(instalments.output, "credits") == {"budget_exhausted": 17}
     calls = calls_of(instalments.output, "credits")
-    assert (calls["sent"], calls["from_journal"], calls["not_sent"]) == (5, 10, 15)
+    assert (calls["sent"], calls["from_journal"], calls["not_sent"]) == (3, 10, 17)
 
 
 def test_the_time_is_kept(instalments: Instalments) -> None:
     """Expect no more calls than a second has room for, and the rest not sent."""
     sent = instalments.calls["time"]
     assert sent <= 4
-    assert codes_of(instalments.output, "time") == {"window_closed": 15 - sent}
-    assert calls_of(instalments.output, "time")["not_sent"] == 15 - sent
+    assert codes_of(instalments.output, "time") == {"window_closed": 17 - sent}
+    assert calls_of(instalments.output, "time")["not_sent"] == 17 - sent
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ WRONG = [
     (["--base-url", "https://example.com:port"], "is no address"),
     (["--base-url", "https://example.com:99999"], "is no address"),
     (["--base-url", "https://[::1"], "is no address"),
+    (["--base-url", "https://:443"], "is no address"),
 ]
 
 

@@ -5,7 +5,7 @@ from threading import Event, Lock
 from time import monotonic
 from typing import Final
 
-from schemas.errors import ErrorCode, Fate
+from schemas.errors import ErrorCode, Fate, fate
 from schemas.values import NOT_SENT, Failure, FailureError
 from transforms.progress import stop_if_asked
 
@@ -17,6 +17,11 @@ _TRANSPORT: Final = frozenset(
     {ErrorCode.CONNECTION_FAILED, ErrorCode.HOST_NOT_FOUND, ErrorCode.TLS_ERROR, ErrorCode.TIMEOUT}
 )
 _LOOK_S: Final = 0.5
+
+
+def stops_a_run(code: ErrorCode) -> bool:
+    """Tell whether failures of this code can open a circuit: at once, or by a series of them."""
+    return code in _TRANSPORT or fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
 
 
 class Circuit:

@@ -1,0 +1,116 @@
+"""Runs by the web API that are killed, stopped or repeated by the engine: what is paid for is not asked again."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pyarrow.parquet as pq
+
+from tests.api_console import UNPACED, annotate_by_api, images, running_by_api
+from tests.console import run_json, visible, write_urls
+from tests.faulty_server import FaultyServer, by_image_url, from_call
+from tests.scripted_server import Exchange
+from tests.service_scripts import answers
+
+DEADLINE_S = 60.0
+WINDOW = 32
+FLUSH_AT = 500
+"""So many results go into the journal at once, without waiting for its clock."""
+
+
+class Holding:
+    """A service that answers so many calls, and all others when it is told to let go."""
+
+    def __init__(self, answered: int) -> None:
+        self.let_go = Event()
+        self._answered = answered
+        self.server = FaultyServer(from_call(answered + 1, self._hold, answers()))
+
+    def is_reached(self) -> bool:
+        """Tell whether a run can do no more: all the calls that it may have in flight are held."""
+        return self.server.calls == self._answered + WINDOW
+
+    def _hold(self, exchange: Exchange) -> None:
+        self.let_go.wait(DEADLINE_S)
+        answers()(exchange)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for another process to come so far."""
+    give_up = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def journaled(output: Path) -> set[str]:
+    """Read which URLs the journal answers."""
+    segments = (output / "responses").glob("bucket=*/*.parquet")
+    return {
+        url
+        for path in segments
+        for url in pq.read_table(path, columns=["image_url"])["image_url"].to_pylist()
+    }
+
+
+def test_a_killed_run_has_paid_for_what_its_journal_holds(tmp_path: Path) -> None:
+    """Expect the next run to repeat only what the journal did not have yet, and a third one nothing."""
+    answered, output = FLUSH_AT + 100, tmp_path / "out"
+    urls = images(answered + 100)
+    manifest, service = write_urls(tmp_path / "photos.txt", urls), Holding(answered)
+    flags = (*UNPACED, "--window", WINDOW)
+    with service.server as server:
+        with running_by_api(server.base_url, manifest, output, *flags) as process:
+            wait_until(lambda: service.is_reached() and len(journaled(output)) >= FLUSH_AT)
+            kept = journaled(output)
+            process.kill()
+            process.wait(DEADLINE_S)
+        assert visible(output) == []
+        service.let_go.set()
+        second = annotate_by_api(server.base_url, manifest, output, *flags)
+        assert second.returncode == 0, second.stderr
+        assert {server.calls_by_url[url] for url in kept} == {1}
+        assert server.counts()["repeated"] <= WINDOW + answered - len(kept)
+        before = server.calls
+        third = annotate_by_api(server.base_url, manifest, output, *flags, "--run-id", "three")
+        assert (third.returncode, server.calls) == (0, before)
+    assert run_json(output, "three")["counts"]["ok"] == len(urls)
+
+
+def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
+    """Expect 143 after SIGTERM, with calls in flight ended and kept: the next run repeats none at all."""
+    urls, output = images(200), tmp_path / "out"
+    manifest, service = write_urls(tmp_path / "photos.txt", urls), Holding(50)
+    flags = (*UNPACED, "--window", WINDOW)
+    with service.server as server:
+        with running_by_api(server.base_url, manifest, output, *flags) as process:
+            wait_until(service.is_reached)
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr is not None
+            assert "stopping: the images under way are finished first" in process.stderr.readline()
+            service.let_go.set()
+            said = process.stderr.read()
+            assert process.wait(DEADLINE_S) == 143
+        assert "Traceback" not in said
+        assert visible(output) == []
+        assert server.calls == 50 + WINDOW
+        again = annotate_by_api(server.base_url, manifest, output, *flags, "--run-id", "two")
+        assert again.returncode == 0, again.stderr
+        assert (server.calls, server.counts()["repeated"]) == (len(urls), 0)
+    assert run_json(output, "two")["calls"]["from_journal"] == 50 + WINDOW
+
+
+def test_a_bundle_that_is_done_twice_is_paid_for_once(tmp_path: Path) -> None:
+    """Expect one call an image, answered or rejected, where the engine repeats every bundle."""
+    rejected = [f"https://images.example.com/fault-{name}/a.jpg" for name in ("no_json", "bad_request")]
+    urls = [*images(30), *rejected]
+    manifest = write_urls(tmp_path / "photos.txt", urls)
+    with FaultyServer(by_image_url(answers())) as server:
+        flags = ("--direct_runner_bundle_repeat=1", "--run-id", "one", *UNPACED)
+        finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *flags)
+        assert finished.returncode == 0, finished.stderr
+        assert server.calls_by_url == dict.fromkeys(urls, 1)
+        assert server.calls == len(urls)
+    assert run_json(tmp_path / "out", "one")["counts"]["ok"] == 30

@@ -1,0 +1,107 @@
+"""`facebeam plan` through the command line: what it foretells is what the run then sends."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.api_console import UNPACED, annotate_by_api, images, with_token
+from tests.console import run_json, write_urls
+from tests.faulty_server import FaultyServer
+
+PRICE = 0.004
+REJECTED = "https://images.example.com/fault-bad_request/a.jpg"
+
+
+def planned(base_url: str, manifest: Path, output: Path, *flags: object) -> Mapping[str, str]:
+    """Plan without a token, which nothing needs that sends nothing; give the table's rows."""
+    target = ("--base-url", base_url, "--manifest", manifest, "--output", output)
+    finished = with_token("plan", *target, "--price", PRICE, *flags, token=None)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    return dict(re.findall(r"^│ +(.+?) +│ +(.+?) +│$", finished.stdout, re.MULTILINE))
+
+
+@dataclass(frozen=True)
+class Plans:
+    """A run over half of a manifest, plans for the whole one, and the run that they foretell."""
+
+    first: Mapping[str, str]
+    second: Mapping[str, str]
+    again: Mapping[str, str]
+    sent_by_plans: int
+    sent: int
+    calls: Mapping[str, int]
+    after: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
+    """Plan, answer half of it, plan, run, plan: 75 rows, 31 images, duplicates and bad rows among them."""
+    folder = tmp_path_factory.mktemp("plan")
+    output = folder / "out"
+    half = write_urls(folder / "half.txt", [*images(15), REJECTED])
+    whole = write_urls(folder / "whole.txt", [*images(30) * 2, REJECTED, *["no url"] * 14])
+    with FaultyServer() as server:
+        first = planned(server.base_url, whole, output)
+        assert not output.exists()
+        annotate_by_api(server.base_url, half, output, *UNPACED)
+        before = server.calls
+        second = planned(server.base_url, whole, output, "--rate", 2)
+        again = planned(server.base_url, whole, output, "--ask-again", "bad_request", *UNPACED)
+        sent_by_plans = server.calls - before
+        annotate_by_api(server.base_url, whole, output, "--run-id", "one", "--price", PRICE, *UNPACED)
+        sent = server.calls - before
+        after = planned(server.base_url, whole, output)
+        calls = run_json(output, "one")["calls"]
+        yield Plans(first, second, again, sent_by_plans, sent, calls, after)
+
+
+def test_a_plan_counts_rows_images_and_calls(plans: Plans) -> None:
+    """Expect every row of the table before anything was answered."""
+    assert plans.first == {
+        "rows": "75",
+        "no image in them": "14",
+        "duplicates": "30",
+        "images": "31",
+        "answered already": "0",
+        "calls to send": "31",
+        "credits": "0.1240",
+        "time at least": "0:00:03",
+    }
+
+
+def test_a_plan_sends_nothing(plans: Plans) -> None:
+    """Expect no call by any plan."""
+    assert plans.sent_by_plans == 0
+
+
+def test_a_plan_foretells_the_run(plans: Plans) -> None:
+    """Expect calls, stored answers and credits of the plan to be those of the run, with half answered."""
+    assert plans.second["calls to send"] == str(plans.sent) == str(plans.calls["sent"]) == "15"
+    assert plans.second["answered already"] == str(plans.calls["from_journal"]) == "16"
+    assert plans.second["images"] == str(plans.calls["images"])
+    assert plans.second["credits"] == f"{plans.sent * PRICE:.4f}"
+    assert plans.second["time at least"] == "0:00:08"
+
+
+def test_a_plan_counts_what_is_asked_again(plans: Plans) -> None:
+    """Expect the stored failure among the calls, and no time where no rate tells it."""
+    assert (plans.again["calls to send"], plans.again["answered already"]) == ("16", "15")
+    assert plans.again["time at least"] == "unknown without --rate"
+
+
+def test_when_all_is_answered_nothing_is_left(plans: Plans) -> None:
+    """Expect no calls and no credits after the run."""
+    assert (plans.after["calls to send"], plans.after["answered already"]) == ("0", "31")
+    assert plans.after["credits"] == "0.0000"
+
+
+def test_a_plan_of_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    """Expect exit 2 and the file's name, as the run would tell it."""
+    manifest = tmp_path / "photos.csv"
+    manifest.write_text("picture\na\n")
+    finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "has no column 'image_url'" in finished.stderr

@@ -1,0 +1,97 @@
+"""`facebeam replay` through the command line: dead letters of some codes run again, with their rows whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tests.api_console import UNPACED, annotate_by_api, with_token
+from tests.console import Finished, facebeam, run_json, table
+from tests.faulty_server import FaultyServer, by_image_url
+from tests.scripted_server import Exchange
+from tests.service_scripts import answers
+
+FAULTS = ("bad_request", "no_json", "null_body", "upstream_decode", "one_face")
+URLS = {fault: f"https://images.example.com/fault-{fault}/a.jpg" for fault in FAULTS}
+RUNNING = ("--source", "api", *UNPACED, "--max-failure-share", "1")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A run, and a replay of one code of it after the service was mended."""
+
+    base_url: str
+    output: Path
+    finished: Finished
+    asked: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
+    """Run among faults, two rows a fault; mend the service; replay what was no valid response."""
+    folder, mended = tmp_path_factory.mktemp("replay"), Event()
+
+    def script(exchange: Exchange) -> None:
+        (answers() if mended.is_set() else by_image_url(answers()))(exchange)
+
+    rows = [f"{fault}-{copy},{URLS[fault]},caption {copy}" for fault in FAULTS for copy in "ab"]
+    (folder / "photos.csv").write_text("\n".join(["image_id,image_url,caption", *rows]))
+    output = folder / "out"
+    with FaultyServer(script) as server:
+        annotate_by_api(server.base_url, folder / "photos.csv", output, "--run-id", "one", *UNPACED)
+        mended.set()
+        server.calls_by_url.clear()
+        flags = ("--output", output, "--run", "one", "--codes", "invalid_response", "--run-id", "two")
+        finished = with_token("replay", *flags, "--base-url", server.base_url, *RUNNING)
+        yield Replay(server.base_url, output, finished, dict(server.calls_by_url))
+
+
+def test_only_the_codes_that_were_named_are_asked_for(replay: Replay) -> None:
+    """Expect a call an image, though their failures are stored, and exit 0."""
+    assert replay.finished.returncode == 0, replay.finished.stderr
+    assert replay.asked == {URLS["no_json"]: 1, URLS["null_body"]: 1}
+    assert run_json(replay.output, "two")["calls"]["sent"] == 2
+
+
+def test_rows_keep_their_ids_and_columns(replay: Replay) -> None:
+    """Expect the four rows of two images with the manifest's columns, in a run of their own."""
+    found = table(replay.output, "images", "two")
+    assert found[["image_id", "caption"]].to_numpy().tolist() == [
+        [f"{fault}-{copy}", f"caption {copy}"] for fault in ("no_json", "null_body") for copy in "ab"
+    ]
+    assert len(table(replay.output, "dead_letters", "two")) == 0
+    assert set(found.columns) == set(table(replay.output, "images", "one").columns)
+
+
+def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> None:
+    """Expect `--run all`, which is the default, to take every run's dead letters."""
+    flags = ("--output", replay.output, "--codes", "bad_request,image_undecodable")
+    finished = with_token("replay", *flags, "--run-id", "three", "--base-url", replay.base_url, *RUNNING)
+    assert finished.returncode == 0, finished.stderr
+    ids = table(replay.output, "images", "three")["image_id"].tolist()
+    assert ids == ["bad_request-a", "bad_request-b", "upstream_decode-a", "upstream_decode-b"]
+
+
+@pytest.mark.parametrize("flags", [("--codes", "busy"), ("--codes", "bad_request", "--run", "none")])
+def test_nothing_to_replay_is_no_failure(replay: Replay, flags: tuple[str, ...]) -> None:
+    """Expect exit 0 and a word about it."""
+    finished = facebeam("replay", "--output", replay.output, *flags)
+    assert finished.returncode == 0
+    assert f"there are no dead letters of {flags[1]}: nothing to do" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "the following arguments are required: --codes"),
+        (("--codes", "bsuy"), "'bsuy' is no error code"),
+        (("--codes", "busy", "--run", "../other"), "'../other' cannot name a folder"),
+    ],
+)
+def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
+    """Expect exit 2 with the value."""
+    finished = facebeam("replay", "--output", tmp_path / "out", *flags)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr
