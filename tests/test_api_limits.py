@@ -150,7 +150,7 @@ def test_the_time_is_kept(instalments: Instalments) -> None:
 
 @pytest.mark.parametrize(
     ("run_id", "cause"),
-    [("calls", "budget_exhausted"), ("credits", "budget_exhausted")] + [("time", "window_closed")],
+    [("calls", "budget_exhausted"), ("credits", "budget_exhausted"), ("time", "window_closed")],
 )
 def test_a_limit_is_told_with_the_flags_that_set_it(
     instalments: Instalments, run_id: str, cause: str
