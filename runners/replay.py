@@ -53,7 +53,11 @@ def replay_parser() -> StrictParser:
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
     parser.add_argument(
-        "--run", type=types.run_id, default=ALL_RUNS, metavar="ID", help="whose dead letters, or 'all' (all)"
+        "--run",
+        type=types.run_id,
+        required=True,
+        metavar="ID",
+        help="whose dead letters, or 'all': a row that died in several runs then comes once for each",
     )
     parser.add_argument(
         "--codes",

@@ -1,4 +1,4 @@
-"""Runs by the web API that are killed, stopped or repeated by the engine: what is paid for is not asked again."""
+"""Runs by the web API that are killed, stopped or repeated by the engine: what is paid for stays paid for."""
 
 import signal
 import time

@@ -114,7 +114,7 @@ def test_odd_answers_have_their_faces(runs: Runs) -> None:
     assert set(found["attempts"]) == {1}
     assert set(found["source"]) == {"api"}
     assert not found["from_journal"].any()
-    assert set(found["trace_id"][found.index == images(1)[0]]) == {"trace-1"}
+    assert set(found.loc[images(ORIGINALS), "trace_id"]) == {"trace-1"}
     assert (found["latency_ms"] > 0).all()
 
 
@@ -169,7 +169,7 @@ def test_too_many_dead_letters_are_told_by_the_exit_code(runs: Runs) -> None:
 
 
 def test_a_second_run_asks_only_for_what_may_go_well(runs: Runs) -> None:
-    """Expect one call for each failure that need not last, which is answered now, and none for the rest."""
+    """Expect one call for each failure that need not last, now answered, and none for all the rest."""
     assert runs.asked["second"] == {url_of(name): 1 for name in AGAIN}
     found = table(runs.output, "images", "second").set_index("image_url")
     fresh = set(found.index[~found["from_journal"]])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runners.cli import main
 from tests.api_console import TOKEN, annotate_by_api, images, with_token
 from tests.console import Finished, rehearse, write_urls
 from tests.faulty_server import FaultyServer
@@ -112,10 +113,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("flags", "said"), WRONG, ids=[" ".join(flags) for flags, _ in WRONG])
-def test_a_wrong_value_is_told_with_its_rule(manifest: Path, flags: Sequence[str], said: str) -> None:
+def test_a_wrong_value_is_told_with_its_rule(
+    capsys: pytest.CaptureFixture[str], flags: Sequence[str], said: str
+) -> None:
     """Expect exit 2 with the value and what it may be."""
-    finished = annotate_by_api("http://127.0.0.1:1", manifest, manifest.parent / "out", *flags)
-    assert_told(finished, said)
+    with pytest.raises(SystemExit) as ended:
+        main(["annotate", "--source", "api", "--manifest", "photos.txt", "--output", "out", *flags])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_journal_that_cannot_be_written_costs_nothing(server: FaultyServer, manifest: Path) -> None:

@@ -51,7 +51,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """Run into every answer and final fault, into a refusal, into a stopped service; plan and replay."""
+    """Run into every answer and final fault, and into a refusal; plan; set up wrongly in two ways."""
     folder = tmp_path_factory.mktemp("canary")
     every = write_urls(folder / "every.txt", map(_url_of, MET))
     refused = write_urls(folder / "refused.txt", [_url_of(STOPPING), _url_of("one_face")])
@@ -141,7 +141,7 @@ def unpacked(proto: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("by_file", [False, True], ids=["environment", "file"])
 def test_the_token_is_in_no_pickle_of_the_pipeline(tmp_path: Path, *, by_file: bool) -> None:
-    """Expect what an engine gets to name the token's place, so that the search works, and not the token."""
+    """Expect the token's place in what an engine gets, which shows that the search works; not the token."""
     manifest = write_urls(tmp_path / "photos.txt", images(3))
     (tmp_path / "token").write_text(TOKEN)
     flags = ["--source", "api", "--manifest", str(manifest), "--output", str(tmp_path / "out")]

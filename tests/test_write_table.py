@@ -146,5 +146,5 @@ def test_an_output_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     """Expect RunError with the path where a file stands in the folder's place."""
     (tmp_path / "_staging").touch()
     step = WriteTable("images", flatten_images, pa.schema([]), Layout(str(tmp_path), "r1"))
-    with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/.*--output"):
+    with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/.*rights there"):
         written(tmp_path, beam.Create([annotation()]), step)
