@@ -66,15 +66,17 @@ def test_rows_keep_their_ids_and_columns(replay: Replay) -> None:
 
 
 def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> None:
-    """Expect `--run all`, which is the default, to take every run's dead letters."""
-    flags = ("--output", replay.output, "--codes", "bad_request,image_undecodable")
+    """Expect `--run all` to take every run's dead letters."""
+    flags = ("--output", replay.output, "--run", "all", "--codes", "bad_request,image_undecodable")
     finished = with_token("replay", *flags, "--run-id", "three", "--base-url", replay.base_url, *RUNNING)
     assert finished.returncode == 0, finished.stderr
     ids = table(replay.output, "images", "three")["image_id"].tolist()
     assert ids == ["bad_request-a", "bad_request-b", "upstream_decode-a", "upstream_decode-b"]
 
 
-@pytest.mark.parametrize("flags", [("--codes", "busy"), ("--codes", "bad_request", "--run", "none")])
+@pytest.mark.parametrize(
+    "flags", [("--codes", "busy", "--run", "all"), ("--codes", "bad_request", "--run", "none")]
+)
 def test_nothing_to_replay_is_no_failure(replay: Replay, flags: tuple[str, ...]) -> None:
     """Expect exit 0 and a word about it."""
     finished = facebeam("replay", "--output", replay.output, *flags)
@@ -85,8 +87,8 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, flags: tuple[str, ...])
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ((), "the following arguments are required: --codes"),
-        (("--codes", "bsuy"), "'bsuy' is no error code"),
+        ((), "the following arguments are required: --run, --codes"),
+        (("--run", "all", "--codes", "bsuy"), "'bsuy' is no error code"),
         (("--codes", "busy", "--run", "../other"), "'../other' cannot name a folder"),
     ],
 )
