@@ -53,7 +53,8 @@ def test_counts_calls_by_url() -> None:
     with FaultyServer(bucket=StrictBucket(3)) as server:
         for name in ("a", "a", "b", "fault-busy/a"):
             ask(server.base_url, f"https://example.com/{name}.jpg")
-        assert server.counts() == {"calls": 4, "refused": 1, "repeated": 1, "most_in_flight": 1}
+        counts = server.counts()
+    assert (counts["calls"], counts["refused"], counts["repeated"]) == (4, 1, 1)
 
 
 def test_serves_from_a_process_of_its_own() -> None:
