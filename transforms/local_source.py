@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import LifoQueue
 
-from schemas.values import Answer, Face, ImageRequest
+from schemas.values import Answer, ImageRequest
 from transforms.face_source import OpenSource
 from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
-from transforms.local_model.decode_image import decode_image
+from transforms.local_model.answer_image import answer_image
 from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
 
 DOWNLOADS_IN_FLIGHT = 8
@@ -53,14 +53,6 @@ def _annotate(fetch: Fetch, models: LifoQueue[FaceModel], request: ImageRequest)
     data = fetch(request.image_url)
     model = models.get()
     try:
-        image = decode_image(data)
-        faces = model.find_faces(image, request.mode, request.need_rotate_detection)
+        return answer_image(model, data, request)
     finally:
         models.put(model)
-    return Answer(
-        tuple(map(Face, faces)),
-        image.width,
-        image.height,
-        source="local",
-        face_model_version=FACE_MODEL_VERSION,
-    )

@@ -6,9 +6,9 @@ from functools import cache
 from multiprocessing import parent_process
 from threading import Thread
 
-from schemas.values import Answer, Face, ImageRequest
-from transforms.local_model.decode_image import decode_image
-from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
+from schemas.values import Answer, ImageRequest
+from transforms.local_model.answer_image import answer_image
+from transforms.local_model.face_model import FaceModel
 
 
 def start() -> None:
@@ -21,15 +21,7 @@ def start() -> None:
 
 def annotate(data: bytes, request: ImageRequest) -> Answer:
     """Decode and look at one image; raises FailureError of stage `decode`."""
-    image = decode_image(data)
-    faces = _model().find_faces(image, request.mode, request.need_rotate_detection)
-    return Answer(
-        tuple(map(Face, faces)),
-        image.width,
-        image.height,
-        source="local",
-        face_model_version=FACE_MODEL_VERSION,
-    )
+    return answer_image(_model(), data, request)
 
 
 @cache
