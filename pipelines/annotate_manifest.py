@@ -8,6 +8,7 @@ ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -38,7 +39,8 @@ class Run:
     """1: look for turned faces too."""
     shards: int
     ask_again: Collection[str]
-    """Error codes, or `no_face`, whose stored answers do not count."""
+    """Error codes, or `no_face`, whose answers of earlier runs do not count."""
+    began_at: datetime
     facts: Mapping[str, object]
     """What the run's record says besides counts and files."""
 
@@ -47,7 +49,13 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
     """Wire the main job; its result is the id of the committed run."""
     manifest = root | ReadManifest(run.manifest)
     annotated = manifest.rows | AnnotateImages(
-        run.source, run.journal, run.mode, run.need_rotate_detection, run.shards, run.ask_again
+        run.source,
+        run.journal,
+        run.mode,
+        run.need_rotate_detection,
+        run.shards,
+        run.ask_again,
+        run.began_at,
     )
     dead_letters = (manifest.dead_letters, annotated.dead_letters) | "AllDeadLetters" >> beam.Flatten()
     staged = _write_tables(run, annotated.annotations, dead_letters)

@@ -1,8 +1,7 @@
 """What a run asked its face source for, counted by the request and not by the row."""
 
 from collections.abc import Iterable
-from functools import reduce
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from schemas.values import NOT_SENT, Answer, Failure
 
@@ -22,14 +21,10 @@ class CallCounts(NamedTuple):
     not_sent: int = 0
     """Images that were not asked for because sending had been stopped."""
 
-    def plus(self, other: Self) -> Self:
-        """Add up."""
-        return type(self)(*map(sum, zip(self, other, strict=True)))
-
 
 def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
     """Add the counts of all shards up; none is all zero."""
-    return reduce(CallCounts.plus, counts, CallCounts())
+    return CallCounts(*map(sum, zip(*counts, strict=True)))
 
 
 def calls_of(result: Answer | Failure, *, stored: bool) -> CallCounts:

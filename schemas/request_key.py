@@ -1,5 +1,6 @@
 """The name of one paid question: equal questions have equal keys, in every run and on every machine."""
 
+from functools import cache
 from hashlib import sha256
 from typing import Final
 
@@ -15,9 +16,18 @@ def request_key(identity: str, request: ImageRequest) -> bytes:
     Returns:
         32 bytes, a sha256; parts are told apart by their lengths.
     """
-    parts = (identity, *map(str, request))
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return sha256(b"".join(b"%d:%b" % (len(part), part) for part in encoded)).digest()
+    url = _part(request.image_url)
+    return sha256(_part(identity) + url + _parameters(request.mode, request.need_rotate_detection)).digest()
+
+
+def _part(text: str) -> bytes:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(encoded), encoded)
+
+
+@cache
+def _parameters(mode: int, need_rotate_detection: int) -> bytes:
+    return _part(str(mode)) + _part(str(need_rotate_detection))
 
 
 def bucket_of(key: bytes) -> int:

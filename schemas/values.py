@@ -131,6 +131,11 @@ class Failure:
         return self.code
 
     @property
+    def answered_at(self) -> datetime | None:
+        """When it came, as a result's time."""
+        return self.last_attempt_at
+
+    @property
     def fate(self) -> Fate:
         """What is done about it."""
         return fate(self.code, self.attempts)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Barrier
+from typing import Self
 
 import apache_beam as beam
 import pytest
@@ -37,6 +38,10 @@ class LoggingSource:
     largest_window: int = 8
     name: str = "fake"
     identity: str = "fake 1"
+
+    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
+        """Give the source itself."""
+        return self
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
@@ -176,6 +181,10 @@ class MeetingSource:
     largest_window: int = 6
     name: str = "fake"
     identity: str = "fake 1"
+
+    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
+        """Give the source itself."""
+        return self
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:

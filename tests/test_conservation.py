@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import apache_beam as beam
 import pandas as pd
@@ -36,6 +38,10 @@ class MixedSource:
     identity: str = "mixed 1"
     largest_window: int = 4
     local: LocalSource = field(default_factory=lambda: LocalSource(ImageFetcher(allow_local_files=True)))
+
+    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
+        """Give the source itself."""
+        return self
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
@@ -71,7 +77,21 @@ def test_every_row_ends_in_exactly_one_place(tmp_path: Path, photos: Path, seed:
     layout = Layout(str(tmp_path / "out"), "one")
     pipeline = beam.Pipeline(FnApiRunner())
     shards, mode = random_.choice([1, 3]), random_.choice([0, 1])
-    build(pipeline, Run(layout, manifest, MixedSource(), Journal(layout.journal), mode, 0, shards, (), {}))
+    build(
+        pipeline,
+        Run(
+            layout,
+            manifest,
+            MixedSource(),
+            Journal(layout.journal),
+            mode,
+            0,
+            shards,
+            (),
+            datetime.now(UTC),
+            {},
+        ),
+    )
     pipeline.run().wait_until_finish()
     images, letters, faces = (table(tmp_path / "out", name) for name in ("images", "dead_letters", "faces"))
     assert sorted([*images["image_id"], *letters["image_id"]]) == sorted(row.split(",")[0] for row in rows)

@@ -116,7 +116,7 @@ options = parse_run(run_parser(), sys.argv[2:])
 manifest, layout = find_manifest(options), Layout(options.output, "one")
 check_source(options)
 source, journal, facts = choose_source(options), Journal(layout.journal), facts_of(options, manifest)
-run = Run(layout, manifest, source, journal, 0, 0, 1, (), facts)
+run = Run(layout, manifest, source, journal, 0, 0, 1, (), None, facts)
 pipeline = beam.Pipeline()
 build(pipeline, run)
 with open(sys.argv[1], "wb") as file:

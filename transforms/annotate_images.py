@@ -2,24 +2,26 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from schemas.call_counts import CallCounts, calls_of
+from schemas.call_counts import CallCounts, calls_of, sum_of_calls
 from schemas.values import Annotation, Answer, DeadLetter, Failure, FailureError, ImageRequest, ManifestRow
 from transforms.face_source import FaceSource, OpenSource
 from transforms.journal.journal import Journal, JournalWriter
 from transforms.progress import PROGRESS, stop_if_asked
 from transforms.questions import Asked, Question, group_by_question
 from transforms.retry import RetryPolicy, answer_with_retries
-from transforms.row_blocks import BlockByShard, RowBlock
+from transforms.row_blocks import BlockByShard, RowBlock, unpack_in_turn
+from transforms.same_version import check_same_version, installed_version
 from transforms.thread_window import thread_window
+from transforms.throttling_signal import ThrottlingSignal
 
 
 def answer_or_failure(source: OpenSource, policy: RetryPolicy, request: ImageRequest) -> Answer | Failure:
@@ -45,16 +47,20 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
     Each row comes out exactly once, on one of the first two. Equal URLs share one answer: the GroupByKey is
-    the run's only shuffle of rows, and one shard is in one `process()` at a time on every runner. An
-    answer is in the journal at most five seconds after it came. No order.
+    the run's only shuffle of rows, and one shard is in one `process()` at a time on every runner. With its
+    part of the rate and the budget, that makes both hold for the whole run. An answer is in the journal at
+    most five seconds after it came. No order.
 
     Args:
         source: what annotates.
         journal: where answers are kept between runs, and looked up before the source is asked.
         mode: 0 all faces, 1 the largest.
         need_rotate_detection: 1 looks for turned faces too.
-        shards: how many groups of rows there are; a worker holds one group's rows in memory.
+        shards: how many groups of rows there are, which workers may take side by side. A worker holds a
+            group in memory, packed: some 20 bytes a row.
         ask_again: error codes, or `no_face`, whose stored answers do not count.
+        began_at: when the run began. What is in the journal since then was asked by the run itself, in a
+            bundle that the engine repeats; None for a run whose bundles are never repeated.
         policy: how often a failure with fate `retry` is asked for again.
     """
 
@@ -64,6 +70,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     need_rotate_detection: int = 0
     shards: int = 1
     ask_again: Collection[str] = ()
+    began_at: datetime | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property
@@ -85,47 +92,73 @@ _Dead = TaggedOutput[Literal["dead_letters"], DeadLetter]
 _Calls = TaggedOutput[Literal["calls"], CallCounts]
 
 
+class _OpenShard(NamedTuple):
+    """What is live while a shard is annotated."""
+
+    source: OpenSource
+    pool: ThreadPoolExecutor
+    writer: JournalWriter
+    throttling: ThrottlingSignal
+
+
+@contextmanager
+def _open_shard(step: AnnotateImages, shard: int) -> Iterator[_OpenShard]:
+    """Open the shard's part of the source, threads for what is in flight, and the journal."""
+    source = step.source.for_shard(shard, step.shards)
+    with (
+        source.open() as opened,
+        ThreadPoolExecutor(source.largest_window, "annotate") as pool,
+        step.journal.open() as writer,
+    ):
+        yield _OpenShard(opened, pool, writer, ThrottlingSignal())
+
+
 class _AnnotateShard(beam.DoFn):
     def __init__(self, step: AnnotateImages) -> None:
         self._step = step
+        self._built_by = installed_version()
 
     def setup(self) -> None:
-        """Open the source once a worker, with room for a thread for each request in flight."""
-        self._open = ExitStack()
-        self._source = self._open.enter_context(self._step.source.open())
-        most = self._step.source.largest_window
-        self._pool = self._open.enter_context(ThreadPoolExecutor(most, "annotate"))
-
-    def teardown(self) -> None:
-        """Let the last threads end, close the source."""
-        self._open.close()
+        """See that this worker runs what the pipeline was built by."""
+        check_same_version(self._built_by)
 
     def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead | _Calls]:
-        rows = chain.from_iterable(block.rows for block in element[1])
-        asked = group_by_question(rows, self._step.question)
-        calls = CallCounts()
-        for key, result, stored in self._results(asked):
-            calls = calls.plus(calls_of(result, stored=stored))
-            yield from _fan_out(asked.pop(key).rows, result)
-        yield _Calls(_CALLS, calls)
+        shard, blocks = element
+        with _open_shard(self._step, shard) as opened:
+            for rows in unpack_in_turn(blocks):
+                asked = group_by_question(rows, self._step.question)
+                calls: list[CallCounts] = []
+                for key, result, stored in self._results(opened, asked):
+                    calls.append(calls_of(result, stored=stored))
+                    yield from _fan_out(asked.pop(key).rows, result)
+                yield _Calls(_CALLS, sum_of_calls(calls))
 
-    def _results(self, asked: dict[bytes, Asked]) -> Iterator[tuple[bytes, Answer | Failure, bool]]:
+    def _results(
+        self, opened: _OpenShard, asked: dict[bytes, Asked]
+    ) -> Iterator[tuple[bytes, Answer | Failure, bool]]:
         """Give each key's result and whether it was stored: what the journal has, then what is asked."""
         left = dict(asked)
         for key, result in self._step.journal.stored(asked.keys()):
-            if result.name not in self._step.ask_again:
+            of_this_run = self._is_of_this_run(result)
+            if of_this_run:
+                opened.source.recall()
+            if of_this_run or result.name not in self._step.ask_again:
                 del left[key]
                 yield key, result, True
-        with self._step.journal.open() as writer:
-            ask = partial(self._ask, writer)
-            for (key, _), result in thread_window(self._pool, self._source.window, ask, left.items()):
-                yield key, result, False
+        ask = partial(self._ask, opened)
+        for (key, _), result in thread_window(opened.pool, opened.source.window, ask, left.items()):
+            opened.throttling.tell(opened.source.held_back_s())
+            yield key, result, False
 
-    def _ask(self, writer: JournalWriter, item: tuple[bytes, Asked]) -> Answer | Failure:
+    def _is_of_this_run(self, result: Answer | Failure) -> bool:
+        began_at, answered_at = self._step.began_at, result.answered_at
+        return began_at is not None and answered_at is not None and answered_at >= began_at
+
+    def _ask(self, opened: _OpenShard, item: tuple[bytes, Asked]) -> Answer | Failure:
         stop_if_asked()
         key, asked = item
-        result = answer_or_failure(self._source, self._step.policy, asked.request)
-        writer.record(key, asked.request, result)
+        result = answer_or_failure(opened.source, self._step.policy, asked.request)
+        opened.writer.record(key, asked.request, result)
         return result
 
 

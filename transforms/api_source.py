@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
-from typing import Final
+from typing import Final, Self
 
-from schemas.errors import SLOW_DOWN, ErrorCode
+from schemas.errors import SLOW_DOWN, ErrorCode, RunError
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.api_client.client import ApiClient
 from transforms.api_client.fit_to_send import check_fit_to_send
@@ -58,12 +58,52 @@ class ApiSource:
         """Threads that there may be."""
         return self.window or (LARGEST_WINDOW if self.rate_per_s else UNPACED_WINDOW)
 
+    def for_shard(self, shard: int, shards: int) -> Self:
+        """Give a shard's part of rate, budget and window; the parts add up to the whole, or less.
+
+        Raises:
+            RunError: more shards than calls a second. Each sends one a second at least, else a second could
+                see more calls than the rate allows.
+        """
+        return replace(
+            self,
+            rate_per_s=None if self.rate_per_s is None else rate_part(self.rate_per_s, shard, shards),
+            limits=self.limits.for_shard(shard, shards),
+            window=self.window and max(1, self.window // shards),
+        )
+
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
         """Open the connections; pace, budget and circuit begin anew."""
         with self.client.open() as attempt:
             session = _Session(self, attempt)
-            yield OpenSource(session.attempt, session.window, session.ledger.may_retry, session.sleep)
+            yield OpenSource(
+                session.attempt,
+                session.window,
+                session.ledger.may_retry,
+                session.sleep,
+                session.ledger.recall,
+                session.held_back_s,
+            )
+
+
+def rate_part(rate_per_s: float, shard: int, shards: int) -> float:
+    """Give a shard's part of the rate: whole calls a second, and what is left over to the last.
+
+    Whole, because 2.5 a second is three in some seconds: four such shards would send twelve where ten may go.
+
+    >>> [rate_part(10.5, shard, 4) for shard in range(4)]
+    [3.0, 3.0, 2.0, 2.5]
+    """
+    if shards == 1:
+        return rate_per_s
+    whole = int(rate_per_s)
+    if whole < shards:
+        raise RunError(
+            f"{shards} shards cannot share {rate_per_s:g} calls a second: give --shards {max(1, whole)}"
+        )
+    rest = rate_per_s - whole if shard == shards - 1 else 0.0
+    return whole // shards + (shard < whole % shards) + rest
 
 
 class _Session:
@@ -102,6 +142,10 @@ class _Session:
             return self._source.largest_window
         needed = math.ceil(self._pacer.rate_per_s * self._latency_s * SPARE)
         return min(LARGEST_WINDOW, 2 + needed + self._asleep)
+
+    def held_back_s(self) -> float:
+        """Tell for how long calls have waited for their turn."""
+        return self._pacer.held_back_s
 
     def sleep(self, seconds: float) -> None:
         """Wait before a retry; raises when the circuit opens meanwhile."""

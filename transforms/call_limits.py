@@ -1,9 +1,9 @@
 """What a run may spend: calls, and time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
-from typing import Final
+from typing import Final, Self
 
 from schemas.errors import ErrorCode
 from schemas.values import NOT_SENT, Failure, FailureError
@@ -25,6 +25,12 @@ class CallLimits:
     calls: int | None = None
     stop_at: datetime | None = None
 
+    def for_shard(self, shard: int, shards: int) -> Self:
+        """Give a shard's part; the parts add up to the whole."""
+        if self.calls is None:
+            return self
+        return replace(self, calls=self.calls // shards + (shard < self.calls % shards))
+
 
 class CallLedger:
     """Counts calls before they are sent. Many threads share it."""
@@ -40,10 +46,15 @@ class CallLedger:
         if self._limits.stop_at and now >= self._limits.stop_at:
             raise FailureError(_not_sent(ErrorCode.WINDOW_CLOSED, f"{self._limits.stop_at:%H:%M} has come"))
         with self._lock:
-            if self._sent == self._limits.calls:
+            if self._limits.calls is not None and self._sent >= self._limits.calls:
                 raise FailureError(
                     _not_sent(ErrorCode.BUDGET_EXHAUSTED, f"{self._sent} calls have been sent")
                 )
+            self._sent += 1
+
+    def recall(self) -> None:
+        """Count a call that this run has sent already, on a worker that is no more."""
+        with self._lock:
             self._sent += 1
 
     def may_retry(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import sleep as real_sleep
-from typing import Protocol
+from typing import Protocol, Self
 
 from schemas.values import Answer, ImageRequest
 
@@ -20,6 +20,15 @@ def always() -> bool:
     return True
 
 
+def forget() -> None:
+    """Take no note: what was asked before changes nothing."""
+
+
+def never() -> float:
+    """Hold nothing back."""
+    return 0.0
+
+
 @dataclass(frozen=True)
 class OpenSource:
     """A live face source.
@@ -29,12 +38,16 @@ class OpenSource:
         window: requests that are to be in flight just now to have the source busy.
         may_retry: whether the run can afford one more retry.
         sleep: waits before a retry; raises where waiting has become pointless.
+        recall: is told of each answer that this run has had already, in a bundle that the engine repeats.
+        held_back_s: seconds so far in which the source could have done more, had it been allowed to.
     """
 
     attempt: Attempt
     window: Callable[[], int]
     may_retry: Callable[[], bool] = always
     sleep: Callable[[float], None] = real_sleep
+    recall: Callable[[], None] = forget
+    held_back_s: Callable[[], float] = never
 
 
 class FaceSource(Protocol):
@@ -55,6 +68,9 @@ class FaceSource(Protocol):
     @property
     def largest_window(self) -> int:
         """The most requests that one shard ever has in flight."""
+
+    def for_shard(self, shard: int, shards: int) -> Self:
+        """Give a shard's part of what the source may do: all shards may be at work at the same time."""
 
     def open(self) -> AbstractContextManager[OpenSource]:
         """Load models, open connections; leaving the context frees them."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 from zlib import crc32
 
 import numpy as np
@@ -42,6 +42,10 @@ class FakeSource:
     name: str = "fake"
     identity: str = "fake 1"
     largest_window: int = 8
+
+    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - every shard may do all
+        """Give the source itself: it has no limits to share out."""
+        return self
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:

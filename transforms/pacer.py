@@ -47,13 +47,30 @@ class Pacer:
         self._slot = float("-inf")
         self._refused_rate: float | None = None
         self._refused_at = float("-inf")
+        self._waiting = 0
+        self._held_since = 0.0
+        self._held_s = 0.0
 
-    def wait_for_turn(self) -> float:
-        """Block until a call may leave; give the seconds that were waited."""
-        began = self._clock()
-        while (pause_s := self._take_turn()) > 0:
-            self._sleep(pause_s)
-        return self._clock() - began
+    def wait_for_turn(self) -> None:
+        """Block until a call may leave."""
+        with self._lock:
+            self._waiting += 1
+            if self._waiting == 1:
+                self._held_since = self._clock()
+        try:
+            while (pause_s := self._take_turn()) > 0:
+                self._sleep(pause_s)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                if self._waiting == 0:
+                    self._held_s += self._clock() - self._held_since
+
+    @property
+    def held_back_s(self) -> float:
+        """Seconds in which at least one call has waited for its turn."""
+        with self._lock:
+            return self._held_s + (self._clock() - self._held_since if self._waiting else 0.0)
 
     def slow_down(self, for_s: float = 0.0) -> None:
         """Take note that a call was refused; nothing leaves for `for_s` seconds."""

@@ -14,6 +14,7 @@ from transforms.manifest_formats.manifest_row import manifest_row
 from transforms.manifest_formats.read_records import read_records
 from transforms.manifest_formats.split_manifest import split_manifest
 from transforms.progress import PROGRESS
+from transforms.same_version import check_same_version, installed_version
 
 
 def read_manifest(part: ManifestPart, manifest: Manifest) -> Iterator[ManifestRow | DeadLetter]:
@@ -73,6 +74,11 @@ _Count = TaggedOutput[Literal["row_counts"], int]
 class _ReadPart(beam.DoFn):
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
+        self._built_by = installed_version()
+
+    def setup(self) -> None:
+        """See that this worker runs what the pipeline was built by."""
+        check_same_version(self._built_by)
 
     def process(self, element: ManifestPart) -> Iterator[ManifestRow | _Dead | _Count]:
         count = 0

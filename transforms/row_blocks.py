@@ -1,4 +1,4 @@
-"""How manifest rows travel through the one shuffle: in compressed blocks of one shard.
+"""How manifest rows travel through the one shuffle: in compressed blocks of one journal bucket.
 
 A million rows lie in memory there on a single machine. Alone, a row is 160 bytes of it; URLs of one manifest
 are so alike that in a block it is some 20, and Beam handles a few thousand elements instead of a million.
@@ -7,7 +7,8 @@ are so alike that in a block it is some 20, and Beam handles a few thousand elem
 import pickle
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import apache_beam as beam
@@ -21,24 +22,55 @@ from schemas.values import ManifestRow
 from transforms.progress import stop_if_asked
 
 ROWS_A_BLOCK: Final = 256
+ROWS_AT_A_TIME: Final = 10_000
+"""Rows of a shard that are unpacked at a time."""
 
 
 class RowBlock(NamedTuple):
-    """Rows of one shard."""
+    """Rows whose answers lie in one bucket of the journal."""
 
-    rows: list[ManifestRow]
+    bucket: int
+    packed: bytes
+
+    @property
+    def rows(self) -> list[ManifestRow]:
+        """Unpack the rows; they were packed in this run."""
+        return [ManifestRow(*row) for row in pickle.loads(zlib.decompress(self.packed))]  # noqa: S301 - ours
+
+
+def pack(bucket: int, rows: Sequence[ManifestRow]) -> RowBlock:
+    """Pickle the rows as plain tuples, and compress them."""
+    plain = pickle.dumps([tuple(row) for row in rows], pickle.HIGHEST_PROTOCOL)
+    return RowBlock(bucket, zlib.compress(plain, 1))
+
+
+def unpack_in_turn(blocks: Iterable[RowBlock]) -> Iterator[list[ManifestRow]]:
+    """Unpack a shard's rows some ten thousand at a time, bucket by bucket.
+
+    Equal questions come together: a bucket is never divided, however large it is.
+    """
+    rows: list[ManifestRow] = []
+    bucket = -1
+    for block in sorted(blocks, key=attrgetter("bucket")):
+        if block.bucket != bucket and len(rows) >= ROWS_AT_A_TIME:
+            yield rows
+            rows = []
+        bucket = block.bucket
+        rows += block.rows
+    if rows:
+        yield rows
 
 
 class RowBlockCoder(Coder):
-    """Pickle the rows as plain tuples, and compress them."""
+    """A block as bytes: its bucket, then what is packed."""
 
     def encode(self, value: RowBlock) -> bytes:
         """Turn a block into bytes."""
-        return zlib.compress(pickle.dumps([tuple(row) for row in value.rows], pickle.HIGHEST_PROTOCOL), 1)
+        return bytes([value.bucket]) + value.packed
 
     def decode(self, encoded: bytes) -> RowBlock:
-        """Turn bytes into the block; they were written by `encode` in this run."""
-        return RowBlock([ManifestRow(*row) for row in pickle.loads(zlib.decompress(encoded))])  # noqa: S301 - ours
+        """Turn bytes into the block."""
+        return RowBlock(encoded[0], encoded[1:])
 
     def is_deterministic(self) -> bool:
         """Blocks are values, never keys."""
@@ -66,15 +98,18 @@ class BlockByShard(beam.DoFn):
         self._waiting: defaultdict[int, list[ManifestRow]] = defaultdict(list)
 
     def process(self, element: ManifestRow) -> Iterator[tuple[int, RowBlock]]:
-        """Add a row to its shard's block; give the block when it is full."""
+        """Add a row to its bucket's block; give the block when it is full."""
         stop_if_asked()
-        shard = bucket_of(self._key_of(element)) % self._shards
-        self._waiting[shard].append(element)
-        if len(self._waiting[shard]) == ROWS_A_BLOCK:
-            yield shard, RowBlock(self._waiting.pop(shard))
+        bucket = bucket_of(self._key_of(element))
+        self._waiting[bucket].append(element)
+        if len(self._waiting[bucket]) == ROWS_A_BLOCK:
+            yield self._block(bucket, self._waiting.pop(bucket))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Give the blocks that are not full."""
         window = GlobalWindow()
-        for shard, rows in self._waiting.items():
-            yield WindowedValue((shard, RowBlock(rows)), window.max_timestamp(), (window,))
+        for bucket, rows in self._waiting.items():
+            yield WindowedValue(self._block(bucket, rows), window.max_timestamp(), (window,))
+
+    def _block(self, bucket: int, rows: Sequence[ManifestRow]) -> tuple[int, RowBlock]:
+        return bucket % self._shards, pack(bucket, rows)
