@@ -100,6 +100,16 @@ def test_a_dead_service_is_given_up_on(tmp_path: Path) -> None:
     assert 50 <= calls["sent"] <= 50 + 64 + 20  # the series, one more for each thread, the free retries
 
 
+def test_a_wrong_address_is_given_up_on(tmp_path: Path) -> None:
+    """Expect exit 3 after a series of answers that no service of ours gives, and the rest not sent."""
+    manifest = write_urls(tmp_path / "photos.txt", images(300))
+    with FaultyServer(fails("404 Not Found")) as server:
+        finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", "--run-id", "one", *UNPACED)
+        assert 50 <= server.calls <= 50 + 64
+    assert finished.returncode == 3
+    assert "images were not asked for (http_error: " in finished.stderr
+
+
 @dataclass(frozen=True)
 class Instalments:
     """Runs over one manifest of thirty images, each with a limit of its own."""

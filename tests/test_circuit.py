@@ -40,6 +40,8 @@ def test_a_failure_of_the_account_opens_it_at_once(code: ErrorCode) -> None:
         (ErrorCode.CONNECTION_FAILED, UNBROKEN_SERIES),
         (ErrorCode.TIMEOUT, UNBROKEN_SERIES),
         (ErrorCode.TLS_ERROR, UNBROKEN_SERIES),
+        (ErrorCode.HTTP_ERROR, UNBROKEN_SERIES),
+        (ErrorCode.INVALID_RESPONSE, UNBROKEN_SERIES),
         (ErrorCode.UPSTREAM_ACCOUNT, ACCOUNT_SERIES),
     ],
 )

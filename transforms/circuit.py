@@ -10,18 +10,27 @@ from schemas.values import NOT_SENT, Failure, FailureError
 from transforms.progress import stop_if_asked
 
 UNBROKEN_SERIES: Final = 50
-"""So many transport failures in a row, without one answer between, and the service counts as gone."""
+"""So many failures in a row that say nothing of an image, and the service counts as gone."""
 ACCOUNT_SERIES: Final = 3
 """So many refusals of the provider's own account in a row."""
-_TRANSPORT: Final = frozenset(
-    {ErrorCode.CONNECTION_FAILED, ErrorCode.HOST_NOT_FOUND, ErrorCode.TLS_ERROR, ErrorCode.TIMEOUT}
+_NOT_THE_SERVICE: Final = frozenset(
+    {
+        # nobody answers
+        ErrorCode.CONNECTION_FAILED,
+        ErrorCode.HOST_NOT_FOUND,
+        ErrorCode.TLS_ERROR,
+        ErrorCode.TIMEOUT,
+        # somebody else does: a wrong path in the address, a proxy, a page that says "back soon"
+        ErrorCode.HTTP_ERROR,
+        ErrorCode.INVALID_RESPONSE,
+    }
 )
 _LOOK_S: Final = 0.5
 
 
 def stops_a_run(code: ErrorCode) -> bool:
     """Tell whether failures of this code can open a circuit: at once, or by a series of them."""
-    return code in _TRANSPORT or fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
+    return code in _NOT_THE_SERVICE or fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
 
 
 class Circuit:
@@ -52,7 +61,7 @@ class Circuit:
 
     def failed(self, failure: Failure) -> None:
         """Take note of a failure, and open where it means that others would fail as well."""
-        if failure.code in _TRANSPORT or failure.code is ErrorCode.UPSTREAM_ACCOUNT:
+        if failure.code in _NOT_THE_SERVICE or failure.code is ErrorCode.UPSTREAM_ACCOUNT:
             with self._lock:
                 self._series += 1
         else:

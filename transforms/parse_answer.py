@@ -5,9 +5,11 @@ examples also spell `X` and `Y` in capitals, and give `face_shape_set` as a stri
 """
 
 import json
-from typing import Final, NoReturn
+from itertools import chain
+from typing import Any, Final, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import ErrorCode
 from schemas.landmarks import REGIONS
@@ -16,6 +18,7 @@ from schemas.values import Answer, Face, Failure, FailureError
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 """What `json.loads` gives."""
 
+_NUMBERS: Final = frozenset({int, float})
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 
@@ -59,8 +62,25 @@ def _face_shape_set(body: dict[str, Json]) -> list[Json]:
 def _face(face: Json, where: str) -> Face:
     if not isinstance(face, dict):
         _invalid(where, "an object of nine regions", face)
+    usual = _usual_points(face)
+    if usual is not None:
+        return Face(usual)
     points = [point for region in REGIONS for point in _region(face, region, where)]
     return Face(np.array(points, np.float32))
+
+
+def _usual_points(face: dict[str, Any]) -> NDArray[np.float32] | None:
+    """Read a face in the usual spelling at one go, in a fifth of the time; None where anything is unusual."""
+    try:
+        if any(len(face[region]) != count for region, count in REGIONS.items()):
+            return None
+        points = [(point["x"], point["y"]) for region in REGIONS for point in face[region]]
+        if not _NUMBERS.issuperset(map(type, chain.from_iterable(points))):
+            return None
+        array = np.array(points, np.float64)
+    except (KeyError, TypeError, OverflowError):
+        return None
+    return array.astype(np.float32) if (np.abs(array) <= _LARGEST).all() else None
 
 
 def _region(face: dict[str, Json], region: str, where: str) -> list[tuple[float, float]]:

@@ -41,6 +41,8 @@ def error_code_of_status(status: int) -> ErrorCode:  # noqa: PLR0911 - one retur
             return ErrorCode.PAYMENT_REQUIRED
         case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
             return ErrorCode.TIMEOUT
+        case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:  # of the address that was asked
+            return ErrorCode.HTTP_ERROR
         case HTTPStatus.CONFLICT:
             return ErrorCode.API_ERROR
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
