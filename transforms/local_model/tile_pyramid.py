@@ -40,16 +40,27 @@ def levels_for(long_side: int) -> int:
 
 
 def tile_pyramid(image: Image.Image, side: int, levels: int) -> Iterator[Tile]:
-    """Cut an RGB image into tiles of `side` pixels, level by level; level 1 is the whole image in one."""
-    for level in range(1, levels + 1):
-        yield from _tiles(image, side, round(side * (level - _OVERLAP * (level - 1))))
+    """Cut an RGB image into tiles of `side` pixels, level by level; level 1 is the whole image in one.
+
+    Each level is shrunk from the next larger one: only the largest has to go through all of the image.
+    """
+    shown, pyramid = image, []
+    for level in range(levels, 0, -1):
+        long_side = round(side * (level - _OVERLAP * (level - 1)))
+        shown = shown.resize(_fitted(image.size, long_side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        pyramid.append(shown)
+    for shown in reversed(pyramid):
+        yield from _tiles(shown, image.size, side)
 
 
-def _tiles(image: Image.Image, side: int, level_long_side: int) -> Iterator[Tile]:
-    ratio = level_long_side / max(image.size)
-    size = max(1, round(image.width * ratio)), max(1, round(image.height * ratio))
-    level = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-    scale = np.array([image.width / size[0], image.height / size[1]], dtype=np.float32)
+def _fitted(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    ratio = long_side / max(size)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def _tiles(shown: Image.Image, whole: tuple[int, int], side: int) -> Iterator[Tile]:
+    level, size = np.asarray(shown), shown.size
+    scale = np.array([whole[0] / size[0], whole[1] / size[1]], dtype=np.float32)
     for y in _offsets(size[1], side):
         for x in _offsets(size[0], side):
             inner = np.array([x > 0, y > 0, x + side < size[0], y + side < size[1]])
