@@ -8,9 +8,11 @@ from runners import option_types as types
 from runners.exit_codes import COMMITTED, WRONG_SETUP
 from runners.local import run_manifest
 from runners.logs import LOGGER, set_up_logs
-from runners.options import StrictParser, parse_run, run_parser
+from runners.options import parse_run, run_parser
+from runners.strict_parser import StrictParser
 from schemas.errors import ErrorCode, RunError
 from schemas.layout import Layout
+from schemas.values import Outcome
 
 ALL_RUNS = "all"
 
@@ -21,12 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen, flags = replay_parser().parse_known_args(arguments)
     set_up_logs("text", quiet=False)
     try:
-        files = dead_letter_files(chosen.output, chosen.run, chosen.codes)
+        files = [
+            *dead_letter_files(chosen.output, chosen.run, chosen.codes),
+            *no_face_files(chosen.output, chosen.run, chosen.codes),
+        ]
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
     if not files:
-        LOGGER.info("there are no dead letters of %s: nothing to do", ", ".join(chosen.codes))
+        LOGGER.info("no row ended as %s: nothing to do", ", ".join(chosen.codes))
         return COMMITTED
     again = ["--manifest", *files, "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
     return run_manifest(parse_run(run_parser("facebeam replay"), [*again, *flags]))
@@ -34,12 +39,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def dead_letter_files(output: str, run: str, codes: Collection[str]) -> list[str]:
     """List the dead letters' files of one run, or of `all`, that have one of these codes."""
+    wanted = {f"error_code={code}" for code in codes}
+    return [path for path in _files(output, run, "dead_letters") if path.split("/")[-2] in wanted]
+
+
+def no_face_files(output: str, run: str, codes: Collection[str]) -> list[str]:
+    """Write the rows that ended without a face into a manifest beside the runs, where they were asked for."""
+    if Outcome.NO_FACE not in codes:
+        return []
+    from transforms.no_face_rows import write_no_face_rows  # noqa: PLC0415 - imports Beam
+
+    manifest = Layout(output, run).no_face_manifest
+    return [manifest] if write_no_face_rows(_files(output, run, "images"), manifest) else []
+
+
+def _files(output: str, run: str, table: str) -> list[str]:
+    """List a table's files, of one run or of `all`."""
     from transforms.output_files import files_below  # noqa: PLC0415 - imports Beam
 
-    table = "dead_letters"
     folder = Layout(output, "").folder(table) if run == ALL_RUNS else Layout(output, run).published(table)
-    wanted = {f"error_code={code}" for code in codes}
-    return sorted(path for path in files_below(folder) if path.split("/")[-2] in wanted)
+    return sorted(files_below(folder))
 
 
 def replay_parser() -> StrictParser:
@@ -48,7 +67,7 @@ def replay_parser() -> StrictParser:
         prog="facebeam replay",
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run dead letters again, as a new run into the same output.",
+        description="Run dead letters, or rows without a face, again: as a new run into the same output.",
         epilog="All flags of 'facebeam annotate' but --manifest and --ask-again are taken as well.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
@@ -64,6 +83,6 @@ def replay_parser() -> StrictParser:
         type=types.codes,
         required=True,
         metavar="CODES",
-        help=f"error codes with commas between: {', '.join(ErrorCode)}",
+        help=f"error codes, or no_face, with commas between: {', '.join(ErrorCode)}",
     )
     return parser

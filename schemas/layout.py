@@ -47,6 +47,16 @@ class Layout:
         """The file that the run's process holds locked, on file systems that have locks."""
         return self._below(RUNS, self.run_id, "lock")
 
+    @property
+    def job(self) -> str:
+        """The record of the job that was submitted to a cluster for this run, until it is over."""
+        return self._below(RUNS, self.run_id, "job.json")
+
+    @property
+    def no_face_manifest(self) -> str:
+        """The rows of this run that ended without a face, for a replay."""
+        return self._below(RUNS, self.run_id, "no_face.parquet")
+
     def staged(self, table: str, name: str) -> str:
         """A table's file while it is staged."""
         return self._below(STAGING, self.run_id, table, name)

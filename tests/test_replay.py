@@ -9,7 +9,7 @@ import pytest
 
 from tests.api_console import UNPACED, annotate_by_api, with_token
 from tests.console import Finished, facebeam, run_json, table
-from tests.faulty_server import FaultyServer, by_image_url
+from tests.faulty_server import FaultyServer, by_image_url, from_call
 from tests.scripted_server import Exchange
 from tests.service_scripts import answers
 
@@ -81,7 +81,7 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, flags: tuple[str, ...])
     """Expect exit 0 and a word about it."""
     finished = facebeam("replay", "--output", replay.output, *flags)
     assert finished.returncode == 0
-    assert f"there are no dead letters of {flags[1]}: nothing to do" in finished.stderr
+    assert f"no row ended as {flags[1]}: nothing to do" in finished.stderr
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,23 @@ def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str)
     finished = facebeam("replay", "--output", tmp_path / "out", *flags)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert said in finished.stderr
+
+
+def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> None:
+    """Expect only those rows, with their columns, to be asked for again, in a run of their own."""
+    faces: list[object] = []
+    rows = [f"row-{number},https://images.example.com/{number}.jpg,caption {number}" for number in range(3)]
+    (tmp_path / "photos.csv").write_text("\n".join(["image_id,image_url,caption", *rows]))
+    output = tmp_path / "out"
+    flags = ("--output", output, "--run", "one", "--codes", "no_face", "--run-id", "two")
+    with FaultyServer(from_call(4, answers(), answers(faces))) as server:
+        annotate_by_api(server.base_url, tmp_path / "photos.csv", output, "--run-id", "one", *UNPACED)
+        journal = ("--base-url", server.base_url, *RUNNING)
+        finished = with_token("replay", *flags, *journal)
+        assert (finished.returncode, server.calls) == (0, 6), finished.stderr
+    found = table(output, "images", "two")
+    assert list(found["caption"]) == ["caption 0", "caption 1", "caption 2"]
+    assert set(found["outcome"]) == {"ok"}
+    finished = with_token("replay", *flags[:2], "--run", "two", "--codes", "no_face", *journal)
+    assert (finished.returncode, finished.stdout) == (0, "")
+    assert "no row ended as no_face: nothing to do" in finished.stderr

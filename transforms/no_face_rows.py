@@ -1,0 +1,40 @@
+"""The rows of earlier runs that ended without a face, as a manifest."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.manifest_columns import ID_COLUMN, URL_COLUMN
+from schemas.tables import IMAGES
+from schemas.values import Outcome
+from transforms.output_files import output_errors, writing
+
+
+def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
+    """Copy the rows without a face from files of the table `images` into a manifest.
+
+    Shape: files of the table `images` -> one Parquet file of `image_id`, `image_url` and own columns
+
+    Returns:
+        The number of rows; without any, nothing is written.
+
+    Raises:
+        RunError: a file cannot be read, or the manifest not written.
+    """
+    found = [rows for rows in map(_no_face_rows, images) if rows.num_rows]
+    if not found:
+        return 0
+    with writing(manifest) as file:
+        pq.write_table(pa.concat_tables(found, promote_options="permissive"), file)
+    return sum(rows.num_rows for rows in found)
+
+
+def _no_face_rows(path: str) -> pa.Table:
+    with output_errors("read", path), FileSystems.open(path) as file:
+        table = pq.read_table(file)
+    own = [name for name in table.column_names if name not in IMAGES.names]
+    chosen = table.filter(pc.equal(table["outcome"], Outcome.NO_FACE.value))
+    return chosen.select([ID_COLUMN, URL_COLUMN, *own]).replace_schema_metadata(None)
