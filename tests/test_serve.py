@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -255,6 +256,18 @@ def test_the_api_describes_itself(served: ServeProcess, shared: Path) -> None:
     assert example == json.loads(shown)
     assert set(page["paths"]["/face/analyze"]["post"]["responses"]) >= {"200", "400", "401", "413", "429"}
     assert served.send("GET", "/healthz", headers={}).body == {"status": "ok"}
+
+
+def test_the_page_needs_nothing_from_elsewhere(served: ServeProcess) -> None:
+    """Expect /docs to name scripts and styles of this server only, and the server to have them."""
+    with urllib.request.urlopen(f"{served.origin}/docs") as page:  # noqa: S310 - our own server
+        html = page.read().decode()
+    links = re.findall(r'(?:src|href)="([^"]+)"', html)
+    assert len(links) >= 2
+    for link in links:
+        assert link.startswith("/")
+        with urllib.request.urlopen(f"{served.origin}{link}") as part:  # noqa: S310 - as above
+            assert part.status == 200
 
 
 def test_many_at_once_are_answered_each_its_own(served: ServeProcess, images: ScriptedServer) -> None:

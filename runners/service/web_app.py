@@ -4,8 +4,9 @@ from importlib.metadata import version
 from traceback import format_exception
 from typing import Any, Final
 
-from fastapi import FastAPI, Security
+from fastapi import Security
 from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
@@ -38,7 +39,7 @@ _HERE: Final = "this server has POST /face/analyze, GET /healthz, GET /docs and 
 
 def web_app(face_analyze: FaceAnalyze) -> AccessLog:
     """Put the application together: /face/analyze, /healthz, /docs and /openapi.json."""
-    app = FastAPI(title="facebeam", version=version("facebeam"), redoc_url=None)
+    app = FastAPIOffline(title="facebeam", version=version("facebeam"), redoc_url=None)
     app.add_api_route(
         "/face/analyze",
         face_analyze.respond,
