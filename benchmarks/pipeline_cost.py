@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.processes import FACEBEAM, cost_of, costs_of, machine
 
-COPIES = 40
+COPIES = 80
 """Each of the example's eleven photographs stands this often in the manifest, under different names."""
 
 

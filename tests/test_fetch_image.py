@@ -41,6 +41,9 @@ def test_files_are_read_where_allowed(tmp_path: Path) -> None:
     file.write_bytes(b"image")
     with ImageFetcher(allow_local_files=True).open() as fetch:
         assert fetch(str(file)) == fetch(file.as_uri()) == b"image"
+    there = ImageFetcher(allow_local_files=True, folder=str(tmp_path))
+    with there.open() as fetch:
+        assert fetch("a.jpg") == fetch(str(tmp_path / "a.jpg"))
     small = ImageFetcher(allow_local_files=True, limits=DownloadLimits(max_bytes=4))
     assert failure_of(small, str(file)).code is ErrorCode.IMAGE_TOO_LARGE
 

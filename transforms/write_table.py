@@ -21,7 +21,9 @@ from transforms.output_files import output_errors, writing
 Value = TypeVar("Value")
 FlattenValues = Callable[[Sequence[Value], pa.Schema], pa.RecordBatch]
 
-VALUES_A_ROW_GROUP = 5_000
+VALUES_A_ROW_GROUP = 10_000
+DICTIONARY_BYTES = 8_192
+"""A dictionary of some two thousand coordinates pays for whole numbers; fractions would only outgrow it."""
 VALUES_A_FILE = 250_000
 
 
@@ -110,7 +112,9 @@ class _OpenFile(Generic[Value]):
         self._open = ExitStack()
         file = self._open.enter_context(writing(self._staged.path))
         schema = with_manifest_columns(TABLES[step.table], step.columns)
-        self._writer = self._open.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
+        self._writer = self._open.enter_context(
+            pq.ParquetWriter(file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES)
+        )
 
     def add(self, value: Value) -> int:
         """Take a value; give the number of values so far."""

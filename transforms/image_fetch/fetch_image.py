@@ -1,5 +1,6 @@
 """Fetch the bytes of an image from wherever its URL leads, and from nowhere it must not."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,12 +34,14 @@ class ImageFetcher:
         rule: the addresses that may be connected to.
         window: connections kept, to a host and hosts; no fewer than threads that fetch, or they reconnect.
         limits: seconds and bytes that one image may take.
+        folder: where relative paths begin; workers elsewhere start in a folder of their own.
     """
 
     allow_local_files: bool = False
     rule: AddressRule = is_public
     window: int = 32
     limits: DownloadLimits = field(default_factory=DownloadLimits)
+    folder: str = ""
 
     @contextmanager
     def open(self) -> Iterator[Fetch]:
@@ -82,5 +85,7 @@ def _fetch(fetcher: ImageFetcher, session: requests.Session, image_url: str) -> 
     if not fetcher.allow_local_files:
         cure = "put the image on a public host, or allow files with --allow-local-files"
         raise fetch_failure(ErrorCode.FORBIDDEN_ADDRESS, image_url, "a file, not a web address", cure)
-    read = read_bucket_image if scheme in BUCKETS else read_local_image
-    return read(image_url, fetcher.limits.max_bytes)
+    if scheme in BUCKETS:
+        return read_bucket_image(image_url, fetcher.limits.max_bytes)
+    path = image_url if scheme else os.path.join(fetcher.folder, image_url)  # noqa: PTH118 - a NUL, too, is a name
+    return read_local_image(path, fetcher.limits.max_bytes)

@@ -1,6 +1,7 @@
 """The journal: answers by the question that they were paid for, shared by all runs."""
 
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -16,8 +17,9 @@ from transforms.journal.entries import ENTRIES
 from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
 from transforms.journal.read_entries import read_newest
 from transforms.journal.segment import SegmentVanishedError
-from transforms.journal.segment_files import bucket_folder, delete, list_segments
+from transforms.journal.segment_files import at_once, bucket_folder, delete, list_segments
 from transforms.output_files import writing
+from transforms.thread_window import thread_window
 
 __all__ = ["Journal", "JournalWriter"]
 
@@ -42,13 +44,15 @@ class Journal:
         """Yield each key that has an entry, with the newest one: an answer, or a failure that is final.
 
         What comes back was not asked in this run: `from_journal` and `was_sent` say so. One bucket's share of
-        the keys is in memory at a time. Buckets with many small segments are compacted in passing.
+        the keys is in memory at a time, of a remote journal those that are read side by side. Buckets with many small segments are compacted in passing.
 
         Raises:
             RunError: the journal cannot be read, or a newer facebeam wrote in it.
         """
-        for bucket, wanted in _by_bucket(keys).items():
-            yield from decode_entries(self._read(bucket_folder(self.path, bucket), wanted))
+        window = at_once(self.path)
+        with ThreadPoolExecutor(window, "journal") as pool:
+            for _, entries in thread_window(pool, lambda: window, self._read, _by_bucket(keys).items()):
+                yield from decode_entries(entries)
 
     def open(self, flush_every_s: float = FLUSH_EVERY_S) -> JournalWriter:
         """Give a writer, a context manager: leaving it writes what was recorded."""
@@ -65,8 +69,10 @@ class Journal:
             pass
         delete([path])
 
-    def _read(self, folder: str, keys: Collection[bytes]) -> pa.Table:
+    def _read(self, bucket: tuple[int, Collection[bytes]]) -> pa.Table:
         """Read the newest entries of a bucket; from the start where another process merges it meanwhile."""
+        number, keys = bucket
+        folder = bucket_folder(self.path, number)
         wanted = pa.array(keys, ENTRIES.field("key").type)
         for _ in range(_MOST_LISTINGS):
             try:

@@ -1,6 +1,7 @@
 """Write results into the journal while a run goes on, a few seconds' worth at a time."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
@@ -13,7 +14,7 @@ from schemas.values import Answer, Failure, ImageRequest
 from transforms.journal.encode_entries import encode_entries
 from transforms.journal.entries import Entry, is_kept
 from transforms.journal.segment import write_segment
-from transforms.journal.segment_files import bucket_folder
+from transforms.journal.segment_files import at_once, bucket_folder
 
 FLUSH_EVERY_S: Final = 4.0
 """The promise is five seconds; the rest is for the writing itself."""
@@ -108,7 +109,10 @@ class JournalWriter:
 
 
 def _write(path: str, entries: Iterable[Entry]) -> None:
-    """Write one segment for each bucket."""
+    """Write one segment for each bucket; raises RunError when one of them cannot be written."""
     by_key = sorted(entries, key=lambda entry: entry.key)
-    for bucket, members in groupby(by_key, key=lambda entry: bucket_of(entry.key)):
-        write_segment(bucket_folder(path, bucket), encode_entries([*members]))
+    buckets = groupby(by_key, key=lambda entry: bucket_of(entry.key))
+    tables = {bucket_folder(path, bucket): encode_entries([*members]) for bucket, members in buckets}
+    with ThreadPoolExecutor(at_once(path), "journal") as pool:
+        for _ in pool.map(write_segment, tables.keys(), tables.values()):
+            pass

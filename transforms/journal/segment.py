@@ -12,11 +12,13 @@ from apache_beam.io.filesystems import FileSystems
 from schemas.errors import RunError
 from transforms.journal.entries import ENTRIES, JOURNAL_VERSION, VERSION_KEY
 from transforms.journal.segment_files import delete
-from transforms.output_files import exists, move, output_errors, writing
+from transforms.output_files import exists, move, output_errors, write_whole
 
 ROWS_A_GROUP: Final = 2_000
 _COMPRESSION: Final = dict.fromkeys(ENTRIES.names, "snappy") | {"faces.list.element": "zstd"}
 """zstd costs a reader 15 us a column in each file, however short: worth it for the coordinates only."""
+_DICTIONARY_BYTES: Final = 8_192
+"""A dictionary of some two thousand coordinates pays for whole numbers; fractions would only outgrow it."""
 DAMAGE: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError)
 """How Arrow reports bytes that are no Parquet, found by flipping bits; no disk is read there."""
 _LOGGER: Final = getLogger("facebeam")
@@ -27,19 +29,24 @@ class SegmentVanishedError(Exception):
 
 
 def write_segment(folder: str, entries: pa.Table) -> str:
-    """Write a segment under a name that nobody reads, then rename it; give its path.
+    """Write a segment that is whole or not there; give its path.
 
     Raises:
         RunError: it cannot be written; nothing of it stays behind.
     """
     sink = pa.BufferOutputStream()
-    pq.write_table(entries, sink, ROWS_A_GROUP, compression=_COMPRESSION, write_page_checksum=True)
+    pq.write_table(
+        entries,
+        sink,
+        ROWS_A_GROUP,
+        compression=_COMPRESSION,
+        dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        write_page_checksum=True,
+    )
     name = uuid4().hex
     unfinished, path = f"{folder}/_{name}.unfinished", f"{folder}/{name}.parquet"
     try:
-        with writing(unfinished) as file:
-            file.write(sink.getvalue())
-        move(unfinished, path)
+        write_whole(path, sink.getvalue(), unfinished)
     except RunError:
         delete([unfinished])
         raise

@@ -1,0 +1,63 @@
+"""How much disk an answer takes: `python -m benchmarks.sizes`.
+
+Faces with coordinates of random fractions, as the local model gives them, which do not compress; and with
+whole numbers, as the service gives them. Counted in the files themselves.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.request_key import request_key
+from schemas.values import Annotation, Answer, Face, ImageRequest, ManifestRow
+from transforms.flatten import flatten_faces, flatten_images
+from transforms.journal.encode_entries import encode_entries
+from transforms.journal.entries import Entry
+from transforms.journal.segment import write_segment
+from transforms.write_table import DICTIONARY_BYTES, VALUES_A_ROW_GROUP
+
+IMAGES = 20_000
+"""Each with one face."""
+
+
+def main() -> None:
+    """Write tables and a segment of the journal, and print bytes an image."""
+    for name, digits in (("random fractions", 6), ("whole numbers", 0)):
+        annotations = [_annotation(i, digits) for i in range(IMAGES)]
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            for table, flatten in (("faces", flatten_faces), ("images", flatten_images)):
+                batch = flatten(annotations, pa.schema([]))
+                pq.write_table(
+                    pa.Table.from_batches([batch]),
+                    folder / table,
+                    VALUES_A_ROW_GROUP,
+                    compression="zstd",
+                    dictionary_pagesize_limit=DICTIONARY_BYTES,
+                )
+            entries = [_entry(annotation) for annotation in annotations]
+            segment = Path(write_segment(str(folder), encode_entries(entries)))
+            sizes = {path.name: path.stat().st_size for path in (folder / "faces", folder / "images")}
+            sizes["journal"] = segment.stat().st_size
+        print(f"{name}: bytes an image with one face:", end=" ")
+        print(", ".join(f"{table} {size / IMAGES:.0f}" for table, size in sizes.items()))
+
+
+def _annotation(number: int, digits: int) -> Annotation:
+    points = np.random.default_rng(number).uniform(0, 1000, (90, 2)).round(digits).astype(np.float32)
+    url = f"https://images.example.com/2026/11/{number:08d}.jpg"
+    answer = Answer((Face(points),), 640, 480, "local", "1", latency_ms=10.0, answered_at=datetime.now(UTC))
+    return Annotation(ManifestRow(url, f"{number}"), answer)
+
+
+def _entry(annotation: Annotation) -> Entry:
+    request = ImageRequest(annotation.row.image_url)
+    return Entry(request_key("local 1", request), request.image_url, annotation.answer, datetime.now(UTC))
+
+
+if __name__ == "__main__":
+    main()
