@@ -5,7 +5,8 @@ from difflib import get_close_matches
 
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-from runners.options import StrictParser, flag_names, run_parser
+from runners.options import run_parser
+from runners.strict_parser import StrictParser, flag_names
 from schemas.errors import RunError
 
 
@@ -16,8 +17,6 @@ def check_beam_flags(flags: Sequence[str]) -> PipelineOptions:
         RunError: a flag is neither ours nor Beam's, or its value is not one; names the nearest right flag.
     """
     parser = _beam_parser()
-    if "--runner" in (name.partition("=")[0] for name in flags):
-        raise RunError("--runner: runs are carried out on this machine, by Beam's FnApiRunner; leave it out")
     _, unknown = parser.parse_known_args(flags)
     if unknown:
         raise RunError(_unknown_flag(unknown[0].partition("=")[0], parser))

@@ -7,12 +7,15 @@ from importlib import import_module
 from importlib.metadata import version
 
 from runners.exit_codes import MEANINGS
-from runners.options import StrictParser
+from runners.strict_parser import StrictParser
 
 COMMANDS = {
     "annotate": ("runners.local", "annotate every image of a manifest, into Parquet tables"),
     "plan": ("runners.plan", "tell what a run would send, cost and take, without sending anything"),
     "replay": ("runners.replay", "run dead letters again, as a new run"),
+    "status": ("runners.status", "tell how far a run on a cluster has come"),
+    "cancel": ("runners.cancel", "end a run on a cluster"),
+    "finalize": ("runners.finalize", "wait for a run on a cluster, and report it"),
     "serve": ("runners.serve", "answer the API's own requests with the local model"),
 }
 """Subcommand -> the module whose `main(argv)` carries it out, imported only then; what it does."""

@@ -5,6 +5,7 @@ What can be wrong is found before Beam is imported: a mistyped path is told in a
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from runners.exit_codes import COMMITTED, STOPPED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
@@ -13,6 +14,8 @@ from runners.output_folder import check_output, is_committed, run_lock
 from runners.run_id import new_run_id
 from schemas.errors import RunError
 from schemas.layout import Layout
+
+ONE_MACHINE: Final = ("local", "prism")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,8 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_manifest(options: RunOptions) -> int:
     """Carry out the run that the options describe; give its exit code."""
-    layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
     try:
+        if options.cluster.runner not in ONE_MACHINE:
+            options = _for_workers(options)
+        layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
         return COMMITTED if _is_done(layout) else _run(options, layout)
     except RunError as error:
         LOGGER.error("%s", error)
@@ -33,6 +38,12 @@ def run_manifest(options: RunOptions) -> int:
     except KeyboardInterrupt:  # while the run's own way to stop is not in place yet
         LOGGER.error("stopped before the run began: nothing was started")
         return STOPPED
+
+
+def _for_workers(options: RunOptions) -> RunOptions:
+    from runners.clusters.reachable_paths import as_workers_see_it  # noqa: PLC0415 - clusters only
+
+    return as_workers_see_it(options)
 
 
 def _is_done(layout: Layout) -> bool:
@@ -46,10 +57,15 @@ def _run(options: RunOptions, layout: Layout) -> int:
     from runners.prepare_run import check_source, find_manifest  # noqa: PLC0415 - pyarrow, after the flags
 
     manifest = find_manifest(options)
-    check_source(options)
     check_output(options.output)
+    if options.cluster.runner not in ONE_MACHINE:
+        from runners.clusters.submit import submit_run  # noqa: PLC0415 - Beam, and the engine's own libraries
+
+        with run_lock(layout):
+            return submit_run(options, layout, manifest)
+    check_source(options)
     with run_lock(layout):
-        from runners.fn_api import carry_out  # noqa: PLC0415 - Beam, after everything that can be wrong
+        from runners.in_process import carry_out  # noqa: PLC0415 - Beam, after everything that can be wrong
 
         return carry_out(options, layout, manifest)
 

@@ -12,6 +12,17 @@ from schemas.errors import ErrorCode
 
 MOST_WORKERS: Final = 256
 MOST_IN_FLIGHT: Final = 1000
+_RUNNERS: Final = ("local", "flink", "dataflow", "portable", "prism")
+_REFUSED_RUNNERS: Final = {
+    "DirectRunner": "it tries to download another engine first, and when that fails it runs everything, paid "
+    "calls too, a second time; 'local' is Beam's FnApiRunner",
+    "DaskRunner": "it processes every element twice and says DONE; use 'local' or 'flink'",
+    "FnApiRunner": "spelt 'local' here",
+    "FlinkRunner": "spelt 'flink' here",
+    "DataflowRunner": "spelt 'dataflow' here",
+    "PortableRunner": "spelt 'portable' here",
+    "PrismRunner": "spelt 'prism' here, with --prism-location",
+}
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -36,6 +47,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def models(text: str) -> int | None:
+    """Take a number of local models; `auto` is None: what the place has cores for."""
+    return None if text == "auto" else _whole(text, MOST_WORKERS, "neither 'auto' nor")
+
+
 def workers(text: str) -> int:
     """Take a number of workers; `auto` is one a core."""
     return cores() if text == "auto" else _whole(text, MOST_WORKERS, "neither 'auto' nor")
@@ -49,6 +65,34 @@ def window(text: str) -> int | None:
 def calls(text: str) -> int:
     """Take a number of calls."""
     return _whole(text, 10**12)
+
+
+def shards(text: str) -> int:
+    """Take a number of shards."""
+    return _whole(text, MOST_WORKERS)
+
+
+def runner(text: str) -> str:
+    """Take an engine that runs the pipeline right; say why others are refused."""
+    if text in _RUNNERS:
+        return text
+    reason = _REFUSED_RUNNERS.get(text, f"choose from {', '.join(_RUNNERS)}")
+    raise argparse.ArgumentTypeError(f"{text!r}: {reason}")
+
+
+def host_port(text: str) -> str:
+    """Take the address of a server, without a scheme."""
+    host, _, port = text.removeprefix("http://").rstrip("/").rpartition(":")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]", host) or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as flink.internal:8081")
+    return f"{host}:{port}"
+
+
+def bucket_path(text: str) -> str:
+    """Take a folder on Google Cloud Storage."""
+    if not re.fullmatch(r"gs://[a-z0-9][a-z0-9._-]+(/.*)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder such as gs://bucket/temp")
+    return text.rstrip("/")
 
 
 def share(text: str) -> float:

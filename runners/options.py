@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 
 from runners import option_types as types
+from runners.cluster_options import ClusterOptions, add_cluster_flags, cluster_options
 from runners.exit_codes import MEANINGS
+from runners.strict_parser import StrictParser, add_talk_flags
 
 EXAMPLES: Final = """\
 examples:
@@ -15,6 +17,8 @@ examples:
   facebeam annotate --manifest 'shots/*.jsonl.gz' --output out/ --mode 1 --workers 4
   facebeam annotate --manifest files.txt --output out/ --allow-local-files
   facebeam annotate --source api --manifest urls.csv --output out/ --rate 20 --stop-at 06:00
+  facebeam annotate --runner flink --flink-master flink:8081 --worker-pool localhost:50000 \\
+      --manifest s3://bucket/urls.csv --output s3://bucket/out
   facebeam annotate --manifest out/dead_letters/run=<id>/*/*.parquet --output out/
 """
 
@@ -45,7 +49,7 @@ class RunOptions:
     need_rotate_detection: Literal[0, 1]
     allow_local_files: bool
     allow_private_urls: bool
-    workers: int
+    workers: int | None
     max_failure_share: float
     rate: float | None
     budget_calls: int | None
@@ -62,18 +66,12 @@ class RunOptions:
     token_secret: str | None
     trust_proxies: bool
     ask_again: tuple[str, ...]
+    shards: int | None
+    cluster: ClusterOptions
     quiet: bool
     log_format: Literal["text", "json"]
     beam_flags: tuple[str, ...]
     """What is not ours, for Beam's own parsers to judge."""
-
-
-class StrictParser(argparse.ArgumentParser):
-    """A parser that answers an error in one line; made with `allow_abbrev=False`."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with exit code 2, naming the cure."""
-        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
 
 def run_parser(prog: str = "facebeam annotate") -> StrictParser:
@@ -89,7 +87,8 @@ def run_parser(prog: str = "facebeam annotate") -> StrictParser:
     _add_face_flags(parser)
     _add_run_flags(parser)
     _add_api_flags(parser)
-    _add_talk_flags(parser)
+    add_cluster_flags(parser)
+    add_talk_flags(parser)
     return parser
 
 
@@ -99,14 +98,10 @@ def parse_run(parser: StrictParser, argv: Sequence[str]) -> RunOptions:
     if stray := [flag for flag in beam_flags[:1] if not flag.startswith("--")]:
         parser.error(f"{stray[0]!r} belongs to no flag; several manifests follow one --manifest")
     values = vars(known) | {"manifest": tuple(known.manifest), "beam_flags": tuple(beam_flags)}
+    values["cluster"] = cluster_options(parser, values)
     options = RunOptions(**{field.name: values[field.name] for field in fields(RunOptions)})
     _check_together(parser, options)
     return options
-
-
-def flag_names(parser: argparse.ArgumentParser) -> list[str]:
-    """List a parser's long flags."""
-    return [flag for flag in parser._option_string_actions if flag.startswith("--")]  # noqa: SLF001 - argparse has no public list of them
 
 
 def _check_together(parser: StrictParser, options: RunOptions) -> None:
@@ -186,10 +181,9 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument(
         "--workers",
-        type=types.workers,
-        default=types.cores(),
+        type=types.models,
         metavar="N",
-        help="local models that work at a time, or 'auto': one a core (auto)",
+        help="local models that work at a time, or 'auto': one a core; on a cluster one a shard (auto)",
     )
     group.add_argument(
         "--max-failure-share",
@@ -249,12 +243,4 @@ def _add_api_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--token-secret", metavar="NAME", help="projects/.../secrets/... of Secret Manager")
     group.add_argument(
         "--trust-proxies", action="store_true", help="use the proxies that the environment names"
-    )
-
-
-def _add_talk_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what it says")
-    group.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    group.add_argument(
-        "--log-format", choices=("text", "json"), default="text", help="json: one object a line (%(default)s)"
     )

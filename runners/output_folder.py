@@ -12,7 +12,7 @@ from schemas.layout import RUNS, STAGING, Layout
 from schemas.tables import TABLES
 
 REMOTE_RUN_DEAD_AFTER_S = 7 * 24 * 3600
-"""On file systems without locks, what has been staged and not touched for a week belongs to nobody."""
+"""Where no lock tells, on other file systems and of jobs on a cluster: what nobody touched for a week."""
 
 
 def is_local(output: str) -> bool:
@@ -65,9 +65,11 @@ def run_lock(layout: Layout) -> Iterator[None]:
 
 def nobody_works_on(output: str) -> Callable[[str, float], bool]:
     """Give the test whether a staged run is dead: `(run id, time of its last change) -> bool`."""
-    if is_local(output):
-        return lambda run_id, _changed: _is_free(Layout(output, run_id))
-    return lambda _run_id, changed: time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
+    return lambda run_id, changed: (
+        _is_free(Layout(output, run_id))
+        if is_local(output) and not Path(Layout(output, run_id).job).exists()
+        else time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
+    )
 
 
 def _check_table_folder(folder: Path) -> None:

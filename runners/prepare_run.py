@@ -9,8 +9,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
+from runners.option_types import cores
 from runners.options import RunOptions
 from schemas.request_key import BUCKETS
 from transforms.api_client.client import ApiClient
@@ -24,8 +26,9 @@ from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.inspect_manifest import Manifest, inspect_manifest
 from transforms.local_model.weights import check_weights
 
+FEWEST_SHARDS: Final = 16
 BYTES_A_SHARD: Final = 1_000_000
-"""Manifest bytes a shard: some ten thousand rows, which are in memory at a time."""
+"""Manifest bytes, some ten thousand rows: minutes of work, so that all workers end at about the same time."""
 
 
 def find_manifest(options: RunOptions) -> Manifest:
@@ -45,7 +48,14 @@ def choose_source(options: RunOptions) -> FaceSource:
             from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
 
             rule = any_address if options.allow_private_urls else is_public
-            return LocalSource(ImageFetcher(options.allow_local_files, rule), options.workers)
+            folder = "" if options.cluster.runner == "local" else str(Path.cwd())
+            fetcher = ImageFetcher(options.allow_local_files, rule, folder=folder)
+            return LocalSource(fetcher, _models(options))
+
+
+def _models(options: RunOptions) -> int:
+    """Give the models that work at a time in one process; a cluster's workers share cores among shards."""
+    return options.workers or (cores() if options.cluster.runner == "local" else 1)
 
 
 def check_source(options: RunOptions) -> None:
@@ -57,10 +67,15 @@ def check_source(options: RunOptions) -> None:
             check_weights()
 
 
-def shards_for(manifest: Manifest) -> int:
-    """Choose the number of shards by the manifest's size; shards follow one another on one machine."""
+def shards_for(options: RunOptions, manifest: Manifest) -> int:
+    """Choose the number of shards: one, unless workers of a cluster share the images out.
+
+    One is enough for the API on any engine: it makes several hundred calls a second.
+    """
+    if options.shards or options.source == "api" or options.cluster.runner == "local":
+        return options.shards or 1
     size_bytes = sum(file.size_bytes for file in manifest.files)
-    return min(BUCKETS, 1 + size_bytes // BYTES_A_SHARD)
+    return min(BUCKETS, FEWEST_SHARDS + size_bytes // BYTES_A_SHARD)
 
 
 def limits_of(options: RunOptions, now: datetime) -> CallLimits:
@@ -76,7 +91,7 @@ def facts_of(options: RunOptions, manifest: Manifest) -> Mapping[str, object]:
     """Give what the run's record says besides counts and files: options, versions, start."""
     packages = ("facebeam", "apache-beam", "pyarrow", "numpy")
     return {
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "options": asdict(options),
         "manifests": {file.path: file.size_bytes for file in manifest.files},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

@@ -1,13 +1,14 @@
 """What a run says of itself when it is committed."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
 from runners.logs import LOGGER
-from runners.options import RunOptions
 from schemas.call_counts import CallCounts
 from schemas.errors import MEANINGS, ErrorCode, Fate, fate
 from schemas.layout import Layout
@@ -29,17 +30,19 @@ class Summary:
     seconds: float
 
 
-def show_summary(layout: Layout, options: RunOptions, seconds: float) -> int:
-    """Tell what a committed run came to; give its exit code."""
+def show_summary(layout: Layout, *, quiet: bool, log_format: Literal["text", "json"]) -> int:
+    """Tell what a committed run came to, from its own record; give its exit code."""
     record = read_json(layout.run_json)
+    options = record["options"]
     counts, calls = RunCounts(**record["counts"]), CallCounts(**record["calls"])
-    spent = calls.sent * options.price if options.source == "api" else None
-    summary = Summary(layout, counts, calls, spent, seconds)
-    if options.log_format == "json":
+    spent = calls.sent * options["price"] if options["source"] == "api" else None
+    took = datetime.fromisoformat(record["committed_at"]) - datetime.fromisoformat(record["started_at"])
+    summary = Summary(layout, counts, calls, spent, took.total_seconds())
+    if log_format == "json":
         LOGGER.info("run %s is committed", layout.run_id, extra={"fields": _fields(summary)})
-    elif not options.quiet:
+    elif not quiet:
         _print(summary)
-    return _verdict(summary, options.max_failure_share)
+    return _verdict(summary, options["max_failure_share"])
 
 
 def summary_table(summary: Summary) -> Table:

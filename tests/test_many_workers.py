@@ -40,7 +40,7 @@ def together(workers: int, then: Script) -> Script:
 
 
 def test_four_workers_keep_one_rate(manifest: Path, tmp_path: Path) -> None:
-    """Expect four calls at the same time, one from each worker, and no second with more calls than one's rate.
+    """Expect four calls at the same time, one from each worker, and together one worker's rate.
 
     Four that kept the rate each for itself would send 160 a second. Calls bunch on the way where the machine
     is busy: the bucket has room for half as many again.

@@ -16,7 +16,8 @@ from tests.api_console import TOKEN, VARIABLE, environment, images
 from tests.console import FACEBEAM, TABLES, Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.faulty_server import FaultyServer
 from tests.job_service import job_service
-from tests.worker_pool import WORKER, free_port, worker_pool
+from tests.server_process import free_port
+from tests.worker_pool import WORKER, worker_pool
 
 FAILING = ("--max-failure-share", 1)
 CLOCK = ("latency_ms", "answered_at", "first_attempt_at", "last_attempt_at", "trace_id")

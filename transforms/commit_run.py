@@ -103,7 +103,7 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
     record = {
         "run_id": layout.run_id,
         **facts,
-        "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "committed_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "counts": asdict(counts),
         "calls": calls._asdict(),
         "latency_ms": latency_percentiles(staged),

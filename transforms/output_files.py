@@ -13,13 +13,13 @@ from shutil import rmtree
 from typing import Any, BinaryIO, Final
 from uuid import uuid4
 
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
+from transforms.vendor_errors import vendor_errors
 
-_UNAVAILABLE: Final = (OSError, BeamIOError, ValueError, AssertionError)
-"""The last two are Beam's for a scheme whose extra is not installed."""
+_NO_FILE_SYSTEM: Final = (ValueError, AssertionError)
+"""Beam's for a scheme whose extra is not installed, and for a path that its file system cannot have."""
 
 
 @contextmanager
@@ -27,13 +27,15 @@ def output_errors(doing: str, path: str) -> Iterator[None]:
     """Translate what a file system raises while `doing` something with `path`.
 
     Raises:
-        RunError: instead of OSError, BeamIOError or a missing file system.
+        RunError: instead of OSError, BeamIOError, what a vendor's client raises, or a missing file system.
     """
     try:
         yield
-    except _UNAVAILABLE as error:
-        cause = " ".join(str(error).split())[:300]
-        raise RunError(f"cannot {doing} {path}: {cause}; check space and rights there") from error
+    except vendor_errors() as error:
+        raise RunError(f"cannot {doing} {path}: {_cause(error)}; check space and rights there") from error
+    except _NO_FILE_SYSTEM as error:
+        cure = "for gs:// pip install 'facebeam[gcp]', for s3:// 'facebeam[aws]'"
+        raise RunError(f"cannot {doing} {path}: {_cause(error)}; {cure}") from error
 
 
 @contextmanager
@@ -43,12 +45,37 @@ def writing(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
+def check_writable(folder: str) -> None:
+    """Write a tiny file and delete it again; raises RunError where either cannot be done."""
+    path = f"{folder.rstrip('/')}/_{uuid4().hex}.unfinished"
+    with writing(path) as file:
+        file.write(b"may be deleted\n")
+    remove_file(path)
+
+
+def write_whole(path: str, content: bytes, unfinished: str) -> None:
+    """Write a file that is whole or not there: under another name first, then renamed.
+
+    On an object store it has its own name at once: an object is seen when its last byte has come, and a
+    rename costs three requests.
+    """
+    under = path if is_object_store(path) else unfinished
+    with writing(under) as file:
+        file.write(content)
+    if under != path:
+        move(under, path)
+
+
+def is_object_store(path: str) -> bool:
+    """Tell a store of whole objects from a file system with folders."""
+    with output_errors("look for", path):
+        return not FileSystems.get_filesystem(path).has_dirs()
+
+
 def write_json(path: str, value: Mapping[str, object]) -> None:
-    """Write a file that is whole or not there: under another name first, then renamed."""
-    unfinished = f"{path}.{uuid4().hex}"
-    with writing(unfinished) as file:
-        file.write(json.dumps(value, indent=2, default=str).encode() + b"\n")
-    move(unfinished, path)
+    """Write a file that is whole or not there."""
+    content = json.dumps(value, indent=2, default=str).encode() + b"\n"
+    write_whole(path, content, unfinished=f"{path}.{uuid4().hex}")
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -80,6 +107,12 @@ def move(source: str, target: str) -> None:
         FileSystems.rename([source], [target])
 
 
+def remove_file(path: str) -> None:
+    """Delete one file."""
+    with output_errors("remove", path):
+        FileSystems.delete([escape(path)])
+
+
 def remove(folder: str) -> None:
     """Delete a folder with everything in it; nothing happens where it is not there."""
     with output_errors("remove", folder):
@@ -88,6 +121,10 @@ def remove(folder: str) -> None:
         else:
             whole = [folder] if FileSystems.exists(folder) else [*map(escape, files_below(folder))]
             FileSystems.delete(whole)
+
+
+def _cause(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _remove_local(folder: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from runners import option_types as types
-from runners.options import StrictParser
+from runners.strict_parser import StrictParser, add_talk_flags
 
 TOKENS_VARIABLE: Final = "FACEBEAM_SERVE_TOKENS"
 
@@ -59,7 +59,7 @@ def serve_parser(prog: str = "facebeam serve") -> StrictParser:
     )
     _add_place_flags(parser)
     _add_load_flags(parser)
-    _add_talk_flags(parser)
+    add_talk_flags(parser)
     return parser
 
 
@@ -99,14 +99,6 @@ def _add_load_flags(parser: argparse.ArgumentParser) -> None:
         type=_whole_number(1, 100_000),
         metavar="N",
         help="requests taken in any one second; further ones get 429 (default: no ceiling)",
-    )
-
-
-def _add_talk_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what it says")
-    group.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    group.add_argument(
-        "--log-format", choices=("text", "json"), default="text", help="json: one object a line (%(default)s)"
     )
 
 

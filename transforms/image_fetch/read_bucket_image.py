@@ -1,11 +1,11 @@
 """Read the bytes of an image that Beam's file systems can open, with the credentials of the environment."""
 
-import sys
 from http import HTTPStatus
 from typing import Final
 
 from schemas.errors import ErrorCode
 from transforms.image_fetch.fetch_failure import fetch_failure, too_large
+from transforms.vendor_errors import vendor_errors
 
 BUCKETS: Final = {
     "gs": "pip install facebeam[gcp], and give credentials that may read it",
@@ -13,14 +13,6 @@ BUCKETS: Final = {
     "hdfs": "pip install apache-beam[hadoop], and give --hdfs_host, --hdfs_port and --hdfs_user",
 }
 """URL scheme -> what it takes to read from there."""
-
-_VENDOR_ERRORS: Final = (
-    ("google.api_core.exceptions", "GoogleAPIError"),
-    ("google.auth.exceptions", "GoogleAuthError"),
-    ("botocore.exceptions", "BotoCoreError"),
-    ("apache_beam.io.aws.clients.s3.messages", "S3ClientError"),
-    ("hdfs.util", "HdfsError"),
-)
 
 
 def read_bucket_image(url: str, max_bytes: int) -> bytes:
@@ -45,10 +37,9 @@ def read_bucket_image(url: str, max_bytes: int) -> bytes:
 
 
 def _bucket_errors() -> tuple[type[Exception], ...]:
-    """Give what Beam raises, and the roots of what vendors do: a module not imported has raised nothing."""
-    vendors = (getattr(sys.modules.get(module), name, OSError) for module, name in _VENDOR_ERRORS)
+    """Give what Beam raises, and what vendors do."""
     # AssertionError: once a pipeline has set its options, Beam's S3 says in this way that boto3 is missing.
-    return (OSError, ValueError, RuntimeError, AssertionError, *vendors)
+    return (ValueError, RuntimeError, AssertionError, *vendor_errors())
 
 
 def _code(error: Exception) -> ErrorCode:

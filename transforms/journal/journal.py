@@ -44,7 +44,8 @@ class Journal:
         """Yield each key that has an entry, with the newest one: an answer, or a failure that is final.
 
         What comes back was not asked in this run: `from_journal` and `was_sent` say so. One bucket's share of
-        the keys is in memory at a time, of a remote journal those that are read side by side. Buckets with many small segments are compacted in passing.
+        the keys is in memory at a time; of a remote journal, of the buckets that are read side by side.
+        Buckets with many small segments are compacted in passing.
 
         Raises:
             RunError: the journal cannot be read, or a newer facebeam wrote in it.

@@ -9,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from schemas.errors import RunError
+from transforms.vendor_errors import vendor_errors
 
 UNREADABLE: Final = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
 """What opening and reading raise: files (Beam's BeamIOError is an OSError), gzip, Parquet."""
@@ -29,11 +30,11 @@ def manifest_errors(place: str) -> Iterator[None]:
     """Translate what opening and reading raise.
 
     Raises:
-        ManifestError: instead of any of `UNREADABLE`.
+        ManifestError: instead of any of `UNREADABLE`, and of what the client of an object store raises.
     """
     try:
         yield
-    except UNREADABLE as error:
+    except (*UNREADABLE, *vendor_errors()) as error:
         raise unreadable(place, error) from error
 
 

@@ -10,6 +10,7 @@ from transforms.manifest_formats.lines import lines_records, lines_schema
 from transforms.manifest_formats.manifest_error import UNREADABLE, manifest_errors, unreadable
 from transforms.manifest_formats.manifest_file import ManifestFile, ManifestFormat, ManifestPart, Record
 from transforms.manifest_formats.parquet import parquet_records, parquet_schema
+from transforms.vendor_errors import vendor_errors
 
 
 def read_schema(file: ManifestFile) -> pa.Schema:
@@ -41,7 +42,7 @@ def read_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
         for record in _records(part, columns):
             number = record.number
             yield record
-    except UNREADABLE as error:
+    except (*UNREADABLE, *vendor_errors()) as error:
         raise unreadable(f"{part.file.path}, after {part.file.unit} {number}", error) from error
 
 

@@ -1,20 +1,23 @@
-"""Build a run's pipeline and carry it out in this process, by Beam's FnApiRunner."""
+"""Build a run's pipeline and carry it out with workers in this process: Beam's FnApiRunner, or Prism."""
 
-from time import monotonic
+import gc
+import os
+from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineRunner
 
-from pipelines.annotate_manifest import Run, build
+from pipelines.annotate_manifest import build
 from runners.beam_flags import check_beam_flags
-from runners.choose_journal import choose_journal
+from runners.cluster_options import ClusterOptions
+from runners.clusters.worker_environment import NOTHING_STAGED
+from runners.describe_run import describe_run
 from runners.exit_codes import COMMITTED, NOT_COMMITTED
 from runners.interrupts import interruptible
 from runners.logs import LOGGER
 from runners.options import RunOptions
 from runners.output_folder import nobody_works_on
-from runners.prepare_run import choose_source, facts_of, shards_for
 from runners.root_cause import root_cause
 from runners.show_progress import show_progress
 from runners.summary import show_summary
@@ -31,41 +34,43 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     Raises:
         RunError: a flag of Beam's is wrong, or the output cannot be used; nothing was started.
     """
-    beam_options = check_beam_flags(options.beam_flags)
-    _check_one_process(options, beam_options)
-    journal = choose_journal(options)
-    journal.check_writable()
+    beam_options = check_beam_flags([*options.beam_flags, *_prism_flags(options.cluster)])
+    run = describe_run(options, layout, manifest)
     sweep_staging(layout.output, nobody_works_on(layout.output))
     if resume(layout):
         LOGGER.info("run %s had been checked but not published when it was cut off: now it is", layout.run_id)
         return COMMITTED
-    run = Run(
-        layout,
-        manifest,
-        choose_source(options),
-        journal,
-        options.mode,
-        options.need_rotate_detection,
-        shards_for(manifest),
-        options.ask_again,
-        facts_of(options, manifest),
-    )
-    pipeline = beam.Pipeline(FnApiRunner(), beam_options)
+    _collect_garbage_seldom()
+    pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)
     return _execute(pipeline, options, layout)
 
 
-def _check_one_process(options: RunOptions, beam_options: PipelineOptions) -> None:
-    """Refuse what would let several pacers, budgets and circuits run side by side."""
-    if options.source == "api" and beam_options.view_as(DirectOptions).direct_num_workers != 1:
-        raise RunError(
-            "--direct_num_workers: with --source api one process keeps the rate; leave it out, "
-            "the calls in flight are what --window says"
-        )
+def _runner(cluster: ClusterOptions) -> PipelineRunner:
+    if cluster.runner == "local":
+        return FnApiRunner()
+    from apache_beam.runners.portability.prism_runner import PrismRunner  # noqa: PLC0415 - whoever asks for it
+
+    return PrismRunner()
+
+
+def _prism_flags(cluster: ClusterOptions) -> list[str]:
+    """Name Prism's binary, which Beam would download, and keep the workers here."""
+    if cluster.runner == "local":
+        return []
+    path = Path(str(cluster.prism_location))
+    if not (path.is_file() and os.access(path, os.X_OK)):
+        raise RunError(f"--prism-location {path} is no program; build Prism with Go, or leave --runner out")
+    return [f"--prism_location={path.absolute()}", "--environment_type=LOOPBACK", NOTHING_STAGED]
+
+
+def _collect_garbage_seldom() -> None:
+    """Keep Python from looking for reference cycles all the time: millions of values, and none among them."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
-    started = monotonic()
     failure: str | None = None
     with interruptible(lambda: remove(layout.staging)) as interruption, show_progress(quiet=options.quiet):
         try:
@@ -73,7 +78,7 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
         except (RunError, RuntimeError) as error:  # RuntimeError: what a worker process tells as text
             failure = root_cause(str(error))
     if exists(layout.success):
-        return show_summary(layout, options, monotonic() - started)
+        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
     remove(layout.staging)
     if interruption.signal_number is not None:
         LOGGER.error("stopped: nothing of run %s is visible", layout.run_id)

@@ -1,0 +1,1 @@
+"""Carry a run out on a cluster: preflight, submission, waiting, diagnosis, cancelling; one file an engine."""

@@ -1,0 +1,55 @@
+"""What an engine has to offer to carry out runs."""
+
+from collections.abc import Sequence
+from enum import StrEnum, auto
+from typing import Protocol
+
+from apache_beam import Pipeline
+
+from schemas.errors import RunError
+
+
+class JobState(StrEnum):
+    """How far a submitted job has come."""
+
+    RUNNING = auto()
+    """Submitted, starting, working or ending."""
+    DONE = auto()
+    FAILED = auto()
+    CANCELLED = auto()
+    GONE = auto()
+    """The engine does not know it, or not any more."""
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing works on the job any more."""
+        return self is not JobState.RUNNING
+
+
+class UnreachableError(RunError):
+    """The engine does not answer: what becomes of the job is not known."""
+
+
+class Cluster(Protocol):
+    """An engine that runs elsewhere; a description, made from flags alone.
+
+    Jobs are found again by the engine's own id, from any process.
+    """
+
+    def check(self) -> None:
+        """See that a run can be submitted; raises RunError, naming value, rule and cure. Nothing is sent."""
+
+    def beam_flags(self, job_name: str) -> Sequence[str]:
+        """Give the flags of Beam that this engine needs; pure."""
+
+    def submit(self, pipeline: Pipeline, job_name: str) -> str:
+        """Submit a built pipeline; give the engine's id of the job."""
+
+    def state(self, job_id: str) -> JobState:
+        """Ask the engine; raises UnreachableError."""
+
+    def why_failed(self, job_id: str) -> str:
+        """Give the failure as the engine tells it, the worker's traceback too; raises UnreachableError."""
+
+    def cancel(self, job_id: str) -> None:
+        """End a job, and delete what it left on the engine; raises UnreachableError."""

@@ -1,0 +1,79 @@
+"""What Beam's Dataflow runner is told, and which names Google takes; pure."""
+
+import re
+from typing import Final
+
+from runners.cluster_options import ClusterOptions
+from runners.clusters.worker_environment import NOTHING_STAGED
+from schemas.errors import RunError
+
+_RULES: Final = {
+    "project": (r"[a-z][-a-z0-9:.]+[a-z0-9]", "a project's id (not its number or title), such as my-project"),
+    "region": (r"[a-z]+-[a-z]+[0-9]{1,2}", "a region such as europe-west1 (without a zone's letter)"),
+    "image": (
+        r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9._-]*|@sha256:[0-9a-f]{64})",
+        "an image with registry, name and tag or digest, such as gcr.io/my-project/facebeam:0.1.0",
+    ),
+}
+
+
+def check_names(options: ClusterOptions) -> None:
+    """See that project, region and image are spelt as Google takes them; raises RunError."""
+    for name, (pattern, rule) in _RULES.items():
+        value = getattr(options, name)
+        if not re.fullmatch(pattern, value):
+            raise RunError(f"--{name} {value!r} is not {rule}")
+
+
+def dataflow_flags(options: ClusterOptions, job_name: str, *, paced: bool) -> list[str]:
+    """Give Beam's flags for a job on Dataflow.
+
+    Args:
+        options: where to, and with which image.
+        job_name: the same for the same run: Dataflow refuses a second active job of one name.
+        paced: whether a rate holds the run back. Workers that Dataflow would add could only wait then.
+    """
+    return [
+        "--runner=DataflowRunner",
+        f"--job_name={job_name}",
+        f"--labels=facebeam-run={job_name}",
+        f"--project={options.project}",
+        f"--region={options.region}",
+        f"--temp_location={options.temp_location}/temp",
+        f"--staging_location={options.temp_location}/staging",
+        f"--sdk_container_image={options.image}",
+        "--sdk_location=container",
+        "--experiments=no_use_multiple_sdk_containers",
+        NOTHING_STAGED,
+        *_workers(options.max_num_workers, paced=paced),
+        *_service_account(options),
+        *_endpoint(options),
+    ]
+
+
+THREADS: Final = 2
+"""Shards that a worker takes side by side, a model for each: Dataflow's usual machine has two cores."""
+
+
+def _workers(most: int | None, *, paced: bool) -> list[str]:
+    """Give a paced run its workers from the start; of others let Dataflow start as many as the work takes."""
+    if paced:
+        return ["--autoscaling_algorithm=NONE", f"--num_workers={most or 1}"]
+    limit = [] if most is None else [f"--max_num_workers={most}"]
+    return [
+        "--autoscaling_algorithm=THROUGHPUT_BASED",
+        f"--number_of_worker_harness_threads={THREADS}",
+        *limit,
+    ]
+
+
+def _service_account(options: ClusterOptions) -> list[str]:
+    account = options.service_account_email
+    return [] if account is None else [f"--service_account_email={account}"]
+
+
+def _endpoint(options: ClusterOptions) -> list[str]:
+    endpoint = options.dataflow_endpoint
+    if endpoint is None:
+        return []
+    return [f"--dataflow_endpoint={endpoint}", *(["--no_auth"] if endpoint.startswith("http://") else [])]

@@ -1,0 +1,134 @@
+"""A Flink session cluster: Beam's runner and the pipeline go there in one jar, by REST."""
+
+from dataclasses import dataclass
+from typing import Final
+from zipfile import BadZipFile, ZipFile
+
+from apache_beam import Pipeline
+from apache_beam.options.pipeline_options import FlinkRunnerOptions
+
+from runners.clusters.cluster import JobState
+from runners.clusters.flink_client import FlinkClient
+from runners.clusters.flink_failure import explain_failure
+from runners.clusters.flink_rest import FlinkRest
+from runners.clusters.open_port import check_open_port
+from runners.clusters.reachable_paths import is_this_machine
+from runners.clusters.worker_environment import worker_pool_flags
+from schemas.errors import RunError
+
+_RUNNER_CLASS: Final = "org/apache/beam/runners/flink/FlinkPipelineRunner.class"
+_STATES: Final = {"FINISHED": JobState.DONE, "FAILED": JobState.FAILED, "CANCELED": JobState.CANCELLED}
+
+
+@dataclass(frozen=True)
+class Flink:
+    """A JobManager, and the worker pool that its TaskManagers start workers in.
+
+    Args:
+        flink_master: `host:port` of the JobManager's REST interface.
+        worker_pool: `host:port` of the pool, as TaskManagers reach it.
+        job_server_jar: Beam's job server for that version of Flink; None lets Beam download it.
+        parallelism: slots to use; None is all that are free.
+    """
+
+    flink_master: str
+    worker_pool: str
+    job_server_jar: str | None = None
+    parallelism: int | None = None
+
+    def check(self) -> None:
+        """See that Flink is there, of a version that Beam knows and with free slots; then jar and pool."""
+        check_open_port("--flink-master", self.flink_master, "start Flink's JobManager there")
+        self._check_version()
+        self._check_slots()
+        if self.job_server_jar is not None:
+            _check_jar(self.job_server_jar)
+        if self._sees_what_task_managers_see():
+            check_open_port("--worker-pool", self.worker_pool, "start Beam's worker pool there")
+
+    def beam_flags(self, job_name: str) -> list[str]:
+        """Submit by REST, without a job server of our own; run workers in the pool."""
+        flags = [
+            "--runner=FlinkRunner",
+            f"--job_name={job_name}",
+            f"--flink_master=http://{self.flink_master}",
+            "--flink_submit_uber_jar",
+        ]
+        if self.job_server_jar is not None:
+            flags.append(f"--flink_job_server_jar={self.job_server_jar}")
+        if self.parallelism is not None:
+            flags.append(f"--parallelism={self.parallelism}")
+        return [*flags, *worker_pool_flags(self.worker_pool)]
+
+    def submit(self, pipeline: Pipeline, job_name: str) -> str:
+        """Upload the pipeline and start its job; give Flink's id of it.
+
+        Raises:
+            RunError: a job of this name is at work, or Flink refuses the job.
+        """
+        at_work = self._rest.job_at_work(job_name)
+        if at_work:
+            raise RunError(
+                f"job {at_work} named {job_name} is at work on {self.flink_master}, and its record is not "
+                "under --output: wait for it, or cancel it in Flink"
+            )
+        if self.parallelism is None:
+            pipeline.options.view_as(FlinkRunnerOptions).parallelism = self._rest.slots().free
+        return FlinkClient().start(pipeline)
+
+    def state(self, job_id: str) -> JobState:
+        """Ask the JobManager; after it was started anew it knows no job of before."""
+        state = self._rest.job_state(job_id)
+        return JobState.GONE if state is None else _STATES.get(state, JobState.RUNNING)
+
+    def why_failed(self, job_id: str) -> str:
+        """Give a worker's traceback, or what Flink met itself."""
+        trace = self._rest.failure(job_id) or "Flink gives no reason; the JobManager's log may"
+        return explain_failure(trace, self.worker_pool)
+
+    def cancel(self, job_id: str) -> None:
+        """End the job. Its jar went with the submission."""
+        self._rest.cancel(job_id)
+
+    @property
+    def _rest(self) -> FlinkRest:
+        return FlinkRest(self.flink_master)
+
+    def _check_version(self) -> None:
+        version = self._rest.version()
+        known = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+        if not version.startswith(tuple(f"{each}." for each in known)):
+            raise RunError(
+                f"--flink-master {self.flink_master} is Flink {version}, and Beam has a runner for "
+                f"{', '.join(known)}: use a cluster of one of these"
+            )
+
+    def _check_slots(self) -> None:
+        slots, wanted = self._rest.slots(), self.parallelism or 1
+        if slots.free < wanted:
+            raise RunError(
+                f"--flink-master {self.flink_master} has {slots.free} free slots of {slots.total}, and the "
+                f"run needs {wanted}: wait for other jobs, start another TaskManager, or lower --parallelism"
+            )
+
+    def _sees_what_task_managers_see(self) -> bool:
+        """Tell whether the pool's address means the same here; a forwarded port looks like this machine."""
+        hosts = self._rest.task_manager_hosts()
+        return is_this_machine(self.worker_pool) and all(is_this_machine(f"{host}:0") for host in hosts)
+
+
+def _check_jar(path: str) -> None:
+    """See that a jar is there, whole, and holds Beam's Flink runner."""
+    cure = "give the beam-runners-flink-...-job-server jar of Beam's version, or leave the flag out"
+    try:
+        with ZipFile(path) as jar:
+            damaged = jar.testzip()
+            names = jar.namelist()
+    except OSError as error:
+        raise RunError(f"--flink-job-server-jar {path} cannot be read ({error.strerror}): {cure}") from error
+    except BadZipFile as error:
+        raise RunError(f"--flink-job-server-jar {path} is no jar ({error}): {cure}") from error
+    if damaged:
+        raise RunError(f"--flink-job-server-jar {path} is damaged at {damaged}: {cure}")
+    if _RUNNER_CLASS not in names:
+        raise RunError(f"--flink-job-server-jar {path} holds no Flink runner of Beam's: {cure}")

@@ -1,0 +1,82 @@
+"""Flink's own REST interface, as far as a run needs it; the same paths on Flink 1 and 2.
+
+https://nightlies.apache.org/flink/flink-docs-release-1.20/docs/ops/rest_api/
+"""
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import requests
+
+from runners.clusters.cluster import UnreachableError
+
+_TIMEOUT_S: Final = (5.0, 20.0)
+"""To connect; between two bytes of the answer."""
+
+
+class Slots(NamedTuple):
+    """What a Flink cluster could work on side by side."""
+
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
+class FlinkRest:
+    """A JobManager's REST interface at `host:port`; every method raises UnreachableError."""
+
+    master: str
+
+    def version(self) -> str:
+        """Give Flink's version, such as `1.20.5`."""
+        version = self._get("config").get("flink-version")
+        if version is None:
+            raise UnreachableError(f"{self.master} is no JobManager: it does not tell Flink's version")
+        return str(version)
+
+    def slots(self) -> Slots:
+        """Count the slots of all TaskManagers."""
+        overview = self._get("overview")
+        return Slots(overview["slots-total"], overview["slots-available"])
+
+    def task_manager_hosts(self) -> set[str]:
+        """Give where TaskManagers run, as they told the JobManager."""
+        paths = (each["path"] for each in self._get("taskmanagers")["taskmanagers"])
+        return {found[1] for path in paths if (found := re.search(r"@(.+):\d+/", path))}
+
+    def job_at_work(self, name: str) -> str | None:
+        """Give the id of a job of that name that is not over, if there is one."""
+        jobs = self._get("jobs/overview")["jobs"]
+        return next((job["jid"] for job in jobs if job["name"] == name and job["end-time"] < 0), None)
+
+    def job_state(self, job_id: str) -> str | None:
+        """Give Flink's word for a job's state; None where Flink does not know the job."""
+        response = self._ask("GET", f"jobs/{job_id}", HTTPStatus.NOT_FOUND)
+        return None if response.status_code == HTTPStatus.NOT_FOUND else str(response.json()["state"])
+
+    def failure(self, job_id: str) -> str:
+        """Give the stack trace of a job's last failure; empty where it has none."""
+        history = self._get(f"jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+        return str(history[0]["stacktrace"]) if history else ""
+
+    def cancel(self, job_id: str) -> None:
+        """Ask for a job's end; a job that is over, or not known, is as it should be."""
+        self._ask("PATCH", f"jobs/{job_id}?mode=cancel", HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+
+    def _get(self, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ask("GET", path).json()
+        return answer
+
+    def _ask(self, method: str, path: str, *also_right: HTTPStatus) -> requests.Response:
+        url = f"http://{self.master}/v1/{path}"
+        try:
+            response = requests.request(method, url, timeout=_TIMEOUT_S)
+            if response.status_code not in also_right:
+                response.raise_for_status()
+        except requests.RequestException as error:
+            raise UnreachableError(
+                f"the JobManager at {self.master} does not answer: {type(error).__name__}"
+            ) from error
+        return response

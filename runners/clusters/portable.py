@@ -1,0 +1,88 @@
+"""Any engine that speaks Beam's job API: a job service here, a worker pool there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, cast
+
+import grpc
+from apache_beam import Pipeline
+from apache_beam.portability.api import beam_job_api_pb2 as job_api
+from apache_beam.portability.api import beam_job_api_pb2_grpc
+from apache_beam.runners.portability.portable_runner import PipelineResult
+
+from runners.clusters.cluster import JobState, UnreachableError
+from runners.clusters.open_port import check_open_port
+from runners.clusters.worker_environment import worker_pool_flags
+
+_TIMEOUT_S: Final = 20.0
+_STATES: Final = {
+    job_api.JobState.DONE: JobState.DONE,
+    job_api.JobState.FAILED: JobState.FAILED,
+    job_api.JobState.CANCELLED: JobState.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class Portable:
+    """A Beam job service, and the worker pool that its engine starts workers in.
+
+    Args:
+        job_endpoint: `host:port` of the job service.
+        worker_pool: `host:port` of the pool, as the engine reaches it.
+    """
+
+    job_endpoint: str
+    worker_pool: str
+
+    def check(self) -> None:
+        """See that job service and pool are there."""
+        check_open_port("--job-endpoint", self.job_endpoint, "start Beam's job service there")
+        check_open_port("--worker-pool", self.worker_pool, "start Beam's worker pool there")
+
+    def beam_flags(self, job_name: str) -> list[str]:
+        """Submit to the job service; run workers in the pool."""
+        return [
+            "--runner=PortableRunner",
+            f"--job_name={job_name}",
+            f"--job_endpoint={self.job_endpoint}",
+            *worker_pool_flags(self.worker_pool),
+        ]
+
+    def submit(self, pipeline: Pipeline, job_name: str) -> str:  # noqa: ARG002 - the service makes ids of its own
+        """Stage and start the job; give its id."""
+        result = cast("PipelineResult", pipeline.run())
+        return str(result._job_id)  # noqa: SLF001 - Beam has no public way to a job's id
+
+    def state(self, job_id: str) -> JobState:
+        """Ask the job service."""
+        with self._service() as service:
+            answer = service.GetState(job_api.GetJobStateRequest(job_id=job_id), timeout=_TIMEOUT_S)
+        return _STATES.get(answer.state, JobState.RUNNING)
+
+    def why_failed(self, job_id: str) -> str:
+        """Give the last error among the job's messages."""
+        error = "the job service gives no reason; its log may"
+        with self._service() as service:
+            for message in service.GetMessageStream(
+                job_api.JobMessagesRequest(job_id=job_id), timeout=_TIMEOUT_S
+            ):
+                said = message.message_response
+                if said.importance == job_api.JobMessage.JOB_MESSAGE_ERROR:
+                    error = said.message_text
+        return error
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the service to end the job."""
+        with self._service() as service:
+            service.Cancel(job_api.CancelJobRequest(job_id=job_id), timeout=_TIMEOUT_S)
+
+    @contextmanager
+    def _service(self) -> Iterator[beam_job_api_pb2_grpc.JobServiceStub]:
+        try:
+            with grpc.insecure_channel(self.job_endpoint) as channel:
+                yield beam_job_api_pb2_grpc.JobServiceStub(channel)
+        except grpc.RpcError as error:
+            raise UnreachableError(
+                f"the job service at {self.job_endpoint} does not answer: {error.code().name}"
+            ) from error

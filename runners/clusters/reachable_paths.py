@@ -1,0 +1,55 @@
+"""Paths of this machine mean nothing to workers elsewhere: found before anything is sent."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from runners.options import RunOptions
+from schemas.errors import RunError
+
+_THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
+
+
+def is_this_machine(address: str) -> bool:
+    """Tell whether `host:port` is on this machine."""
+    return address.rpartition(":")[0] in _THIS_MACHINE
+
+
+def as_workers_see_it(options: RunOptions) -> RunOptions:
+    """Spell local paths out, since workers start in another folder; refuse those that they cannot see."""
+    _check_paths(options)
+    return replace(
+        options,
+        manifest=tuple(map(_absolute, options.manifest)),
+        output=_absolute(options.output),
+        journal=options.journal and _absolute(options.journal),
+    )
+
+
+def _check_paths(options: RunOptions) -> None:
+    """See that workers reach the manifest, the output and the journal.
+
+    Raises:
+        RunError: a path is local, the engine is not, and `--shared-filesystem` was not given.
+    """
+    cluster = options.cluster
+    engine = cluster.flink_master or cluster.job_endpoint
+    if cluster.shared_filesystem or (engine and is_this_machine(engine)):
+        return
+    for flag, path in _paths(options):
+        if "://" not in path or path.startswith("file://"):
+            cure = "give a path such as s3://bucket/... or gs://bucket/..."
+            if cluster.runner != "dataflow":
+                cure += ", or --shared-filesystem where every worker sees it under the same name"
+            raise RunError(f"{flag} {path} lies on this machine, where workers do not see it; {cure}")
+
+
+def _paths(options: RunOptions) -> Iterator[tuple[str, str]]:
+    yield from (("--manifest", path) for path in options.manifest)
+    yield "--output", options.output
+    if options.journal:
+        yield "--journal", options.journal
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).absolute())

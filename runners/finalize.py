@@ -1,0 +1,39 @@
+"""`facebeam finalize`: wait for a submitted run, and report it as `facebeam annotate` would have done."""
+
+import sys
+from collections.abc import Sequence
+
+from runners.exit_codes import MEANINGS
+from runners.job_command import JobOptions, job_command
+from runners.output_folder import is_committed
+
+_DESCRIPTION = """\
+Wait for a run that was submitted with --detach, or whose waiting was cut off, and report it. The job itself
+commits the run; a run that was checked but cut off while it was published is published here."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See one run to its end; give the exit code of `facebeam annotate`."""
+    return job_command("facebeam finalize", _DESCRIPTION, MEANINGS, _finalize, argv)
+
+
+def _finalize(options: JobOptions) -> int:
+    from runners.clusters.choose_cluster import choose_cluster  # noqa: PLC0415 - as above
+    from runners.clusters.finish_job import finish_job  # noqa: PLC0415 - imports Beam
+    from runners.clusters.job_record import read_job  # noqa: PLC0415 - as above
+    from runners.clusters.wait import wait_for_job  # noqa: PLC0415 - as above
+    from runners.summary import show_summary  # noqa: PLC0415 - as above
+
+    layout = options.layout
+    if is_committed(layout):
+        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
+    job = read_job(layout)
+    cluster = choose_cluster(job.cluster)
+    ending = wait_for_job(cluster, job, layout, None)
+    if ending.exit_code is not None:
+        return ending.exit_code
+    return finish_job(cluster, job, layout, ending.state, quiet=options.quiet, log_format=options.log_format)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
