@@ -26,18 +26,12 @@ def _cancel(options: JobOptions) -> int:
     if is_committed(layout):
         LOGGER.error("run %s is committed already: there is nothing to cancel", layout.run_id)
         return NOT_COMMITTED
+    from runners.clusters.cancel_job import cancel_job  # noqa: PLC0415 - as above
     from runners.clusters.choose_cluster import choose_cluster  # noqa: PLC0415 - imports Beam
-    from runners.clusters.job_record import forget_job, read_job  # noqa: PLC0415 - as above
-    from runners.clusters.wait import wait_until_over  # noqa: PLC0415 - as above
-    from transforms.publish import resume  # noqa: PLC0415 - as above
+    from runners.clusters.job_record import read_job  # noqa: PLC0415 - as above
 
     job = read_job(layout)
-    cluster = choose_cluster(job.cluster)
-    cluster.cancel(job.job_id)
-    wait_until_over(cluster, job.job_id)
-    committed = is_committed(layout) or resume(layout)
-    forget_job(layout)
-    if committed:
+    if cancel_job(choose_cluster(job.cluster), job, layout):
         LOGGER.error("run %s was committed before its job could be cancelled", layout.run_id)
         return NOT_COMMITTED
     LOGGER.info("job %s is cancelled; nothing of run %s is visible", job.job_id, layout.run_id)

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from runners.exit_codes import MEANINGS
+from runners.exit_codes import MEANINGS, NOT_COMMITTED
 from runners.job_command import JobOptions, job_command
+from runners.logs import LOGGER
 from runners.output_folder import is_committed
 
 _DESCRIPTION = """\
@@ -21,6 +22,7 @@ def _finalize(options: JobOptions) -> int:
     from runners.clusters.choose_cluster import choose_cluster  # noqa: PLC0415 - as above
     from runners.clusters.finish_job import finish_job  # noqa: PLC0415 - imports Beam
     from runners.clusters.job_record import read_job  # noqa: PLC0415 - as above
+    from runners.clusters.stop_signals import stop_signals  # noqa: PLC0415 - as above
     from runners.clusters.wait import wait_for_job  # noqa: PLC0415 - as above
     from runners.summary import show_summary  # noqa: PLC0415 - as above
 
@@ -29,10 +31,14 @@ def _finalize(options: JobOptions) -> int:
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
     job = read_job(layout)
     cluster = choose_cluster(job.cluster)
-    ending = wait_for_job(cluster, job, layout, None)
-    if ending.exit_code is not None:
-        return ending.exit_code
-    return finish_job(cluster, job, layout, ending.state, quiet=options.quiet, log_format=options.log_format)
+    with stop_signals() as stop:
+        state = wait_for_job(cluster, job, layout, stop)
+    if stop.number is not None:
+        LOGGER.error("stopped waiting: job %s goes on", job.job_id)
+        return 128 + stop.number
+    if not state.is_over:
+        return NOT_COMMITTED
+    return finish_job(cluster, job, layout, state, quiet=options.quiet, log_format=options.log_format)
 
 
 if __name__ == "__main__":

@@ -226,6 +226,6 @@ def test_ctrl_c_while_waiting_cancels_the_job(engine: Engine, tmp_path: Path) ->
             os.kill(process.pid, signal.SIGINT)
             _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "is cancelled, nothing of run one is visible" in said
+    assert "is cancelled, run one is not visible" in said
     assert not (tmp_path / "out/images").exists()
     assert not (tmp_path / "out/_runs/one/job.json").exists()

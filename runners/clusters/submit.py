@@ -7,14 +7,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.annotate_manifest import build
 from runners.beam_flags import check_beam_flags
+from runners.clusters.cancel_job import cancel_job
 from runners.clusters.choose_cluster import choose_cluster
-from runners.clusters.cluster import Cluster
+from runners.clusters.cluster import Cluster, UnreachableError
 from runners.clusters.finish_job import finish_job
 from runners.clusters.job_name import job_name
 from runners.clusters.job_record import JobRecord, read_job, write_job
+from runners.clusters.stop_signals import stop_signals
 from runners.clusters.wait import wait_for_job
 from runners.describe_run import describe_run
-from runners.exit_codes import COMMITTED
+from runners.exit_codes import COMMITTED, NOT_COMMITTED
 from runners.logs import LOGGER
 from runners.options import RunOptions
 from runners.output_folder import nobody_works_on
@@ -45,10 +47,18 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         return COMMITTED
     pipeline = _empty_pipeline(beam_options)
     build(pipeline, run)
-    job = JobRecord(name, cluster.submit(pipeline, name), _now(), options.cluster)
-    write_job(layout, job)
-    LOGGER.info("run %s is submitted: %s job %s", layout.run_id, options.cluster.runner, job.job_id)
-    return COMMITTED if options.cluster.detach else _wait(cluster, job, options, layout)
+    with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
+        job = JobRecord(name, cluster.submit(pipeline, name), _now(), options.cluster)
+        write_job(layout, job)
+        LOGGER.info("run %s is submitted: %s job %s", layout.run_id, options.cluster.runner, job.job_id)
+        if options.cluster.detach and stop.number is None:
+            return COMMITTED
+        state = wait_for_job(cluster, job, layout, stop, options.cluster.max_wait)
+        if stop.number is not None:
+            return _cancel(cluster, job, layout, stop.number)
+    if not state.is_over:
+        return NOT_COMMITTED
+    return finish_job(cluster, job, layout, state, quiet=options.quiet, log_format=options.log_format)
 
 
 def _empty_pipeline(options: PipelineOptions) -> beam.Pipeline:
@@ -71,11 +81,16 @@ def _refuse_second_job(layout: Layout) -> None:
         )
 
 
-def _wait(cluster: Cluster, job: JobRecord, options: RunOptions, layout: Layout) -> int:
-    ending = wait_for_job(cluster, job, layout, options.cluster.max_wait)
-    if ending.exit_code is not None:
-        return ending.exit_code
-    return finish_job(cluster, job, layout, ending.state, quiet=options.quiet, log_format=options.log_format)
+def _cancel(cluster: Cluster, job: JobRecord, layout: Layout, signal_number: int) -> int:
+    """Cancel the job that was waited for; give the exit code, as shells have it."""
+    try:
+        committed = cancel_job(cluster, job, layout)
+    except UnreachableError as error:
+        LOGGER.error("stopped, but job %s could not be cancelled: %s", job.job_id, error)
+    else:
+        became = "was committed before that" if committed else "is not visible"
+        LOGGER.error("stopped: job %s is cancelled, run %s %s", job.job_id, layout.run_id, became)
+    return 128 + signal_number
 
 
 def _now() -> str:

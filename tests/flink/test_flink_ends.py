@@ -64,7 +64,7 @@ def test_sigterm_while_waiting_cancels_the_job(
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
-    assert "is cancelled, nothing of run one is visible" in said
+    assert "is cancelled, run one is not visible" in said
     assert states(flink)[0] == "CANCELED"
     assert flink.jars() == []
     assert visible(tmp_path / "out") == []
