@@ -28,8 +28,9 @@ def job_manager(
     return ScriptedServer(
         {
             "/v1/config": tells({"flink-version": version}),
-            "/v1/overview": tells({"slots-total": 2, "slots-available": free_slots}),
+            "/v1/overview": tells({"slots-total": 2, "slots-available": free_slots, "taskmanagers": 1}),
             "/v1/taskmanagers": tells({"taskmanagers": [{"path": task_manager}]}),
+            "/v1/jobs/overview": tells({"jobs": []}),
             **(jobs or {}),
         }
     )

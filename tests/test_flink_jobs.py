@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 
 import pytest
-from apache_beam import Pipeline
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from runners.clusters.cluster import JobState, UnreachableError
 from runners.clusters.flink import Flink
@@ -24,12 +22,10 @@ def overview(**times: int) -> Mapping[str, Script]:
 
 def test_a_second_job_of_one_name_is_refused() -> None:
     """Expect the first job's id and the cure, and nothing uploaded."""
-    with job_manager(jobs=overview(old=1700000000000, new=-1)) as server:
-        flink = Flink(server.authority, POOL)
-        pipeline = Pipeline(options=PipelineOptions(flink.beam_flags("facebeam-one")))
-        with pytest.raises(RunError, match=r"job new named facebeam-one is at work on .*, or cancel it"):
-            flink.submit(pipeline, "facebeam-one")
-    assert [request.method for request in server.seen] == ["GET"]
+    refused = pytest.raises(RunError, match=r"job new named facebeam-one is at work on .*, or cancel it")
+    with job_manager(jobs=overview(old=1700000000000, new=-1)) as server, refused:
+        Flink(server.authority, POOL).check("facebeam-one")
+    assert {request.method for request in server.seen} == {"GET"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ RUNNER_CLASS = "org/apache/beam/runners/flink/FlinkPipelineRunner.class"
 def refusal(flink: Flink) -> str:
     """Give what is wrong."""
     with pytest.raises(RunError) as raised:
-        flink.check()
+        flink.check("facebeam-one")
     return str(raised.value)
 
 
@@ -58,7 +58,7 @@ def test_what_is_left_out_is_left_to_beam() -> None:
 def test_a_version_that_beam_knows_passes(version: str) -> None:
     """Expect no error, and no request that changes anything."""
     with job_manager(version) as server:
-        Flink(server.authority, POOL).check()
+        Flink(server.authority, POOL).check("facebeam-one")
     assert {request.method for request in server.seen} == {"GET"}
 
 
@@ -145,7 +145,7 @@ def test_a_jar_that_is_missing_or_altered_is_refused(
     jar = write_jar(tmp_path / "flink.jar")
     with job_manager() as server:
         flink = Flink(server.authority, POOL, str(jar))
-        flink.check()
+        flink.check("facebeam-one")
         harm(jar)
         said = refusal(flink)
     assert f"--flink-job-server-jar {jar} {told}: give the beam-runners-flink-" in said
@@ -158,7 +158,7 @@ def test_a_pool_on_this_machine_is_looked_for_where_task_managers_are_here_too()
         told = refusal(Flink(server.authority, closed))
     assert f"--worker-pool {closed} does not answer (Connection refused): start Beam's worker pool" in told
     with job_manager(task_manager=ELSEWHERE) as server:
-        Flink(server.authority, closed).check()
+        Flink(server.authority, closed).check("facebeam-one")
 
 
 def test_paths_of_this_machine_are_refused_for_a_master_elsewhere(tmp_path: Path) -> None:

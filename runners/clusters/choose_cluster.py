@@ -25,6 +25,7 @@ def choose_cluster(options: ClusterOptions, *, paced: bool = False) -> Cluster:
                 str(options.worker_pool),
                 options.flink_job_server_jar,
                 options.parallelism,
+                paced,
             )
         case "dataflow":
             try:

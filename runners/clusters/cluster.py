@@ -36,8 +36,11 @@ class Cluster(Protocol):
     Jobs are found again by the engine's own id, from any process.
     """
 
-    def check(self) -> None:
-        """See that a run can be submitted; raises RunError, naming value, rule and cure. Nothing is sent."""
+    def check(self, job_name: str) -> None:
+        """See that this job can be submitted; raises RunError, naming value, rule and cure.
+
+        No other job of its name may be at work: it would be the same run. Nothing is sent.
+        """
 
     def beam_flags(self, job_name: str) -> Sequence[str]:
         """Give the flags of Beam that this engine needs; pure."""

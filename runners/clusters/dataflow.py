@@ -33,10 +33,11 @@ class Dataflow:
     options: ClusterOptions
     paced: bool = False
 
-    def check(self) -> None:
-        """See that the names can be, that jobs can be seen there, and that files can be staged."""
+    def check(self, job_name: str) -> None:
+        """See that the names can be, that no job of this name is active, and that files can be staged."""
         check_names(self.options)
-        self._jobs.active("facebeam")  # whatever there is: asked for what project, region or rights raise
+        if job_id := self._jobs.active(job_name):
+            raise _active_already(job_name, job_id)
         check_writable(f"{self.options.temp_location}/staging")
 
     def beam_flags(self, job_name: str) -> list[str]:
@@ -44,13 +45,11 @@ class Dataflow:
         return dataflow_flags(self.options, job_name, paced=self.paced)
 
     def submit(self, pipeline: Pipeline, job_name: str) -> str:
-        """Stage and create the job; give its id. A second active job of one name is refused.
+        """Stage and create the job; give its id.
 
         In the launcher of a Flex template (`--template_location`) the job is only described, and Dataflow
         creates it afterwards: its name is given then, which is good for all that an id is.
         """
-        if job_id := self._jobs.active(job_name):
-            raise _active_already(job_name, job_id)
         with _submission_errors(job_name):
             result = cast("DataflowPipelineResult", pipeline.run())
         named = pipeline.options.view_as(GoogleCloudOptions).job_name

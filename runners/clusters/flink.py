@@ -5,7 +5,7 @@ from typing import Final
 from zipfile import BadZipFile, ZipFile
 
 from apache_beam import Pipeline
-from apache_beam.options.pipeline_options import FlinkRunnerOptions
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, PortableOptions
 
 from runners.clusters.cluster import JobState
 from runners.clusters.flink_client import FlinkClient
@@ -17,6 +17,7 @@ from runners.clusters.worker_environment import worker_pool_flags
 from schemas.errors import RunError
 
 _RUNNER_CLASS: Final = "org/apache/beam/runners/flink/FlinkPipelineRunner.class"
+_BEAMS_DEFAULT: Final = 1
 _STATES: Final = {"FINISHED": JobState.DONE, "FAILED": JobState.FAILED, "CANCELED": JobState.CANCELLED}
 
 
@@ -29,17 +30,20 @@ class Flink:
         worker_pool: `host:port` of the pool, as TaskManagers reach it.
         job_server_jar: Beam's job server for that version of Flink; None lets Beam download it.
         parallelism: slots to use; None is all that are free.
+        paced: whether a rate holds the run back; otherwise each slot has a worker process of its own.
     """
 
     flink_master: str
     worker_pool: str
     job_server_jar: str | None = None
     parallelism: int | None = None
+    paced: bool = False
 
-    def check(self) -> None:
+    def check(self, job_name: str) -> None:
         """See that Flink is there, of a version that Beam knows and with free slots; then jar and pool."""
         check_open_port("--flink-master", self.flink_master, "start Flink's JobManager there")
         self._check_version()
+        self._check_name(job_name)
         self._check_slots()
         if self.job_server_jar is not None:
             _check_jar(self.job_server_jar)
@@ -60,20 +64,15 @@ class Flink:
             flags.append(f"--parallelism={self.parallelism}")
         return [*flags, *worker_pool_flags(self.worker_pool)]
 
-    def submit(self, pipeline: Pipeline, job_name: str) -> str:
-        """Upload the pipeline and start its job; give Flink's id of it.
-
-        Raises:
-            RunError: a job of this name is at work, or Flink refuses the job.
-        """
-        at_work = self._rest.job_at_work(job_name)
-        if at_work:
-            raise RunError(
-                f"job {at_work} named {job_name} is at work on {self.flink_master}, and its record is not "
-                "under --output: wait for it, or cancel it in Flink"
-            )
+    def submit(self, pipeline: Pipeline, job_name: str) -> str:  # noqa: ARG002 - the pipeline has it
+        """Upload the pipeline and start its job; give Flink's id; raises RunError where Flink refuses."""
+        slots = self._rest.slots()
         if self.parallelism is None:
-            pipeline.options.view_as(FlinkRunnerOptions).parallelism = self._rest.slots().free
+            pipeline.options.view_as(FlinkRunnerOptions).parallelism = slots.free
+        workers = pipeline.options.view_as(PortableOptions)
+        if not self.paced and workers.sdk_worker_parallelism == _BEAMS_DEFAULT:
+            # One Python process for all slots of a TaskManager would hold its models back by its one lock.
+            workers.sdk_worker_parallelism = slots.each
         return FlinkClient().start(pipeline)
 
     def state(self, job_id: str) -> JobState:
@@ -101,6 +100,13 @@ class Flink:
             raise RunError(
                 f"--flink-master {self.flink_master} is Flink {version}, and Beam has a runner for "
                 f"{', '.join(known)}: use a cluster of one of these"
+            )
+
+    def _check_name(self, job_name: str) -> None:
+        if at_work := self._rest.job_at_work(job_name):
+            raise RunError(
+                f"job {at_work} named {job_name} is at work on {self.flink_master}, and its record is not "
+                "under --output: wait for it, or cancel it in Flink"
             )
 
     def _check_slots(self) -> None:

@@ -21,6 +21,12 @@ class Slots(NamedTuple):
 
     total: int
     free: int
+    task_managers: int
+
+    @property
+    def each(self) -> int:
+        """Slots of one TaskManager, where all have as many."""
+        return self.total // max(1, self.task_managers)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class FlinkRest:
     def slots(self) -> Slots:
         """Count the slots of all TaskManagers."""
         overview = self._get("overview")
-        return Slots(overview["slots-total"], overview["slots-available"])
+        return Slots(overview["slots-total"], overview["slots-available"], overview["taskmanagers"])
 
     def task_manager_hosts(self) -> set[str]:
         """Give where TaskManagers run, as they told the JobManager."""

@@ -35,7 +35,7 @@ class Portable:
     job_endpoint: str
     worker_pool: str
 
-    def check(self) -> None:
+    def check(self, job_name: str) -> None:  # noqa: ARG002 - the service tells no names
         """See that job service and pool are there."""
         check_open_port("--job-endpoint", self.job_endpoint, "start Beam's job service there")
         check_open_port("--worker-pool", self.worker_pool, "start Beam's worker pool there")

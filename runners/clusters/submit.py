@@ -38,7 +38,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     name = job_name(layout)
     beam_options = check_beam_flags([*cluster.beam_flags(name), *options.beam_flags])
     _refuse_second_job(layout)
-    cluster.check()
+    cluster.check(name)
     run = describe_run(options, layout, manifest)
     check_writable(layout.staging)
     sweep_staging(layout.output, nobody_works_on(layout.output))
