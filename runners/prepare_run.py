@@ -26,7 +26,7 @@ from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.inspect_manifest import Manifest, inspect_manifest
 from transforms.local_model.weights import check_weights
 
-FEWEST_SHARDS: Final = 16
+FEWEST_SHARDS: Final = 64
 BYTES_A_SHARD: Final = 1_000_000
 """Manifest bytes, some ten thousand rows: minutes of work, so that all workers end at about the same time."""
 
