@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.request_key import request_key
+from schemas.tables import DICTIONARY_BYTES
 from schemas.values import Annotation, Answer, Face, ImageRequest, ManifestRow
 from transforms.flatten import flatten_faces, flatten_images
 from transforms.journal.encode_entries import encode_entries
 from transforms.journal.entries import Entry
 from transforms.journal.segment import write_segment
-from transforms.write_table import DICTIONARY_BYTES, VALUES_A_ROW_GROUP
+from transforms.write_table import VALUES_A_ROW_GROUP
 
 IMAGES = 20_000
 """Each with one face."""

@@ -35,7 +35,7 @@ def _finalize(options: JobOptions) -> int:
         state = wait_for_job(cluster, job, layout, stop)
     if stop.number is not None:
         LOGGER.error("stopped waiting: job %s goes on", job.job_id)
-        return 128 + stop.number
+        return stop.exit_code
     if not state.is_over:
         return NOT_COMMITTED
     return finish_job(cluster, job, layout, state, quiet=options.quiet, log_format=options.log_format)

@@ -13,11 +13,11 @@ from runners.beam_flags import check_beam_flags
 from runners.cluster_options import ClusterOptions
 from runners.clusters.worker_environment import NOTHING_STAGED
 from runners.describe_run import describe_run
+from runners.earlier_runs import finish_earlier_runs
 from runners.exit_codes import COMMITTED, NOT_COMMITTED
 from runners.interrupts import interruptible
 from runners.logs import LOGGER
 from runners.options import RunOptions
-from runners.output_folder import nobody_works_on
 from runners.root_cause import root_cause
 from runners.show_progress import show_progress
 from runners.summary import show_summary
@@ -25,7 +25,6 @@ from schemas.errors import RunError
 from schemas.layout import Layout
 from transforms.inspect_manifest import Manifest
 from transforms.output_files import exists, remove
-from transforms.publish import resume, sweep_staging
 
 
 def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
@@ -36,9 +35,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     """
     beam_options = check_beam_flags([*options.beam_flags, *_prism_flags(options.cluster)])
     run = describe_run(options, layout, manifest)
-    sweep_staging(layout.output, nobody_works_on(layout.output))
-    if resume(layout):
-        LOGGER.info("run %s had been checked but not published when it was cut off: now it is", layout.run_id)
+    if finish_earlier_runs(layout):
         return COMMITTED
     _collect_garbage_seldom()
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from runners.clusters.reachable_paths import as_workers_see_it
 from runners.exit_codes import COMMITTED, STOPPED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
 from runners.options import RunOptions, parse_run, run_parser
@@ -29,7 +30,7 @@ def run_manifest(options: RunOptions) -> int:
     """Carry out the run that the options describe; give its exit code."""
     try:
         if options.cluster.runner not in ONE_MACHINE:
-            options = _for_workers(options)
+            options = as_workers_see_it(options)
         layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
         return COMMITTED if _is_done(layout) else _run(options, layout)
     except RunError as error:
@@ -38,12 +39,6 @@ def run_manifest(options: RunOptions) -> int:
     except KeyboardInterrupt:  # while the run's own way to stop is not in place yet
         LOGGER.error("stopped before the run began: nothing was started")
         return STOPPED
-
-
-def _for_workers(options: RunOptions) -> RunOptions:
-    from runners.clusters.reachable_paths import as_workers_see_it  # noqa: PLC0415 - clusters only
-
-    return as_workers_see_it(options)
 
 
 def _is_done(layout: Layout) -> bool:

@@ -109,8 +109,8 @@ def move(source: str, target: str) -> None:
 
 def remove_file(path: str) -> None:
     """Delete one file."""
-    with output_errors("remove", path):
-        FileSystems.delete([escape(path)])
+    with output_errors("remove", path):  # Beam's own delete takes every name for a glob
+        Path(path).unlink() if FileSystems.get_scheme(path) is None else FileSystems.delete([escape(path)])
 
 
 def remove(folder: str) -> None:

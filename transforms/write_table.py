@@ -15,15 +15,13 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.errors import RunError
 from schemas.layout import Layout
-from schemas.tables import TABLES, with_manifest_columns
+from schemas.tables import DICTIONARY_BYTES, TABLES, with_manifest_columns
 from transforms.output_files import output_errors, writing
 
 Value = TypeVar("Value")
 FlattenValues = Callable[[Sequence[Value], pa.Schema], pa.RecordBatch]
 
 VALUES_A_ROW_GROUP = 10_000
-DICTIONARY_BYTES = 8_192
-"""A dictionary of some two thousand coordinates pays for whole numbers; fractions would only outgrow it."""
 VALUES_A_FILE = 250_000
 
 

@@ -45,8 +45,8 @@ class Cluster(Protocol):
     def beam_flags(self, job_name: str) -> Sequence[str]:
         """Give the flags of Beam that this engine needs; pure."""
 
-    def submit(self, pipeline: Pipeline, job_name: str) -> str:
-        """Submit a built pipeline; give the engine's id of the job."""
+    def submit(self, pipeline: Pipeline) -> str:
+        """Submit a built pipeline, whose options have the job's name; give the engine's id of the job."""
 
     def state(self, job_id: str) -> JobState:
         """Ask the engine; raises UnreachableError."""

@@ -44,16 +44,16 @@ class Dataflow:
         """Submit to Dataflow; run workers from the image."""
         return dataflow_flags(self.options, job_name, paced=self.paced)
 
-    def submit(self, pipeline: Pipeline, job_name: str) -> str:
+    def submit(self, pipeline: Pipeline) -> str:
         """Stage and create the job; give its id.
 
         In the launcher of a Flex template (`--template_location`) the job is only described, and Dataflow
         creates it afterwards: its name is given then, which is good for all that an id is.
         """
+        job_name = str(pipeline.options.view_as(GoogleCloudOptions).job_name)
         with _submission_errors(job_name):
             result = cast("DataflowPipelineResult", pipeline.run())
-        named = pipeline.options.view_as(GoogleCloudOptions).job_name
-        return str(result.job_id() if result.has_job else named)
+        return str(result.job_id() if result.has_job else job_name)
 
     def state(self, job_id: str) -> JobState:
         """Ask Dataflow."""

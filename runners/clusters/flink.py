@@ -64,7 +64,7 @@ class Flink:
             flags.append(f"--parallelism={self.parallelism}")
         return [*flags, *worker_pool_flags(self.worker_pool)]
 
-    def submit(self, pipeline: Pipeline, job_name: str) -> str:  # noqa: ARG002 - the pipeline has it
+    def submit(self, pipeline: Pipeline) -> str:
         """Upload the pipeline and start its job; give Flink's id; raises RunError where Flink refuses."""
         slots = self._rest.slots()
         if self.parallelism is None:

@@ -49,7 +49,7 @@ class Portable:
             *worker_pool_flags(self.worker_pool),
         ]
 
-    def submit(self, pipeline: Pipeline, job_name: str) -> str:  # noqa: ARG002 - the service makes ids of its own
+    def submit(self, pipeline: Pipeline) -> str:
         """Stage and start the job; give its id."""
         result = cast("PipelineResult", pipeline.run())
         return str(result._job_id)  # noqa: SLF001 - Beam has no public way to a job's id

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runners.options import RunOptions
+from runners.output_folder import is_local
 from schemas.errors import RunError
 
 _THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
@@ -37,7 +38,7 @@ def _check_paths(options: RunOptions) -> None:
     if cluster.shared_filesystem or (engine and is_this_machine(engine)):
         return
     for flag, path in _paths(options):
-        if "://" not in path or path.startswith("file://"):
+        if is_local(path) or path.startswith("file://"):
             cure = "give a path such as s3://bucket/... or gs://bucket/..."
             if cluster.runner != "dataflow":
                 cure += ", or --shared-filesystem where every worker sees it under the same name"
@@ -52,4 +53,4 @@ def _paths(options: RunOptions) -> Iterator[tuple[str, str]]:
 
 
 def _absolute(path: str) -> str:
-    return path if "://" in path else str(Path(path).absolute())
+    return str(Path(path).absolute()) if is_local(path) else path

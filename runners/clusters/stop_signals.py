@@ -14,6 +14,11 @@ class Stop:
         self.asked = Event()
         self.number: int | None = None
 
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number, as shells have it."""
+        return 128 + (self.number or 0)
+
     def ask(self, number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
         self.number = self.number or number

@@ -16,15 +16,14 @@ from runners.clusters.job_record import JobRecord, read_job, write_job
 from runners.clusters.stop_signals import stop_signals
 from runners.clusters.wait import wait_for_job
 from runners.describe_run import describe_run
+from runners.earlier_runs import finish_earlier_runs
 from runners.exit_codes import COMMITTED, NOT_COMMITTED
 from runners.logs import LOGGER
 from runners.options import RunOptions
-from runners.output_folder import nobody_works_on
 from schemas.errors import RunError
 from schemas.layout import Layout
 from transforms.inspect_manifest import Manifest
 from transforms.output_files import check_writable, exists
-from transforms.publish import resume, sweep_staging
 
 
 def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
@@ -41,21 +40,20 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     cluster.check(name)
     run = describe_run(options, layout, manifest)
     check_writable(layout.staging)
-    sweep_staging(layout.output, nobody_works_on(layout.output))
-    if resume(layout):
-        LOGGER.info("run %s had been checked but not published when it was cut off: now it is", layout.run_id)
+    if finish_earlier_runs(layout):
         return COMMITTED
     pipeline = _empty_pipeline(beam_options)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
-        job = JobRecord(name, cluster.submit(pipeline, name), _now(), options.cluster)
+        job = JobRecord(name, cluster.submit(pipeline), _now(), options.cluster)
         write_job(layout, job)
         LOGGER.info("run %s is submitted: %s job %s", layout.run_id, options.cluster.runner, job.job_id)
         if options.cluster.detach and stop.number is None:
             return COMMITTED
         state = wait_for_job(cluster, job, layout, stop, options.cluster.max_wait)
         if stop.number is not None:
-            return _cancel(cluster, job, layout, stop.number)
+            _cancel(cluster, job, layout)
+            return stop.exit_code
     if not state.is_over:
         return NOT_COMMITTED
     return finish_job(cluster, job, layout, state, quiet=options.quiet, log_format=options.log_format)
@@ -81,8 +79,8 @@ def _refuse_second_job(layout: Layout) -> None:
         )
 
 
-def _cancel(cluster: Cluster, job: JobRecord, layout: Layout, signal_number: int) -> int:
-    """Cancel the job that was waited for; give the exit code, as shells have it."""
+def _cancel(cluster: Cluster, job: JobRecord, layout: Layout) -> None:
+    """Cancel the job that was waited for, and say what became of it."""
     try:
         committed = cancel_job(cluster, job, layout)
     except UnreachableError as error:
@@ -90,7 +88,6 @@ def _cancel(cluster: Cluster, job: JobRecord, layout: Layout, signal_number: int
     else:
         became = "was committed before that" if committed else "is not visible"
         LOGGER.error("stopped: job %s is cancelled, run %s %s", job.job_id, layout.run_id, became)
-    return 128 + signal_number
 
 
 def _now() -> str:

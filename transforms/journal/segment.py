@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
+from schemas.tables import DICTIONARY_BYTES
 from transforms.journal.entries import ENTRIES, JOURNAL_VERSION, VERSION_KEY
 from transforms.journal.segment_files import delete
 from transforms.output_files import exists, move, output_errors, write_whole
@@ -17,8 +18,6 @@ from transforms.output_files import exists, move, output_errors, write_whole
 ROWS_A_GROUP: Final = 2_000
 _COMPRESSION: Final = dict.fromkeys(ENTRIES.names, "snappy") | {"faces.list.element": "zstd"}
 """zstd costs a reader 15 us a column in each file, however short: worth it for the coordinates only."""
-_DICTIONARY_BYTES: Final = 8_192
-"""A dictionary of some two thousand coordinates pays for whole numbers; fractions would only outgrow it."""
 DAMAGE: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError)
 """How Arrow reports bytes that are no Parquet, found by flipping bits; no disk is read there."""
 _LOGGER: Final = getLogger("facebeam")
@@ -40,7 +39,7 @@ def write_segment(folder: str, entries: pa.Table) -> str:
         sink,
         ROWS_A_GROUP,
         compression=_COMPRESSION,
-        dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        dictionary_pagesize_limit=DICTIONARY_BYTES,
         write_page_checksum=True,
     )
     name = uuid4().hex

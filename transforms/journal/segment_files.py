@@ -16,7 +16,7 @@ from typing import Final
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
-from transforms.output_files import output_errors
+from transforms.output_files import output_errors, remove_file
 
 REMOTE_AT_ONCE: Final = 16
 """A flush has a segment in almost every bucket, and at 30 ms a request 500 answers took 55 s one by one."""
@@ -57,8 +57,8 @@ def size_bytes(path: str) -> int:
 def delete(paths: Iterable[str]) -> None:
     """Delete files as far as they are there and may be deleted; what stays does no harm."""
     for path in paths:
-        with suppress(RunError), output_errors("delete", path):
-            Path(path).unlink() if _is_local(path) else FileSystems.delete([escape(path)])
+        with suppress(RunError):
+            remove_file(path)
 
 
 def _is_local(path: str) -> bool:
