@@ -37,7 +37,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
         return COMMITTED
-    _collect_garbage_seldom()
+    gc.freeze()  # what was imported stays: no need to look through it again and again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)
     return _execute(pipeline, options, layout)
@@ -59,12 +59,6 @@ def _prism_flags(cluster: ClusterOptions) -> list[str]:
     if not (path.is_file() and os.access(path, os.X_OK)):
         raise RunError(f"--prism-location {path} is no program; build Prism with Go, or leave --runner out")
     return [f"--prism_location={path.absolute()}", "--environment_type=LOOPBACK", NOTHING_STAGED]
-
-
-def _collect_garbage_seldom() -> None:
-    """Keep Python from looking for reference cycles all the time: millions of values, and none among them."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:

@@ -1,7 +1,7 @@
 """What a run asked its face source for, counted by the request and not by the row."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.values import NOT_SENT, Answer, Failure
 
@@ -22,6 +22,9 @@ class CallCounts(NamedTuple):
     """Images that were not asked for because sending had been stopped."""
 
 
+_FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
+
+
 def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
     """Add the counts of all shards up; none is all zero."""
     return CallCounts(*map(sum, zip(*counts, strict=True)))
@@ -34,7 +37,7 @@ def calls_of(result: Answer | Failure, *, stored: bool) -> CallCounts:
     CallCounts(images=1, from_journal=0, sent=3, retries=2, maybe_billed=0, not_sent=0)
     """
     if stored:
-        return CallCounts(images=1, from_journal=1)
+        return _FROM_JOURNAL
     failure = result if isinstance(result, Failure) else None
     return CallCounts(
         images=1,

@@ -17,7 +17,7 @@ def request_key(identity: str, request: ImageRequest) -> bytes:
         32 bytes, a sha256; parts are told apart by their lengths.
     """
     url = _part(request.image_url)
-    return sha256(_part(identity) + url + _parameters(request.mode, request.need_rotate_detection)).digest()
+    return sha256(_whom(identity) + url + _how(request.mode, request.need_rotate_detection)).digest()
 
 
 def _part(text: str) -> bytes:
@@ -25,8 +25,11 @@ def _part(text: str) -> bytes:
     return b"%d:%b" % (len(encoded), encoded)
 
 
+_whom: Final = cache(_part)
+
+
 @cache
-def _parameters(mode: int, need_rotate_detection: int) -> bytes:
+def _how(mode: int, need_rotate_detection: int) -> bytes:
     return _part(str(mode)) + _part(str(need_rotate_detection))
 
 

@@ -3,7 +3,8 @@
 `columns` is everywhere the Arrow schema of the manifest's own columns, which come last in every table.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,9 @@ from schemas.tables import (
     IMAGES,
     with_manifest_columns,
 )
-from schemas.values import Annotation, DeadLetter, Face, ManifestRow
+from schemas.values import Annotation, Answer, DeadLetter, Face, ManifestRow
+
+_NO_POINTS: Final = np.empty((0, 2), np.float32)
 
 Columns = Mapping[str, Sequence[object] | NDArray[np.float32]]
 
@@ -29,23 +32,24 @@ def flatten_faces(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.R
 
     Shape: n annotations with f faces in all -> f rows of 14 + 180 columns and the manifest's own.
     """
-    faces = [(annotation, i) for annotation in annotations for i in range(len(annotation.answer.faces))]
+    found = [annotation for annotation in annotations for _ in annotation.answer.faces]
+    answers = [annotation.answer for annotation in found]
     values: Columns = {
-        "face_index": [i for _, i in faces],
-        "face_count": [len(annotation.answer.faces) for annotation, _ in faces],
-        **_answered(annotation for annotation, _ in faces),
-        **_coordinates([annotation.answer.faces[i] for annotation, i in faces]),
+        "face_index": [i for annotation in annotations for i in range(len(annotation.answer.faces))],
+        "face_count": [len(answer.faces) for answer in answers],
+        **_answered(answers),
+        **_coordinates([face for annotation in annotations for face in annotation.answer.faces]),
     }
-    return _batch(FACES, [annotation.row for annotation, _ in faces], values, columns)
+    return _batch(FACES, [annotation.row for annotation in found], values, columns)
 
 
 def flatten_images(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.RecordBatch:
     """Flatten annotations into rows of `images`, one row a manifest row that was answered."""
     answers = [annotation.answer for annotation in annotations]
     values: Columns = {
-        "outcome": [answer.outcome.value for answer in answers],
+        "outcome": [answer.outcome for answer in answers],
         "face_count": [len(answer.faces) for answer in answers],
-        **_answered(annotations),
+        **_answered(answers),
         "attempts": [answer.attempts for answer in answers],
         "latency_ms": [answer.latency_ms for answer in answers],
         "trace_id": [answer.trace_id for answer in answers],
@@ -74,9 +78,8 @@ def flatten_dead_letters(letters: Sequence[DeadLetter], columns: pa.Schema) -> p
     return _batch(DEAD_LETTERS, [letter.row for letter in letters], values, columns)
 
 
-def _answered(annotations: Iterable[Annotation]) -> Columns:
+def _answered(answers: Sequence[Answer]) -> Columns:
     """Give the columns that `faces` and `images` share."""
-    answers = [annotation.answer for annotation in annotations]
     return {
         "image_width": [answer.image_width for answer in answers],
         "image_height": [answer.image_height for answer in answers],
@@ -87,13 +90,12 @@ def _answered(annotations: Iterable[Annotation]) -> Columns:
 
 def _coordinates(faces: Sequence[Face]) -> Columns:
     """Give box and coordinates: f faces -> 4 + 180 columns of float32[f]."""
-    points = (
-        np.stack([face.points for face in faces]) if faces else np.empty((0, LANDMARK_COUNT, 2), np.float32)
-    )
-    low, high = points.min(axis=1), points.max(axis=1)
-    box = np.concatenate([low, high - low], axis=1)
-    flat = np.concatenate([box, points.reshape(len(faces), len(COORDINATE_COLUMNS))], axis=1)
-    return dict(zip((*BOX_COLUMNS, *COORDINATE_COLUMNS), np.ascontiguousarray(flat.T), strict=True))
+    points = np.concatenate([_NO_POINTS, *(face.points for face in faces)])
+    # Each column's values side by side: minima over faces that lie apart take ten times as long.
+    flat = np.ascontiguousarray(points.reshape(len(faces), len(COORDINATE_COLUMNS)).T)
+    axes = flat.reshape(LANDMARK_COUNT, 2, len(faces))
+    low, high = axes.min(axis=0), axes.max(axis=0)
+    return dict(zip((*BOX_COLUMNS, *COORDINATE_COLUMNS), (*low, *(high - low), *flat), strict=True))
 
 
 def _batch(

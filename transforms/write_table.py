@@ -1,6 +1,7 @@
 """Write values into Parquet files of one table, in the run's staging folder."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
@@ -98,7 +99,7 @@ class _WriteFiles(beam.DoFn, Generic[Value]):
 
 
 class _OpenFile(Generic[Value]):
-    """One Parquet file that is being written, a row group at a time."""
+    """One Parquet file that is being written, a row group at a time, while the next one is gathered."""
 
     def __init__(self, step: WriteTable[Value], partition: str) -> None:
         self._step = step
@@ -113,6 +114,8 @@ class _OpenFile(Generic[Value]):
         self._writer = self._open.enter_context(
             pq.ParquetWriter(file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES)
         )
+        self._thread = self._open.enter_context(ThreadPoolExecutor(1, "parquet"))
+        self._written: Future[None] | None = None
 
     def add(self, value: Value) -> int:
         """Take a value; give the number of values so far."""
@@ -125,6 +128,7 @@ class _OpenFile(Generic[Value]):
     def close(self) -> StagedFile:
         """Write the rest and the footer."""
         self._write_row_group()
+        self._wait()
         with output_errors("write", self._staged.path):
             self._open.close()
         return self._staged
@@ -136,6 +140,13 @@ class _OpenFile(Generic[Value]):
             self._open.close()
 
     def _write_row_group(self) -> None:
-        with output_errors("write", self._staged.path):
-            self._writer.write_batch(self._step.flatten(self._buffer, self._step.columns))
+        batch = self._step.flatten(self._buffer, self._step.columns)
         self._buffer.clear()
+        self._wait()
+        self._written = self._thread.submit(self._writer.write_batch, batch)
+
+    def _wait(self) -> None:
+        """See the last row group written; raises RunError where it could not be."""
+        if self._written:
+            with output_errors("write", self._staged.path):
+                self._written.result()

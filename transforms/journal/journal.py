@@ -50,7 +50,7 @@ class Journal:
         Raises:
             RunError: the journal cannot be read, or a newer facebeam wrote in it.
         """
-        window = at_once(self.path)
+        window = max(2, at_once(self.path))  # the next bucket is read while one is handed on
         with ThreadPoolExecutor(window, "journal") as pool:
             for _, entries in thread_window(pool, lambda: window, self._read, _by_bucket(keys).items()):
                 yield from decode_entries(entries)
