@@ -52,4 +52,5 @@ def _read_group(file: pq.ParquetFile, group: int, keys: pa.Array | None) -> pa.T
     is_wanted = pc.is_in(file.read_row_group(group, ["key"], use_threads=False)["key"], value_set=keys)
     if not pc.any(is_wanted).as_py():
         return ENTRIES.empty_table()
-    return file.read_row_group(group, use_threads=False).filter(is_wanted)
+    entries = file.read_row_group(group, use_threads=False)
+    return entries if pc.all(is_wanted).as_py() else entries.filter(is_wanted)
