@@ -16,7 +16,7 @@ from tests.flink.session_cluster import JOB_SERVER_JAR, SessionCluster, session_
 from tests.worker_pool import worker_pool
 
 ROWS = (10_000, 100_000, 1_000_000)
-COPIES = 200
+COPIES = 800
 """Each of the example's photographs stands this often in the manifest."""
 
 

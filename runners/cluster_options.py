@@ -2,12 +2,10 @@
 
 import argparse
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from runners import option_types as types
 from runners.strict_parser import StrictParser
-
-Runner = Literal["local", "portable", "flink", "dataflow", "prism"]
 
 _NEEDED: Final = {
     "portable": ("job_endpoint", "worker_pool"),
@@ -39,7 +37,7 @@ _ONLY_WITH: Final = {
 class ClusterOptions:
     """Where a run is carried out; nothing here changes its tables."""
 
-    runner: Runner
+    runner: types.Runner
     job_endpoint: str | None = None
     worker_pool: str | None = None
     flink_master: str | None = None

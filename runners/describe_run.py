@@ -19,6 +19,7 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
     journal = choose_journal(options)
     journal.check_writable()
     source, shards = choose_source(options), shards_for(options, manifest)
+    began_at = datetime.now(UTC)
     source.for_shard(0, shards)  # tells whether they can share what the source may do
     return Run(
         layout,
@@ -29,6 +30,6 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
         options.need_rotate_detection,
         shards,
         options.ask_again,
-        datetime.now(UTC),
-        facts_of(options, manifest),
+        began_at,
+        facts_of(options, manifest, began_at),
     )

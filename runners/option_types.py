@@ -5,14 +5,15 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from schemas.errors import ErrorCode
 
+Runner = Literal["local", "flink", "dataflow", "portable", "prism"]
+RUNNERS: Final[tuple[Runner, ...]] = get_args(Runner)
 MOST_WORKERS: Final = 256
 MOST_IN_FLIGHT: Final = 1000
-_RUNNERS: Final = ("local", "flink", "dataflow", "portable", "prism")
 _REFUSED_RUNNERS: Final = {
     "DirectRunner": "it tries to download another engine first, and when that fails it runs everything, paid "
     "calls too, a second time; 'local' is Beam's FnApiRunner",
@@ -72,11 +73,12 @@ def shards(text: str) -> int:
     return _whole(text, MOST_WORKERS)
 
 
-def runner(text: str) -> str:
+def runner(text: str) -> Runner:
     """Take an engine that runs the pipeline right; say why others are refused."""
-    if text in _RUNNERS:
-        return text
-    reason = _REFUSED_RUNNERS.get(text, f"choose from {', '.join(_RUNNERS)}")
+    for name in RUNNERS:
+        if text == name:
+            return name
+    reason = _REFUSED_RUNNERS.get(text, f"choose from {', '.join(RUNNERS)}")
     raise argparse.ArgumentTypeError(f"{text!r}: {reason}")
 
 

@@ -106,19 +106,17 @@ def test_the_token_is_in_no_file(told: Told) -> None:
 BUILD = """
 import sys
 import apache_beam as beam
-from pipelines.annotate_manifest import Run, build
+from pipelines.annotate_manifest import build
+from runners.describe_run import describe_run
 from runners.options import parse_run, run_parser
-from runners.prepare_run import check_source, choose_source, facts_of, find_manifest
+from runners.prepare_run import check_source, find_manifest
 from schemas.layout import Layout
-from transforms.journal.journal import Journal
 
 options = parse_run(run_parser(), sys.argv[2:])
 manifest, layout = find_manifest(options), Layout(options.output, "one")
 check_source(options)
-source, journal, facts = choose_source(options), Journal(layout.journal), facts_of(options, manifest)
-run = Run(layout, manifest, source, journal, 0, 0, 1, (), None, facts)
 pipeline = beam.Pipeline()
-build(pipeline, run)
+build(pipeline, describe_run(options, layout, manifest))
 with open(sys.argv[1], "wb") as file:
     file.write(pipeline.to_runner_api().SerializeToString())
 """
