@@ -43,7 +43,7 @@ class Journal:
     def stored(self, keys: Collection[bytes]) -> Iterator[tuple[bytes, Answer | Failure]]:
         """Yield each key that has an entry, with the newest one: an answer, or a failure that is final.
 
-        What comes back was not asked in this run: `from_journal` and `was_sent` say so. One bucket's share of
+        What comes back was not asked in this run: `from_journal` and `was_sent` say so. Two buckets' share of
         the keys is in memory at a time; of a remote journal, of the buckets that are read side by side.
         Buckets with many small segments are compacted in passing.
 
