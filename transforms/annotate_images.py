@@ -166,7 +166,7 @@ def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Anno
     """Give every row that asked the one result; count on the bundle's thread."""
     if isinstance(result, Answer):
         PROGRESS.count_answer(result, len(rows))
-        yield from (Annotation(row, result) for row in rows)
+        yield from [Annotation(row, result) for row in rows]
     else:
         PROGRESS.count_dead(result.code, len(rows))
-        yield from (_Dead(_DEAD, DeadLetter(row, result)) for row in rows)
+        yield from [_Dead(_DEAD, DeadLetter(row, result)) for row in rows]

@@ -97,13 +97,13 @@ class BlockByShard(beam.DoFn):
         """Start without rows."""
         self._waiting: defaultdict[int, list[ManifestRow]] = defaultdict(list)
 
-    def process(self, element: ManifestRow) -> Iterator[tuple[int, RowBlock]]:
+    def process(self, element: ManifestRow) -> Sequence[tuple[int, RowBlock]]:
         """Add a row to its bucket's block; give the block when it is full."""
         stop_if_asked()
         bucket = bucket_of(self._key_of(element))
-        self._waiting[bucket].append(element)
-        if len(self._waiting[bucket]) == ROWS_A_BLOCK:
-            yield self._block(bucket, self._waiting.pop(bucket))
+        rows = self._waiting[bucket]
+        rows.append(element)
+        return [self._block(bucket, self._waiting.pop(bucket))] if len(rows) == ROWS_A_BLOCK else ()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Give the blocks that are not full."""

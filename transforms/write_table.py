@@ -77,13 +77,15 @@ class _WriteFiles(beam.DoFn, Generic[Value]):
         """Start with no file open."""
         self._files: dict[str, _OpenFile[Value]] = {}
 
-    def process(self, element: Value) -> Iterator[StagedFile]:
+    def process(self, element: Value) -> Sequence[StagedFile]:
         partition = self._step.partition(element)
-        if partition not in self._files:
-            self._files[partition] = _OpenFile(self._step, partition)
-        if self._files[partition].add(element) >= VALUES_A_FILE:
-            yield self._files[partition].close()
-            del self._files[partition]
+        file = self._files.get(partition)
+        if file is None:
+            file = self._files[partition] = _OpenFile(self._step, partition)
+        if file.add(element) < VALUES_A_FILE:
+            return ()
+        del self._files[partition]
+        return [file.close()]
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Close what is open."""

@@ -46,8 +46,9 @@ def _faces(column: pa.ChunkedArray) -> Iterator[tuple[Face, ...]]:
     """Cut the flat points into images and faces; the arrays are views, nothing is copied."""
     points = pc.list_flatten(column).to_numpy().reshape(-1, LANDMARK_COUNT, 2)
     counts = pc.list_value_length(column).to_numpy() // (2 * LANDMARK_COUNT)
+    faces = [*map(Face, points)]
     for start, stop in pairwise([0, *np.cumsum(counts).tolist()]):
-        yield tuple(map(Face, points[start:stop]))
+        yield tuple(faces[start:stop])
 
 
 def _failures(entries: pa.Table) -> Iterator[tuple[bytes, Failure]]:
