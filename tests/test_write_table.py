@@ -148,3 +148,18 @@ def test_an_output_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     step = WriteTable("images", flatten_images, pa.schema([]), Layout(str(tmp_path), "r1"))
     with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/.*rights there"):
         written(tmp_path, beam.Create([annotation()]), step)
+
+
+@pytest.mark.parametrize("unfit", [0, VALUES_A_ROW_GROUP], ids=["first", "last"])
+def test_a_row_group_that_cannot_be_written_ends_the_run(tmp_path: Path, unfit: int) -> None:
+    """Expect RunError with the path, though the row group is written aside and the other one can be."""
+    group = flatten_images([annotation()] * VALUES_A_ROW_GROUP, pa.schema([]))
+
+    def flatten(numbers: Sequence[int], _columns: pa.Schema) -> pa.RecordBatch:
+        part = group.slice(0, len(numbers))
+        return part.drop_columns(["image_id"]) if numbers[0] == unfit else part
+
+    step = WriteTable("images", flatten, pa.schema([]), Layout(str(tmp_path), "r1"))
+    one_bundle = beam.Create([VALUES_A_ROW_GROUP + 1]) | beam.FlatMap(lambda count: iter(range(count)))
+    with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/"):
+        written(tmp_path, one_bundle, step)
