@@ -50,6 +50,8 @@ class RunOptions:
     allow_local_files: bool
     allow_private_urls: bool
     workers: int | None
+    timeout: float | None
+    """Seconds."""
     max_failure_share: float
     rate: float | None
     budget_calls: int | None
@@ -184,6 +186,12 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         type=types.models,
         metavar="N",
         help="local models that work at a time, or 'auto': one a core; on a cluster one a shard (auto)",
+    )
+    group.add_argument(
+        "--timeout",
+        type=types.duration_s,
+        metavar="T",
+        help="give an attempt up after 20s, 2m, ... (a call to the web API after 75s, a download after 60s)",
     )
     group.add_argument(
         "--max-failure-share",

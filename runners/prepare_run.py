@@ -5,23 +5,25 @@ Nothing here imports Beam: a wrong path is told in a fraction of a second.
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from runners.option_types import cores
 from runners.options import RunOptions
 from schemas.request_key import BUCKETS
 from transforms.api_client.client import ApiClient
+from transforms.api_client.post_request import AttemptLimits
 from transforms.api_client.token_reference import TokenReference
 from transforms.api_source import LARGEST_WINDOW, ApiSource
 from transforms.call_limits import CallLimits
 from transforms.face_source import FaceSource
 from transforms.fake_source import FakeSource
 from transforms.image_fetch.allowed_addresses import any_address, is_public
+from transforms.image_fetch.download_image import DownloadLimits
 from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.inspect_manifest import Manifest, inspect_manifest
 from transforms.local_model.weights import check_weights
@@ -43,14 +45,15 @@ def choose_source(options: RunOptions) -> FaceSource:
         case "fake":
             return FakeSource()
         case "api":
-            limits = limits_of(options, datetime.now(UTC))
-            return ApiSource(_client(options), options.rate, limits, options.window)
+            spending = limits_of(options, datetime.now(UTC))
+            return ApiSource(_client(options), options.rate, spending, options.window)
         case "local":
             from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
 
             rule = any_address if options.allow_private_urls else is_public
             folder = "" if options.cluster.runner == "local" else str(Path.cwd())
-            fetcher = ImageFetcher(options.allow_local_files, rule, folder=folder)
+            limits = _within(options.timeout, DownloadLimits())
+            fetcher = ImageFetcher(options.allow_local_files, rule, limits=limits, folder=folder)
             return LocalSource(fetcher, _models(options))
 
 
@@ -104,12 +107,24 @@ def _affordable(credits_: float, price: float) -> int:
     return int(Decimal(str(credits_)) / Decimal(str(price)))
 
 
+Limits = TypeVar("Limits", AttemptLimits, DownloadLimits)
+
+
+def _within(timeout_s: float | None, limits: Limits) -> Limits:
+    """Have an attempt take as long as the user allows, where they say so: silence as well as all of it."""
+    if timeout_s is None:
+        return limits
+    connect_s = min(limits.connect_timeout_s, timeout_s)
+    return replace(limits, connect_timeout_s=connect_s, read_timeout_s=timeout_s, timeout_s=timeout_s)
+
+
 def _client(options: RunOptions) -> ApiClient:
     return ApiClient(
         options.base_url,
         TokenReference(file=options.token_file, secret=options.token_secret),
         options.face_model_version,
         options.window or LARGEST_WINDOW,
+        _within(options.timeout, AttemptLimits()),
         trust_proxies=options.trust_proxies,
         allow_private_urls=options.allow_private_urls,
     )
