@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-from runners.options import run_parser
+from runners.run_flags import run_parser
 from runners.strict_parser import StrictParser, flag_names
 from schemas.errors import RunError
 

@@ -11,8 +11,9 @@ from typing import Final
 from runners.clusters.reachable_paths import as_workers_see_it
 from runners.exit_codes import COMMITTED, STOPPED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
-from runners.options import RunOptions, parse_run, run_parser
+from runners.options import RunOptions, parse_run
 from runners.output_folder import check_output, is_committed, run_lock
+from runners.run_flags import run_parser
 from runners.run_id import new_run_id
 from schemas.errors import RunError
 from schemas.layout import Layout

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from runners.exit_codes import COMMITTED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
-from runners.options import RunOptions, parse_run, run_parser
+from runners.options import RunOptions, parse_run
+from runners.run_flags import run_parser
 from schemas.errors import RunError
 from schemas.run_plan import RunPlan
 

@@ -8,7 +8,8 @@ from runners import option_types as types
 from runners.exit_codes import COMMITTED, WRONG_SETUP
 from runners.local import run_manifest
 from runners.logs import LOGGER, set_up_logs
-from runners.options import parse_run, run_parser
+from runners.options import parse_run
+from runners.run_flags import run_parser
 from runners.strict_parser import StrictParser
 from schemas.errors import ErrorCode, RunError
 from schemas.layout import Layout
