@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from runners.exit_codes import MEANINGS
+from runners.exit_codes import MEANINGS, STOPPED
 from runners.strict_parser import StrictParser
 
 COMMANDS = {
@@ -26,7 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = _parser().parse_args(arguments[:1])
     command: Callable[[Sequence[str]], int] = import_module(COMMANDS[chosen.command][0]).main
-    return command(arguments[1:])
+    try:
+        return command(arguments[1:])
+    except KeyboardInterrupt:  # a run that has begun ends in its own way
+        sys.stderr.write("facebeam: stopped\n")
+        return STOPPED
 
 
 def _parser() -> StrictParser:

@@ -72,7 +72,10 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
     remove(layout.staging)
     if interruption.signal_number is not None:
-        LOGGER.error("stopped: nothing of run %s is visible", layout.run_id)
+        LOGGER.error(
+            "stopped: nothing of run %s is visible; answers that came are kept: run again to go on",
+            layout.run_id,
+        )
         return interruption.exit_code
     LOGGER.error("run %s is not committed: %s", layout.run_id, failure)
     return NOT_COMMITTED

@@ -138,7 +138,18 @@ def base_url(text: str) -> str:
     """Take the address of a service, without a slash at its end."""
     if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", text) or not _has_host_and_port(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no address such as https://api.acedata.cloud")
-    return text.rstrip("/")
+    address = text.rstrip("/")
+    if address.endswith("/face/analyze"):
+        cure = address.removesuffix("/face/analyze")
+        raise argparse.ArgumentTypeError(f"{text!r} ends with what is added by itself: give {cure}")
+    return address
+
+
+def model_version(text: str) -> str:
+    """Take the name of the service's model."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} names no model: give 3.0, or leave the flag out")
+    return text
 
 
 def codes(text: str) -> tuple[str, ...]:

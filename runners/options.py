@@ -9,13 +9,17 @@ from runners.cluster_options import ClusterOptions, cluster_options
 from runners.strict_parser import StrictParser
 
 _API_ONLY: Final = (
+    "rate",
     "budget_calls",
     "budget_credits",
     "stop_at",
     "max_duration",
     "window",
+    "base_url",
+    "face_model_version",
     "token_file",
     "token_secret",
+    "trust_proxies",
 )
 
 
@@ -78,7 +82,9 @@ def _check_together(parser: StrictParser, options: RunOptions) -> None:
     """See that the flags go with one another."""
     if options.source != "api":
         for name in _API_ONLY:
-            if getattr(options, name) is not None:
+            if getattr(options, name) != parser.get_default(name):
                 parser.error(f"--{name.replace('_', '-')} goes with --source api only")
     if options.token_file and options.token_secret:
         parser.error("--token-file and --token-secret are two places for one token: give one")
+    if options.budget_credits is not None and options.budget_credits < options.price:
+        parser.error(f"--budget-credits {options.budget_credits:g} pays for no call at {options.price:g}")

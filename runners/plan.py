@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 from rich.table import Table
@@ -23,16 +23,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse_run(parser, sys.argv[1:] if argv is None else argv)
     set_up_logs(options.log_format, quiet=options.quiet)
     try:
-        plan = _plan(options)
+        plan, calls = _plan(options)
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
-    Console().print(plan_table(plan, options))
+    Console().print(plan_table(plan, calls, options))
     return COMMITTED
 
 
-def plan_table(plan: RunPlan, options: RunOptions) -> Table:
-    """Lay a plan out for a person."""
+def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
+    """Lay a plan out for a person; `calls` are those that the budget allows."""
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -41,10 +41,14 @@ def plan_table(plan: RunPlan, options: RunOptions) -> Table:
     table.add_row("  duplicates", f"{plan.duplicates:,}")
     table.add_row("images", f"{plan.images:,}")
     table.add_row("  answered already", f"{plan.from_journal:,}")
-    table.add_row("calls to send", f"{plan.calls:,}")
+    if plan.not_sent:
+        table.add_row("  not sent: private URLs", f"{plan.not_sent:,}")
+    if calls < plan.calls:
+        table.add_row("  beyond the budget", f"{plan.calls - calls:,}")
+    table.add_row("calls to send", f"{calls:,}")
     if options.source == "api":
-        table.add_row("credits", f"{plan.calls * options.price:,.4f}")
-        table.add_row("time at least", _duration(plan.calls, options.rate))
+        table.add_row("credits", f"{calls * options.price:,.4f}")
+        table.add_row("time at least", _duration(calls, options.rate))
     return table
 
 
@@ -52,11 +56,30 @@ def _duration(calls: int, rate: float | None) -> str:
     return str(timedelta(seconds=round(calls / rate))) if rate else "unknown without --rate"
 
 
-def _plan(options: RunOptions) -> RunPlan:
-    from runners.choose_journal import choose_journal  # noqa: PLC0415 - imports Beam
-    from runners.prepare_run import choose_source, find_manifest  # noqa: PLC0415 - after the flags
+def _plan(options: RunOptions) -> tuple[RunPlan, int]:
+    """Look at manifest and journal: the plan, and the calls of it that the budget allows.
+
+    Raises:
+        RunError: what would be wrong with the run.
+    """
+    from runners.beam_flags import check_beam_flags  # noqa: PLC0415 - imports Beam
+    from runners.choose_journal import choose_journal  # noqa: PLC0415 - as above
+    from runners.prepare_run import choose_source, find_manifest, limits_of, shards_for  # noqa: PLC0415 - as above
+    from transforms.api_client.fit_to_send import is_fit_to_send  # noqa: PLC0415 - imports requests
     from transforms.plan_run import plan_run  # noqa: PLC0415 - imports Beam
     from transforms.questions import Question  # noqa: PLC0415 - as above
 
-    question = Question(choose_source(options).identity, options.mode, options.need_rotate_detection)
-    return plan_run(find_manifest(options), question, choose_journal(options), options.ask_again)
+    check_beam_flags(options.beam_flags)
+    manifest, source = find_manifest(options), choose_source(options)
+    source.for_shard(0, shards_for(options, manifest))
+    question = Question(source.identity, options.mode, options.need_rotate_detection)
+    everything = options.source != "api" or options.allow_private_urls
+    plan = plan_run(
+        manifest,
+        question,
+        choose_journal(options),
+        lambda url: everything or is_fit_to_send(url),
+        options.ask_again,
+    )
+    budget = limits_of(options, datetime.now(UTC)).calls
+    return plan, plan.calls if budget is None else min(plan.calls, budget)

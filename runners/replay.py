@@ -2,7 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from runners import option_types as types
 from runners.exit_codes import COMMITTED, WRONG_SETUP
@@ -16,26 +18,61 @@ from schemas.layout import Layout
 from schemas.values import Outcome
 
 ALL_RUNS = "all"
+TAKEN_OVER: Final = (
+    "source",
+    "mode",
+    "need_rotate_detection",
+    "allow_local_files",
+    "allow_private_urls",
+    "journal",
+    "rate",
+    "price",
+    "base_url",
+    "face_model_version",
+)
+"""What a replay does as its run did, unless its own flags say otherwise: the same questions, asked alike."""
+_OURS: Final = ("--manifest", "--ask-again")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the dead letters of these codes again; give the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    chosen, flags = replay_parser().parse_known_args(arguments)
-    set_up_logs("text", quiet=False)
+    chosen, flags = _parse(arguments)
+    parser = run_parser("facebeam replay")
+    again = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
     try:
-        files = [
+        parser.set_defaults(**options_of(chosen.output, chosen.run))
+        options = parse_run(parser, [*again, *flags])
+        set_up_logs(options.log_format, quiet=options.quiet)
+        files = (
             *dead_letter_files(chosen.output, chosen.run, chosen.codes),
             *no_face_files(chosen.output, chosen.run, chosen.codes),
-        ]
+        )
     except RunError as error:
+        set_up_logs("text", quiet=True)
         LOGGER.error("%s", error)
         return WRONG_SETUP
     if not files:
         LOGGER.info("no row ended as %s: nothing to do", ", ".join(chosen.codes))
         return COMMITTED
-    again = ["--manifest", *files, "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
-    return run_manifest(parse_run(run_parser("facebeam replay"), [*again, *flags]))
+    return run_manifest(replace(options, manifest=files))
+
+
+def options_of(output: str, run: str) -> Mapping[str, object]:
+    """Give the options that a replay takes over from its run; of `all` runs, none.
+
+    Raises:
+        RunError: no run of that name was ever committed there.
+    """
+    if run == ALL_RUNS:
+        return {}
+    from transforms.output_files import exists, read_json  # noqa: PLC0415 - imports Beam
+
+    layout = Layout(output, run)
+    if not exists(layout.success):
+        raise RunError(f"{output} has no committed run {run}: look into {output}/_runs, or say --run all")
+    options = read_json(layout.run_json)["options"]
+    return {name: options[name] for name in TAKEN_OVER if name in options}
 
 
 def dead_letter_files(output: str, run: str, codes: Collection[str]) -> list[str]:
@@ -62,6 +99,20 @@ def _files(output: str, run: str, table: str) -> list[str]:
     return sorted(files_below(folder))
 
 
+def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parse the flags that are replay's own, and give the others; a wrong one ends the process with 2."""
+    parser = replay_parser()
+    chosen, flags = parser.parse_known_args(arguments)
+    for flag in flags:
+        if flag.partition("=")[0] in _OURS:
+            parser.error(f"{flag}: what is run again is said by --run and --codes")
+    if Outcome.OK in chosen.codes:
+        parser.error(
+            "--codes ok: answered rows are no dead letters; annotate the manifest with --ask-again ok"
+        )
+    return chosen, flags
+
+
 def replay_parser() -> StrictParser:
     """Build the parser of the flags that are replay's own."""
     parser = StrictParser(
@@ -69,7 +120,8 @@ def replay_parser() -> StrictParser:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Run dead letters, or rows without a face, again: as a new run into the same output.",
-        epilog="All flags of 'facebeam annotate' but --manifest and --ask-again are taken as well.",
+        epilog="All flags of 'facebeam annotate' but --manifest and --ask-again are taken as well. Source,\n"
+        "mode, service, rate, price, journal and what is allowed are the run's own by default.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
     parser.add_argument(

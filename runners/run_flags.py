@@ -167,7 +167,11 @@ def _add_api_flags(parser: argparse.ArgumentParser) -> None:
         help="the service (%(default)s)",
     )
     group.add_argument(
-        "--face-model-version", default="3.0", metavar="V", help="the service's model (%(default)s)"
+        "--face-model-version",
+        type=types.model_version,
+        default="3.0",
+        metavar="V",
+        help="the service's model (%(default)s)",
     )
     group.add_argument("--token-file", metavar="PATH", help="a file that holds the token")
     group.add_argument("--token-secret", metavar="NAME", help="projects/.../secrets/... of Secret Manager")

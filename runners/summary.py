@@ -72,32 +72,37 @@ def summary_table(summary: Summary) -> Table:
 def _verdict(summary: Summary, max_failure_share: float) -> int:
     """Say what is missing in the run; give the exit code."""
     counts, run_id = summary.counts, summary.layout.run_id
-    if summary.calls.not_sent:
+    codes = [ErrorCode(code) for code in counts.dead]
+    if summary.calls.not_sent or any(fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT for code in codes):
         LOGGER.error(
             "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on",
             run_id,
             summary.calls.not_sent,
-            _main_cause(counts),
+            _explained(_what_stopped(counts)),
         )
         return COMMITTED_WITH_GAPS
     if counts.failure_share > max_failure_share:
         LOGGER.error(
-            "run %s is committed, but %.1f %% of its rows are dead letters; "
-            "--max-failure-share allows %.1f %%",
+            "run %s is committed, but %.1f %% of its rows are dead letters; --max-failure-share allows "
+            "%.1f %%; the commonest is %s",
             run_id,
             100 * counts.failure_share,
             100 * max_failure_share,
+            _explained(max(codes, key=counts.dead.__getitem__)),
         )
         return COMMITTED_WITH_GAPS
     return COMMITTED
 
 
-def _main_cause(counts: RunCounts) -> str:
+def _what_stopped(counts: RunCounts) -> ErrorCode:
     """Name the code that stopped the run: rows that are dead for other reasons may well be more."""
     stopping = (code for code in map(ErrorCode, counts.dead) if stops_a_run(code))
-    code = max(
+    return max(
         stopping, key=lambda code: (fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT, counts.dead[code])
     )
+
+
+def _explained(code: ErrorCode) -> str:
     return f"{code}: {MEANINGS[code]}"
 
 

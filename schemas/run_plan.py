@@ -12,6 +12,8 @@ class RunPlan(NamedTuple):
     """Distinct images that the valid rows ask for."""
     from_journal: int
     """Images that are answered already."""
+    not_sent: int
+    """Images that the service is not asked for, because of their URL."""
 
     @property
     def duplicates(self) -> int:
@@ -21,4 +23,4 @@ class RunPlan(NamedTuple):
     @property
     def calls(self) -> int:
         """Calls that are left to send, where none has to be repeated."""
-        return self.images - self.from_journal
+        return self.images - self.from_journal - self.not_sent

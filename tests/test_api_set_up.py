@@ -73,6 +73,10 @@ def test_a_token_file_is_checked_as_well(server: FaultyServer, manifest: Path) -
         ["--window", "1"],
         ["--token-file", "token"],
         ["--token-secret", "projects/a/secrets/b"],
+        ["--rate", "20"],
+        ["--base-url", "http://127.0.0.1:8080"],
+        ["--face-model-version", "2.0"],
+        ["--trust-proxies"],
     ],
     ids=lambda flags: flags[0],
 )
@@ -109,6 +113,9 @@ WRONG = [
     (["--base-url", "https://example.com:99999"], "is no address"),
     (["--base-url", "https://[::1"], "is no address"),
     (["--base-url", "https://:443"], "is no address"),
+    (["--base-url", "https://a.com/v1/face/analyze"], "is added by itself: give https://a.com/v1"),
+    (["--face-model-version", " "], "' ' names no model: give 3.0"),
+    (["--budget-credits", "0.001"], "--budget-credits 0.001 pays for no call at 0.0025"),
 ]
 
 

@@ -105,3 +105,34 @@ def test_a_plan_of_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
     finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out")
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "has no column 'image_url'" in finished.stderr
+
+
+def test_a_plan_knows_what_is_never_sent_and_what_the_budget_allows(tmp_path: Path) -> None:
+    """Expect the calls of the run: without private URLs, as many as may be sent."""
+    private = ["http://10.0.0.1/a.jpg", "https://user:secret@images.example.com/a.jpg"]
+    manifest = write_urls(tmp_path / "urls.txt", [*images(9), *private])
+    with FaultyServer() as server:
+        whole = planned(server.base_url, manifest, tmp_path / "out")
+        allowed = planned(server.base_url, manifest, tmp_path / "out", "--budget-calls", 5)
+        annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED, "--budget-calls", 5)
+        assert server.calls == int(allowed["calls to send"]) == 5
+        left = planned(server.base_url, manifest, tmp_path / "out")
+        annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
+        assert server.calls == 5 + int(left["calls to send"]) == int(whole["calls to send"]) == 9
+    assert (whole["not sent: private URLs"], allowed["beyond the budget"]) == ("2", "4")
+    assert allowed["credits"] == f"{5 * PRICE:.4f}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--rat", 20), "there is no flag --rat: did you mean --rate?"),
+        (("--shards", 20, "--rate", 5), "20 shards cannot share 5 calls a second"),
+    ],
+)
+def test_what_a_run_would_refuse_has_no_plan(tmp_path: Path, flags: tuple[object, ...], said: str) -> None:
+    """Expect exit 2 with the cure, no table of another run's figures."""
+    manifest = write_urls(tmp_path / "urls.txt", images(3))
+    finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out", *flags)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr

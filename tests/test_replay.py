@@ -7,6 +7,7 @@ from threading import Event
 
 import pytest
 
+from runners.replay import TAKEN_OVER
 from tests.api_console import UNPACED, annotate_by_api, with_token
 from tests.console import Finished, facebeam, run_json, table
 from tests.faulty_server import FaultyServer, by_image_url, from_call
@@ -44,7 +45,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
         mended.set()
         server.calls_by_url.clear()
         flags = ("--output", output, "--run", "one", "--codes", "invalid_response", "--run-id", "two")
-        finished = with_token("replay", *flags, "--base-url", server.base_url, *RUNNING)
+        finished = with_token("replay", *flags)
         yield Replay(server.base_url, output, finished, dict(server.calls_by_url))
 
 
@@ -74,14 +75,19 @@ def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> N
     assert ids == ["bad_request-a", "bad_request-b", "upstream_decode-a", "upstream_decode-b"]
 
 
-@pytest.mark.parametrize(
-    "flags", [("--codes", "busy", "--run", "all"), ("--codes", "bad_request", "--run", "none")]
-)
-def test_nothing_to_replay_is_no_failure(replay: Replay, flags: tuple[str, ...]) -> None:
+def test_a_replay_asks_as_its_run_did(replay: Replay) -> None:
+    """Expect source, service, rate and the rest of the run, which no flag of the replay names."""
+    first, second = (run_json(replay.output, run_id)["options"] for run_id in ("one", "two"))
+    assert {name: second[name] for name in TAKEN_OVER} == {name: first[name] for name in TAKEN_OVER}
+    assert (second["source"], second["base_url"], second["rate"]) == ("api", replay.base_url, None)
+
+
+@pytest.mark.parametrize("run", ["all", "one"])
+def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
     """Expect exit 0 and a word about it."""
-    finished = facebeam("replay", "--output", replay.output, *flags)
+    finished = facebeam("replay", "--output", replay.output, "--codes", "busy", "--run", run)
     assert finished.returncode == 0
-    assert f"no row ended as {flags[1]}: nothing to do" in finished.stderr
+    assert "no row ended as busy: nothing to do" in finished.stderr
 
 
 @pytest.mark.parametrize(
@@ -90,6 +96,10 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, flags: tuple[str, ...])
         ((), "the following arguments are required: --run, --codes"),
         (("--run", "all", "--codes", "bsuy"), "'bsuy' is no error code"),
         (("--codes", "busy", "--run", "../other"), "'../other' cannot name a folder"),
+        (("--codes", "busy", "--run", "other"), "has no committed run other: look into"),
+        (("--codes", "ok", "--run", "all"), "annotate the manifest with --ask-again ok"),
+        (("--codes", "busy", "--run", "all", "--manifest=a.csv"), "is said by --run and --codes"),
+        (("--codes", "busy", "--run", "all", "--ask-again", "ok"), "is said by --run and --codes"),
     ],
 )
 def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock, Timer
 from time import monotonic
 from typing import Final, Self
 
@@ -13,7 +13,7 @@ from schemas.errors import SLOW_DOWN, ErrorCode, RunError
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.api_client.client import ApiClient
 from transforms.api_client.fit_to_send import check_fit_to_send
-from transforms.call_limits import CallLedger, CallLimits
+from transforms.call_limits import CallLedger, CallLimits, window_closed
 from transforms.circuit import Circuit
 from transforms.face_source import Attempt, OpenSource
 from transforms.pacer import Pacer
@@ -77,14 +77,15 @@ class ApiSource:
         """Open the connections; pace, budget and circuit begin anew."""
         with self.client.open() as attempt:
             session = _Session(self, attempt)
-            yield OpenSource(
-                session.attempt,
-                session.window,
-                session.ledger.may_retry,
-                session.sleep,
-                session.ledger.recall,
-                session.held_back_s,
-            )
+            with session.ended_in_time():
+                yield OpenSource(
+                    session.attempt,
+                    session.window,
+                    session.ledger.may_retry,
+                    session.sleep,
+                    session.ledger.recall,
+                    session.held_back_s,
+                )
 
 
 def rate_part(rate_per_s: float, shard: int, shards: int) -> float:
@@ -135,6 +136,22 @@ class _Session:
             raise
         self._answered(monotonic() - began)
         return answer
+
+    @contextmanager
+    def ended_in_time(self) -> Iterator[None]:
+        """Open the circuit when the time is over: who waits for a turn, or to ask again, waits no longer."""
+        stop_at = self._source.limits.stop_at
+        if stop_at is None:
+            yield
+            return
+        left_s = (stop_at - datetime.now(UTC)).total_seconds()
+        timer = Timer(min(max(0.0, left_s), TIMEOUT_MAX), self.circuit.open, [window_closed(stop_at)])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def window(self) -> int:
         """Give rate times the latency of late, and a place for each request that waits to retry."""

@@ -44,7 +44,7 @@ class CallLedger:
     def reserve(self, now: datetime) -> None:
         """Count one call; raise FailureError, which opens the circuit, where a limit forbids it."""
         if self._limits.stop_at and now >= self._limits.stop_at:
-            raise FailureError(_not_sent(ErrorCode.WINDOW_CLOSED, f"{self._limits.stop_at:%H:%M} has come"))
+            raise FailureError(window_closed(self._limits.stop_at))
         with self._lock:
             if self._limits.calls is not None and self._sent >= self._limits.calls:
                 raise FailureError(
@@ -63,6 +63,11 @@ class CallLedger:
             allowed = self._retries < max(RETRIES_ALWAYS, RETRY_SHARE * self._sent)
             self._retries += allowed
             return allowed
+
+
+def window_closed(stop_at: datetime) -> Failure:
+    """Say that the time is over, as clocks here show it."""
+    return _not_sent(ErrorCode.WINDOW_CLOSED, f"{stop_at.astimezone():%H:%M (UTC%z)} has come")
 
 
 def _not_sent(code: ErrorCode, reason: str) -> Failure:

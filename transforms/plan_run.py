@@ -1,6 +1,6 @@
 """Count what a run would ask for, from its manifest and its journal alone."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from schemas.run_plan import RunPlan
 from schemas.values import ManifestRow
@@ -12,24 +12,39 @@ from transforms.read_manifest import read_manifest
 
 
 def plan_run(
-    manifest: Manifest, question: Question, journal: Journal, ask_again: Collection[str] = ()
+    manifest: Manifest,
+    question: Question,
+    journal: Journal,
+    is_sent: Callable[[str], bool],
+    ask_again: Collection[str] = (),
 ) -> RunPlan:
     """Count rows, distinct images, and those that the journal answers; nothing is asked for.
 
     Holds 32 bytes for each distinct image.
+
+    Args:
+        manifest: the run's.
+        question: what the run asks of each image.
+        journal: where answers are looked up.
+        is_sent: tells of an image's URL whether the source asks for it.
+        ask_again: error codes, or `no_face`, whose stored answers do not count.
 
     Raises:
         ManifestError: a file is damaged.
         RunError: the journal cannot be read.
     """
     keys: set[bytes] = set()
+    unfit: set[bytes] = set()
     rows = invalid = 0
     for part in (part for file in manifest.files for part in split_manifest(file)):
         for entry in read_manifest(part, manifest):
             rows += 1
             if isinstance(entry, ManifestRow):
-                keys.add(question.key(entry))
+                key = question.key(entry)
+                keys.add(key)
+                if not is_sent(entry.image_url):
+                    unfit.add(key)
             else:
                 invalid += 1
-    stored = sum(result.name not in ask_again for _, result in journal.stored(keys))
-    return RunPlan(rows, invalid, len(keys), stored)
+    stored = {key for key, result in journal.stored(keys) if result.name not in ask_again}
+    return RunPlan(rows, invalid, len(keys), len(stored), len(unfit - stored))

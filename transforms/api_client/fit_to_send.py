@@ -30,6 +30,11 @@ def check_fit_to_send(url: str) -> None:
         raise FailureError(Failure(ErrorCode.FORBIDDEN_ADDRESS, message, stage="annotate", was_sent=False))
 
 
+def is_fit_to_send(url: str) -> bool:
+    """Tell whether `check_fit_to_send` would let a URL pass."""
+    return _why_not(url) is None
+
+
 def _why_not(url: str) -> str | None:
     try:
         parts = urlsplit(url)
