@@ -34,7 +34,8 @@ def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
 
 def _no_face_rows(path: str) -> pa.Table:
     with output_errors("read", path), FileSystems.open(path) as file:
-        table = pq.read_table(file)
+        # In this thread alone: no thread of Arrow's may hold a Python file when the process ends.
+        table = pq.read_table(file, use_threads=False, pre_buffer=False)
     own = [name for name in table.column_names if name not in IMAGES.names]
     chosen = table.filter(pc.equal(table["outcome"], Outcome.NO_FACE.value))
     return chosen.select([ID_COLUMN, URL_COLUMN, *own]).replace_schema_metadata(None)
