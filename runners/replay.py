@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the dead letters of these codes again; give the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen, flags = _parse(arguments)
+    set_up_logs("text", quiet=False)  # until it is known what is wanted
     parser = run_parser("facebeam replay")
     again = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
     try:
@@ -49,7 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             *no_face_files(chosen.output, chosen.run, chosen.codes),
         )
     except RunError as error:
-        set_up_logs("text", quiet=True)
         LOGGER.error("%s", error)
         return WRONG_SETUP
     if not files:

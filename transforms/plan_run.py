@@ -46,5 +46,9 @@ def plan_run(
                     unfit.add(key)
             else:
                 invalid += 1
-    stored = {key for key, result in journal.stored(keys) if result.name not in ask_again}
-    return RunPlan(rows, invalid, len(keys), len(stored), len(unfit - stored))
+    stored = 0
+    for key, result in journal.stored(keys):
+        if result.name not in ask_again:
+            stored += 1
+            unfit.discard(key)
+    return RunPlan(rows, invalid, len(keys), stored, len(unfit))
