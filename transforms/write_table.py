@@ -84,8 +84,9 @@ class _WriteFiles(beam.DoFn, Generic[Value]):
             file = self._files[partition] = _OpenFile(self._step, partition)
         if file.add(element) < VALUES_A_FILE:
             return ()
+        staged = file.close()  # while it is in the list: teardown lets go of one that fails here
         del self._files[partition]
-        return [file.close()]
+        return [staged]
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Close what is open."""
