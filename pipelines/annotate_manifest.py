@@ -41,6 +41,7 @@ class Run:
     ask_again: Collection[str]
     """Error codes, or `no_face`, whose answers of earlier runs do not count."""
     began_at: datetime
+    """When the run was first tried: answers since then are its own."""
     facts: Mapping[str, object]
     """What the run's record says besides counts and files."""
 

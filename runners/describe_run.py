@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pipelines.annotate_manifest import Run
 from runners.choose_journal import choose_journal
 from runners.options import RunOptions
+from runners.output_folder import first_tried_at
 from runners.prepare_run import choose_source, facts_of, shards_for
 from schemas.layout import Layout
 from transforms.inspect_manifest import Manifest
@@ -19,7 +20,6 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
     journal = choose_journal(options)
     journal.check_writable()
     source, shards = choose_source(options), shards_for(options, manifest)
-    began_at = datetime.now(UTC)
     source.for_shard(0, shards)  # tells whether they can share what the source may do
     return Run(
         layout,
@@ -30,6 +30,6 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
         options.need_rotate_detection,
         shards,
         options.ask_again,
-        began_at,
-        facts_of(options, manifest, began_at),
+        first_tried_at(layout),
+        facts_of(options, manifest, datetime.now(UTC)),
     )

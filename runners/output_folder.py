@@ -4,6 +4,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,6 +62,16 @@ def run_lock(layout: Layout) -> Iterator[None]:
                 f"run {layout.run_id} is under way in another process; wait for it or give another --run-id"
             )
         yield
+
+
+def first_tried_at(layout: Layout) -> datetime:
+    """Tell when a run was first tried: a try that died leaves its lock, to which nothing is ever written.
+
+    On file systems without locks it is now.
+    """
+    path = Path(layout.lock)
+    local = is_local(layout.output) and path.exists()
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if local else datetime.now(UTC)
 
 
 def nobody_works_on(output: str) -> Callable[[str, float], bool]:

@@ -46,7 +46,9 @@ def choose_source(options: RunOptions) -> FaceSource:
             return FakeSource()
         case "api":
             spending = limits_of(options, datetime.now(UTC))
-            return ApiSource(_client(options), options.rate, spending, options.window)
+            return ApiSource(
+                _client(options), options.rate, spending, options.window, options.allow_private_urls
+            )
         case "local":
             from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
 
@@ -126,5 +128,4 @@ def _client(options: RunOptions) -> ApiClient:
         options.window or LARGEST_WINDOW,
         _within(options.timeout, AttemptLimits()),
         trust_proxies=options.trust_proxies,
-        allow_private_urls=options.allow_private_urls,
     )

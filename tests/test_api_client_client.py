@@ -267,18 +267,6 @@ def test_redirect_is_not_followed(server: FaultyServer, token: TokenReference) -
     assert "--base-url" in failure.message
 
 
-def test_private_url_is_sent_only_when_allowed(server: FaultyServer, token: TokenReference) -> None:
-    """Expect `forbidden_address`, not sent, unless private URLs are allowed."""
-    request = ImageRequest("http://10.0.0.1/a.jpg")
-    with client(server, token).open() as ask:
-        failure = failure_of(ask, request)
-    assert (failure.code, failure.was_sent) == (ErrorCode.FORBIDDEN_ADDRESS, False)
-    assert (failure.maybe_billed, server.calls) == (False, 0)
-    with replace(client(server, token), allow_private_urls=True).open() as ask:
-        ask(request)
-    assert server.calls == 1
-
-
 def test_identity_names_who_is_asked() -> None:
     """Expect one identity for one place, and another for another host, path or version."""
     assert ApiClient().identity == "api https://api.acedata.cloud 3.0"

@@ -12,7 +12,7 @@ from tests.api_console import UNPACED, annotate_by_api, images, running_by_api
 from tests.console import run_json, visible, write_urls
 from tests.faulty_server import FaultyServer, by_image_url, from_call
 from tests.scripted_server import Exchange
-from tests.service_scripts import answers
+from tests.service_scripts import answers, raw
 
 DEADLINE_S = 60.0
 WINDOW = 32
@@ -26,7 +26,8 @@ class Holding:
     def __init__(self, answered: int) -> None:
         self.let_go = Event()
         self._answered = answered
-        self.server = FaultyServer(from_call(answered + 1, self._hold, answers()))
+        self.script = from_call(answered + 1, self._hold, answers())
+        self.server = FaultyServer(self.script)
 
     def is_reached(self) -> bool:
         """Tell whether a run can do no more: all the calls that it may have in flight are held."""
@@ -48,11 +49,35 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def journaled(output: Path) -> set[str]:
     """Read which URLs the journal answers."""
     segments = (output / "responses").glob("bucket=*/*.parquet")
-    return {
-        url
-        for path in segments
-        for url in pq.read_table(path, columns=["image_url"])["image_url"].to_pylist()
-    }
+    tables = (pq.read_table(path, columns=["image_url", "error_code"]).to_pylist() for path in segments)
+    return {entry["image_url"] for entries in tables for entry in entries if entry["error_code"] is None}
+
+
+def test_a_run_that_is_tried_again_goes_on_where_it_died(tmp_path: Path) -> None:
+    """Expect a run that asks again for what is stored to take its first try's answers, out of one budget."""
+    answered, budget, mended, output = 20, 25, Event(), tmp_path / "out"
+    manifest, service = write_urls(tmp_path / "photos.txt", images(30)), Holding(answered)
+
+    def script(exchange: Exchange) -> None:
+        (service.script if mended.is_set() else raw("null"))(exchange)
+
+    flags = (*UNPACED, "--run-id", "two", "--ask-again", "invalid_response", "--budget-calls", budget)
+    with FaultyServer(script) as server:
+        annotate_by_api(server.base_url, manifest, output, *UNPACED)
+        mended.set()
+        server.calls_by_url.clear()
+        with running_by_api(server.base_url, manifest, output, *flags) as process:
+            wait_until(lambda: len(journaled(output)) == answered)
+            kept = journaled(output)
+            process.kill()
+            process.wait(DEADLINE_S)
+        service.let_go.set()
+        again = annotate_by_api(server.base_url, manifest, output, *flags)
+        assert {server.calls_by_url[url] for url in kept} == {1}
+    assert again.returncode == 3
+    assert "5 images were not asked for (budget_exhausted" in again.stderr
+    calls = run_json(output, "two")["calls"]
+    assert (calls["from_journal"], calls["sent"]) == (answered, budget - answered)
 
 
 def test_a_killed_run_has_paid_for_what_its_journal_holds(tmp_path: Path) -> None:

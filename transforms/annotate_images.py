@@ -60,7 +60,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
             group in memory, packed: some 20 bytes a row.
         ask_again: error codes, or `no_face`, whose stored answers do not count.
         began_at: when the run began. What is in the journal since then was asked by the run itself, in a
-            bundle that the engine repeats; None for a run whose bundles are never repeated.
+            bundle that the engine repeats or a try that died; None for a run that is never repeated.
         policy: how often a failure with fate `retry` is asked for again.
     """
 

@@ -40,12 +40,14 @@ class ApiSource:
         rate_per_s: calls a second at most, retries included; None for no ceiling.
         limits: what the run may spend.
         window: requests in flight; None keeps as many as rate times latency needs.
+        allow_private_urls: send URLs with a user or of a private host too.
     """
 
     client: ApiClient
     rate_per_s: float | None = None
     limits: CallLimits = field(default_factory=CallLimits)
     window: int | None = None
+    allow_private_urls: bool = False
     name: str = "api"
 
     @property
@@ -123,7 +125,7 @@ class _Session:
 
     def attempt(self, request: ImageRequest) -> Answer:
         """Send one call when its turn has come, and learn from what comes back."""
-        if not self._source.client.allow_private_urls:
+        if not self._source.allow_private_urls:
             check_fit_to_send(request.image_url)
         self._pacer.wait_for_turn()
         self.circuit.check()

@@ -15,7 +15,6 @@ from schemas.errors import RunError
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.api_client.api_session import api_session
 from transforms.api_client.bearer_token import Token
-from transforms.api_client.fit_to_send import check_fit_to_send
 from transforms.api_client.post_request import AttemptLimits, Poster
 from transforms.api_client.read_reply import read_reply
 from transforms.api_client.token_reference import TokenReference
@@ -36,7 +35,6 @@ class ApiClient:
         pool_size: connections kept; no fewer than threads that ask, or they reconnect.
         limits: seconds and bytes that one call may take.
         trust_proxies: go through the proxies that the environment names.
-        allow_private_urls: send URLs with a user or of a private host too.
     """
 
     base_url: str = "https://api.acedata.cloud"
@@ -45,7 +43,6 @@ class ApiClient:
     pool_size: int = 64
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     trust_proxies: bool = False
-    allow_private_urls: bool = False
 
     @property
     def identity(self) -> str:
@@ -99,8 +96,6 @@ def request_body(request: ImageRequest, face_model_version: str) -> bytes:
 
 
 def _ask(client: ApiClient, poster: Poster, token: Token, request: ImageRequest) -> Answer:
-    if not client.allow_private_urls:
-        check_fit_to_send(request.image_url)
     began = monotonic()
     reply = poster.post(request_body(request, client.face_model_version))
     if isinstance(reply, Failure):
