@@ -27,7 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
-    Console().print(plan_table(plan, calls, options))
+    if options.log_format == "json":
+        LOGGER.info("planned", extra={"fields": _fields(plan, calls, options)})
+    else:
+        Console().print(plan_table(plan, calls, options))
     return COMMITTED
 
 
@@ -47,13 +50,28 @@ def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
         table.add_row("  beyond the budget", f"{plan.calls - calls:,}")
     table.add_row("calls to send", f"{calls:,}")
     if options.source == "api":
-        table.add_row("credits", f"{calls * options.price:,.4f}")
-        table.add_row("time at least", _duration(calls, options.rate))
+        seconds = _seconds(calls, options)
+        at_least = "unknown without --rate" if seconds is None else str(timedelta(seconds=round(seconds)))
+        table.add_row("credits", f"{_credits(calls, options):,.4f}")
+        table.add_row("time at least", at_least)
     return table
 
 
-def _duration(calls: int, rate: float | None) -> str:
-    return str(timedelta(seconds=round(calls / rate))) if rate else "unknown without --rate"
+def _fields(plan: RunPlan, calls: int, options: RunOptions) -> dict[str, object]:
+    """Lay a plan out for a machine: the counts, and what the calls cost and take at least."""
+    counts = plan._asdict() | {"duplicates": plan.duplicates, "calls": calls}
+    if options.source != "api":
+        return {"event": "planned", **counts}
+    spent = {"credits": _credits(calls, options), "seconds": _seconds(calls, options)}
+    return {"event": "planned", **counts, **spent}
+
+
+def _credits(calls: int, options: RunOptions) -> float:
+    return calls * options.price
+
+
+def _seconds(calls: int, options: RunOptions) -> float | None:
+    return calls / options.rate if options.rate else None
 
 
 def _plan(options: RunOptions) -> tuple[RunPlan, int]:

@@ -12,12 +12,13 @@ from runners.local import run_manifest
 from runners.logs import LOGGER, set_up_logs
 from runners.options import parse_run
 from runners.run_flags import run_parser
-from runners.strict_parser import StrictParser
+from runners.strict_parser import StrictParser, check_spelling
 from schemas.errors import ErrorCode, RunError
 from schemas.layout import Layout
 from schemas.values import Outcome
 
 ALL_RUNS = "all"
+_TOKEN_PLACES: Final = ("token_file", "token_secret")
 TAKEN_OVER: Final = (
     "source",
     "mode",
@@ -29,6 +30,9 @@ TAKEN_OVER: Final = (
     "price",
     "base_url",
     "face_model_version",
+    "timeout",
+    "trust_proxies",
+    *_TOKEN_PLACES,
 )
 """What a replay does as its run did, unless its own flags say otherwise: the same questions, asked alike."""
 _OURS: Final = ("--manifest", "--ask-again")
@@ -42,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = run_parser("facebeam replay")
     again = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
     try:
-        parser.set_defaults(**options_of(chosen.output, chosen.run))
+        parser.set_defaults(**options_of(chosen.output, chosen.run, flags))
         options = parse_run(parser, [*again, *flags])
         set_up_logs(options.log_format, quiet=options.quiet)
         files = (
@@ -58,8 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_manifest(replace(options, manifest=files))
 
 
-def options_of(output: str, run: str) -> Mapping[str, object]:
+def options_of(output: str, run: str, flags: Sequence[str]) -> Mapping[str, object]:
     """Give the options that a replay takes over from its run; of `all` runs, none.
+
+    Where a flag names the token's place, the run's is none any more.
 
     Raises:
         RunError: no run of that name was ever committed there.
@@ -72,7 +78,9 @@ def options_of(output: str, run: str) -> Mapping[str, object]:
     if not exists(layout.success):
         raise RunError(f"{output} has no committed run {run}: look into {output}/_runs, or say --run all")
     options = read_json(layout.run_json)["options"]
-    return {name: options[name] for name in TAKEN_OVER if name in options}
+    other_token = any(flag.startswith("--token-") for flag in flags)
+    left_out = _TOKEN_PLACES if other_token else ()
+    return {name: options[name] for name in TAKEN_OVER if name in options and name not in left_out}
 
 
 def dead_letter_files(output: str, run: str, codes: Collection[str]) -> list[str]:
@@ -102,6 +110,7 @@ def _files(output: str, run: str, table: str) -> list[str]:
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse the flags that are replay's own, and give the others; a wrong one ends the process with 2."""
     parser = replay_parser()
+    check_spelling(parser, arguments)
     chosen, flags = parser.parse_known_args(arguments)
     for flag in flags:
         if flag.partition("=")[0] in _OURS:
@@ -121,7 +130,8 @@ def replay_parser() -> StrictParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Run dead letters, or rows without a face, again: as a new run into the same output.",
         epilog="All flags of 'facebeam annotate' but --manifest and --ask-again are taken as well. Source,\n"
-        "mode, service, rate, price, journal and what is allowed are the run's own by default.",
+        "mode, service, the token's place, timeout, rate, price, journal and what is allowed are the run's\n"
+        "own by default.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
     parser.add_argument(

@@ -10,6 +10,7 @@ from schemas.tables import RESERVED_COLUMNS
 URL_COLUMN: Final = "image_url"
 ID_COLUMN: Final = "image_id"
 
+_DELIMITER: Final = re.compile("[;,|\t]")
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff=/]")
 
 
@@ -22,6 +23,8 @@ def check_column_names(names: Sequence[str], url_column: str) -> str | None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         return f"has two columns {twice!r}: rename one of them"
+    if url_column not in names and len(names) == 1 and _DELIMITER.search(names[0]):
+        return f"has the one column {names[0]!r}: put commas between the columns of a .csv, tabs in a .tsv"
     bad = next((name for name in names if not name or _FORBIDDEN.search(name)), None)
     if bad is not None:
         return (

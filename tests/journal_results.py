@@ -6,11 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
 from schemas.values import Answer, Face, Failure, ImageRequest
 from transforms.journal.encode_entries import encode_entries
-from transforms.journal.entries import Entry
+from transforms.journal.entries import VERSION_KEY, Entry
 from transforms.journal.journal import Journal
 from transforms.journal.segment import write_segment
 
@@ -55,6 +57,13 @@ def write(path: Path, keys: Iterable[bytes], at: datetime = NOON) -> Path:
     """Write one segment with an answer a key, all of one bucket; give its path."""
     entries = [Entry(key, REQUEST.image_url, answer(number, at), NOON) for number, key in enumerate(keys)]
     return Path(write_segment(f"{path}/bucket={entries[0].key[0]:03d}", encode_entries(entries)))
+
+
+def write_newer(path: Path) -> None:
+    """Write a segment as a later version might: of this one's table, only the version is known."""
+    path.parent.mkdir(exist_ok=True)
+    table = pa.table({"key": [key_of(0)]}).replace_schema_metadata({VERSION_KEY: "2"})
+    pq.write_table(table, path)
 
 
 def segments(path: Path) -> list[Path]:

@@ -128,6 +128,27 @@ def test_an_unknown_flag_starts_nothing(manifest: Path, flags: Sequence[str], sa
     assert visible(manifest.parent / "out") == []
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "annotate --manifset photos.txt --output out",
+            "annotate: there is no flag --manifset: did you mean",
+        ),
+        (
+            "plan --manifest photos.txt --outptu=out",
+            "plan: there is no flag --outptu: did you mean --output?",
+        ),
+        ("replay --output out --rnu one --codes busy", "replay: there is no flag --rnu: did you mean --run?"),
+    ],
+)
+def test_a_mistyped_flag_that_must_be_given_is_told(command: str, said: str) -> None:
+    """Expect what was typed, not only what is missing."""
+    finished = facebeam(*command.split())
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr
+
+
 def test_an_unknown_command_is_told_with_the_known_ones() -> None:
     """Expect exit 2."""
     finished = facebeam("anotate")

@@ -14,7 +14,7 @@ import pytest
 
 from schemas.errors import RunError
 from schemas.values import Answer
-from tests.journal_results import NOON, REQUEST, answer, key_of, segments, stored_keys, write
+from tests.journal_results import NOON, REQUEST, answer, key_of, segments, stored_keys, write, write_newer
 from transforms.journal.entries import ENTRIES, VERSION_KEY
 from transforms.journal.journal import Journal
 
@@ -142,11 +142,7 @@ def test_foreign_parquet_is_left_alone(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_a_newer_version_ends_the_run(tmp_path: Path) -> None:
     """To pass over what a newer facebeam wrote would be to pay for it twice."""
-    folder = tmp_path / "bucket=000"
-    folder.mkdir()
-    pq.write_table(
-        pa.table({"key": KEYS}).replace_schema_metadata({VERSION_KEY: "2"}), folder / "new.parquet"
-    )
+    write_newer(tmp_path / "bucket=000" / "new.parquet")
     with pytest.raises(RunError, match=r"new\.parquet.*newer.*upgrade"):
         stored_keys(tmp_path, KEYS)
 

@@ -24,6 +24,8 @@ def test_letters_of_any_kind_are_fine(names: list[str]) -> None:
         (["image_url", "a\nb"], "named 'a\\nb'"),
         (["image_url", "gr\udcf6\udcdfe"], "UTF-8"),
         (["url", "caption"], "rename 'url', or give --url-column url"),
+        (["image_id;image_url"], "put commas between the columns of a .csv, tabs in a .tsv"),
+        (["image_id\timage_url"], "put commas between the columns of a .csv, tabs in a .tsv"),
         (["IMAGE_URL", "caption"], "--url-column IMAGE_URL"),
         (["x", "y"], "it has 'x', 'y'; name the URL's with --url-column"),
         (["image_url", "face_index"], "column 'face_index', which is a column of the output"),

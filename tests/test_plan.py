@@ -1,5 +1,6 @@
 """`facebeam plan` through the command line: what it foretells is what the run then sends."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -121,6 +122,18 @@ def test_a_plan_knows_what_is_never_sent_and_what_the_budget_allows(tmp_path: Pa
         assert server.calls == 5 + int(left["calls to send"]) == int(whole["calls to send"]) == 9
     assert (whole["not sent: private URLs"], allowed["beyond the budget"]) == ("2", "4")
     assert allowed["credits"] == f"{5 * PRICE:.4f}"
+
+
+def test_a_plan_for_machines_is_an_object_on_a_line(tmp_path: Path) -> None:
+    """Expect the figures of the table, unrounded, on stderr as all of the log is."""
+    manifest = write_urls(tmp_path / "urls.txt", [*images(9), *images(2), "http://10.0.0.1/a.jpg", "no url"])
+    flags = ("--rate", 2, "--price", PRICE, "--budget-calls", 8, "--log-format", "json")
+    finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out", *flags)
+    assert (finished.returncode, finished.stdout) == (0, "")
+    plan = json.loads(finished.stderr)
+    counts = {"rows": 13, "invalid_rows": 1, "duplicates": 2, "images": 10, "from_journal": 0, "not_sent": 1}
+    assert {name: plan[name] for name in counts} == counts
+    assert (plan["calls"], plan["credits"], plan["seconds"]) == (8, 8 * PRICE, 4.0)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from threading import Event
 import pytest
 
 from runners.replay import TAKEN_OVER
-from tests.api_console import UNPACED, annotate_by_api, with_token
-from tests.console import Finished, facebeam, run_json, table
+from tests.api_console import TOKEN, UNPACED, annotate_by_api, with_token
+from tests.console import Finished, facebeam, run_json, table, write_urls
 from tests.faulty_server import FaultyServer, by_image_url, from_call
 from tests.scripted_server import Exchange
 from tests.service_scripts import answers
@@ -80,6 +80,36 @@ def test_a_replay_asks_as_its_run_did(replay: Replay) -> None:
     first, second = (run_json(replay.output, run_id)["options"] for run_id in ("one", "two"))
     assert {name: second[name] for name in TAKEN_OVER} == {name: first[name] for name in TAKEN_OVER}
     assert (second["source"], second["base_url"], second["rate"]) == ("api", replay.base_url, None)
+
+
+def test_a_replay_finds_the_token_where_its_run_did(tmp_path: Path) -> None:
+    """Expect the run's token file, unless a flag names another place; the token stands in no record."""
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text(TOKEN)
+    with FaultyServer() as server:
+        where = ("--base-url", server.base_url, "--manifest", manifest, "--output", output)
+        with_token("annotate", "--token-file", first, "--run-id", "one", *RUNNING, *where, token=None)
+        again = ("replay", "--output", output, "--run", "one", "--codes", "invalid_response")
+        assert with_token(*again, "--max-failure-share", 1, token=None).returncode == 0
+        first.rename(second)
+        lost = with_token(*again, token=None)
+        assert (lost.returncode, str(first) in lost.stderr) == (2, True)
+        found = with_token(*again, "--max-failure-share", 1, "--token-file", second, token=None)
+        assert (found.returncode, server.calls) == (0, 3), found.stderr
+
+
+def test_a_token_that_is_named_takes_the_place_of_the_run_s(replay: Replay) -> None:
+    """Expect no talk of two places where the run's token lay in a secret: a place of its own is enough."""
+    record = replay.output / "_runs" / "one" / "run.json"
+    before = record.read_text()
+    record.write_text(before.replace('"token_secret": null', '"token_secret": "projects/p/secrets/s"'))
+    assert record.read_text() != before
+    flags = ("--output", replay.output, "--run", "one", "--codes", "bad_request", "--token-file", "nowhere")
+    finished = with_token("replay", *flags)
+    record.write_text(before)
+    assert finished.returncode == 2
+    assert "token file nowhere cannot be read" in finished.stderr
 
 
 @pytest.mark.parametrize("run", ["all", "one"])

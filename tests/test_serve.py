@@ -219,6 +219,7 @@ def test_a_body_too_large_is_told_so(served: ServeProcess) -> None:
     ("method", "path", "status", "code"),
     [
         ("POST", "/face/detect", 404, "no_api"),
+        ("POST", "/face/analyze/", 404, "no_api"),
         ("GET", "/", 404, "no_api"),
         ("GET", "/face/analyze", 405, "api_not_implemented"),
     ],
@@ -300,6 +301,7 @@ def test_private_addresses_are_refused_without_saying_which(images: ScriptedServ
         reply = process.ask(images.url("/obama.jpg").replace("127.0.0.1", "localhost"))
     assert "code:InvalidParameterValue.UrlIllegal" in reply.message
     assert "127.0.0.1" not in reply.message
+    assert "started with --allow-private-urls, this server takes such images" in reply.message
     assert images.connections == before
 
 

@@ -21,6 +21,9 @@ STATUSES: Final = {
 """The codes that this server gives, each under the contract's status."""
 
 
+_LOOKS_AT_HOME: Final = "started with --allow-private-urls, this server takes such images"
+
+
 class Refusal(NamedTuple):
     """An error as the contract writes it."""
 
@@ -52,7 +55,7 @@ def refusal_of(failure: Failure, trace_id: str) -> Refusal:
         return Refusal(failure.code, failure.message, trace_id, retry_after_s)
     # The whole message would tell a caller which private address a name has.
     private = failure.code is ErrorCode.FORBIDDEN_ADDRESS
-    message = MEANINGS[failure.code] if private else failure.message
+    message = f"{MEANINGS[failure.code]}; {_LOOKS_AT_HOME}" if private else failure.message
     return upstream_refusal(failure.upstream_code or upstream_code(failure.code), message, trace_id)
 
 

@@ -39,7 +39,9 @@ _HERE: Final = "this server has POST /face/analyze, GET /healthz, GET /docs and 
 
 def web_app(face_analyze: FaceAnalyze) -> AccessLog:
     """Put the application together: /face/analyze, /healthz, /docs and /openapi.json."""
-    app = FastAPIOffline(title="facebeam", version=version("facebeam"), redoc_url=None)
+    app = FastAPIOffline(
+        title="facebeam", version=version("facebeam"), redoc_url=None, redirect_slashes=False
+    )
     app.add_api_route(
         "/face/analyze",
         face_analyze.respond,

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pyarrow as pa
 
@@ -17,8 +16,8 @@ from transforms.journal.entries import ENTRIES
 from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
 from transforms.journal.read_entries import read_newest
 from transforms.journal.segment import SegmentVanishedError
-from transforms.journal.segment_files import at_once, bucket_folder, delete, list_segments
-from transforms.output_files import writing
+from transforms.journal.segment_files import at_once, bucket_folder, list_segments
+from transforms.output_files import check_writable
 from transforms.thread_window import thread_window
 
 __all__ = ["Journal", "JournalWriter"]
@@ -65,10 +64,10 @@ class Journal:
         Raises:
             RunError: nothing can be written there.
         """
-        path = f"{self.path.rstrip('/')}/_{uuid4().hex}.unfinished"
-        with writing(path):
-            pass
-        delete([path])
+        try:
+            check_writable(self.path)
+        except RunError as error:
+            raise RunError(f"{error}, or keep the journal elsewhere with --journal") from error
 
     def _read(self, bucket: tuple[int, Collection[bytes]]) -> pa.Table:
         """Read the newest entries of a bucket; from the start where another process merges it meanwhile."""
