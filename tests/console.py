@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,13 @@ def ends(output: Path) -> Mapping[str, str]:
     counts = zip(images["image_url"], images["face_count"], strict=True)
     codes = zip(letters["image_url"], letters["error_code"].astype(str), strict=True)
     return {url: f"{count} faces" for url, count in counts} | dict(codes)
+
+
+def journaled(output: Path) -> set[str]:
+    """Read which URLs the journal answers."""
+    segments = (output / "responses").glob("bucket=*/*.parquet")
+    tables = (pq.read_table(path, columns=["image_url", "error_code"]).to_pylist() for path in segments)
+    return {entry["image_url"] for entries in tables for entry in entries if entry["error_code"] is None}
 
 
 def visible(output: Path) -> list[str]:

@@ -1,20 +1,16 @@
 """Runs by the web API that are killed, stopped or repeated by the engine: what is paid for stays paid for."""
 
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
-import pyarrow.parquet as pq
-
 from tests.api_console import UNPACED, annotate_by_api, images, running_by_api
-from tests.console import run_json, visible, write_urls
+from tests.console import journaled, run_json, visible, write_urls
 from tests.faulty_server import FaultyServer, by_image_url, from_call
 from tests.scripted_server import Exchange
 from tests.service_scripts import answers, raw
+from tests.waiting import DEADLINE_S, wait_until
 
-DEADLINE_S = 60.0
 WINDOW = 32
 FLUSH_AT = 500
 """So many results go into the journal at once, without waiting for its clock."""
@@ -36,21 +32,6 @@ class Holding:
     def _hold(self, exchange: Exchange) -> None:
         self.let_go.wait(DEADLINE_S)
         answers()(exchange)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for another process to come so far."""
-    give_up = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-
-
-def journaled(output: Path) -> set[str]:
-    """Read which URLs the journal answers."""
-    segments = (output / "responses").glob("bucket=*/*.parquet")
-    tables = (pq.read_table(path, columns=["image_url", "error_code"]).to_pylist() for path in segments)
-    return {entry["image_url"] for entries in tables for entry in entries if entry["error_code"] is None}
 
 
 def test_a_run_that_is_tried_again_goes_on_where_it_died(tmp_path: Path) -> None:

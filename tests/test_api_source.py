@@ -14,7 +14,7 @@ from schemas.values import FailureError, ImageRequest
 from tests.faulty_server import FaultyServer, Latency, in_bursts, slow
 from tests.made_values import row
 from tests.service_scripts import answers, fails, retry_after
-from tests.test_api_interrupts import wait_until
+from tests.waiting import wait_until
 from transforms import api_source
 from transforms.annotate_images import AnnotateImages, answer_or_failure
 from transforms.api_client.client import ApiClient

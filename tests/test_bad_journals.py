@@ -6,11 +6,10 @@ import pytest
 
 from schemas.request_key import BUCKETS
 from tests.api_console import UNPACED, annotate_by_api, environment, images
-from tests.console import FACEBEAM, table, visible, write_urls
+from tests.console import FACEBEAM, journaled, table, visible, write_urls
 from tests.faulty_server import FaultyServer
 from tests.journal_results import write_newer
 from tests.mounts import in_own_mounts, mount_tmpfs
-from tests.test_api_interrupts import journaled
 
 URLS = images(300)
 

@@ -5,18 +5,30 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Semaphore
 
 import pytest
 from PIL import Image
 
-from tests.console import FACEBEAM, ROOT, annotate, rehearse, run_json, staged, table, visible, write_urls
+from tests.console import (
+    FACEBEAM,
+    ROOT,
+    annotate,
+    journaled,
+    rehearse,
+    run_json,
+    staged,
+    table,
+    visible,
+    write_urls,
+)
 from tests.scripted_server import Exchange, ScriptedServer
+from tests.waiting import DEADLINE_S, wait_until
 from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.local_source import LocalSource
 
@@ -24,22 +36,21 @@ Process = subprocess.Popen[str]
 IMAGES = 40
 UNDER_WAY = LocalSource(ImageFetcher(), workers=2).largest_window
 """Images that two workers have under way: far fewer than the run has."""
-DEADLINE_S = 60.0
 
 
 class SlowHost:
-    """A host of grey images: the first one at once, every other when it is told to let go."""
+    """A host of grey images: so many at once, every other when it is told to let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         self.let_go = Event()
-        self._first = Lock()
+        self._at_once = Semaphore(at_once)
         self.server = ScriptedServer({f"/{number}.png": self._answer for number in range(IMAGES)})
         grey = BytesIO()
         Image.new("RGB", (64, 64), "grey").save(grey, "PNG")
         self._image = grey.getvalue()
 
     def _answer(self, exchange: Exchange) -> None:
-        if not self._first.acquire(blocking=False):
+        if not self._at_once.acquire(blocking=False):
             self.let_go.wait(DEADLINE_S)
         exchange.answer(self._image)
 
@@ -61,14 +72,6 @@ def host() -> Iterator[SlowHost]:
     with slow.server:
         yield slow
         slow.let_go.set()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for another process to come so far."""
-    give_up = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -159,6 +162,24 @@ def test_a_killed_run_is_swept_by_the_next(host: SlowHost, tmp_path: Path) -> No
     assert following.returncode == 0, following.stderr
     assert staged(output) == []
     assert set(table(output, "images")["run"]) == {"two"}
+
+
+def test_a_killed_run_goes_on_from_its_journal(tmp_path: Path) -> None:
+    """Expect no image to be fetched again whose answer was kept, though none of it was paid for."""
+    host, output = SlowHost(at_once=12), tmp_path / "out"
+    with host.server:
+        with held_run(host, tmp_path) as process:
+            wait_until(lambda: len(journaled(output)) == 12)
+            kept = journaled(output)
+            process.kill()
+            process.wait(DEADLINE_S)
+        host.let_go.set()
+        flags = ("--allow-private-urls", "--run-id", "two")
+        again = annotate(host.manifest(tmp_path), output, *flags)
+        fetched = Counter(host.server.url(exchange.target) for exchange in host.server.seen)
+    assert again.returncode == 0, again.stderr
+    assert {fetched[url] for url in kept} == {1}
+    assert (len(fetched), run_json(output, "two")["calls"]["from_journal"]) == (IMAGES, 12)
 
 
 def test_runs_side_by_side_do_not_harm_each_other(host: SlowHost, tmp_path: Path) -> None:
