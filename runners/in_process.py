@@ -2,6 +2,7 @@
 
 import gc
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import apache_beam as beam
@@ -19,6 +20,7 @@ from runners.interrupts import interruptible
 from runners.logs import LOGGER
 from runners.options import RunOptions
 from runners.root_cause import root_cause
+from runners.shared_journal import warned_if_shared
 from runners.show_progress import show_progress
 from runners.summary import show_summary
 from schemas.errors import RunError
@@ -40,7 +42,8 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     gc.freeze()  # what was imported stays: no need to look through it again and again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)
-    return _execute(pipeline, options, layout)
+    with warned_if_shared(run.journal.path) if options.source == "api" else nullcontext():
+        return _execute(pipeline, options, layout)
 
 
 def _runner(cluster: ClusterOptions) -> PipelineRunner:

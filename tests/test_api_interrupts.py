@@ -108,6 +108,26 @@ def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
     assert run_json(output, "two")["calls"]["from_journal"] == 50 + WINDOW
 
 
+def test_runs_at_the_same_time_are_told_of_each_other(tmp_path: Path) -> None:
+    """Expect a word to the second run, which commits all the same, and none to a run that is alone."""
+    manifest, service = write_urls(tmp_path / "photos.txt", images(1)), Holding(0)
+    other, output = write_urls(tmp_path / "others.txt", images(3, first=10)), tmp_path / "out"
+    warned = f"another run asks through {output}/responses just now"
+    with service.server as server:
+        with running_by_api(server.base_url, manifest, output, *UNPACED) as process:
+            wait_until(lambda: server.calls == 1)
+            service.let_go.set()
+            process.send_signal(signal.SIGSTOP)
+            second = annotate_by_api(server.base_url, other, output, *UNPACED, "--run-id", "second")
+            process.send_signal(signal.SIGCONT)
+            assert process.wait(DEADLINE_S) == 0
+            assert process.stderr is not None
+            assert warned not in process.stderr.read()
+        assert (second.returncode, warned in second.stderr) == (0, True)
+        third = annotate_by_api(server.base_url, other, output, *UNPACED, "--run-id", "third")
+        assert (third.returncode, warned in third.stderr) == (0, False)
+
+
 def test_a_bundle_that_is_done_twice_is_paid_for_once(tmp_path: Path) -> None:
     """Expect one call an image, answered or rejected, where the engine repeats every bundle."""
     rejected = [f"https://images.example.com/fault-{name}/a.jpg" for name in ("no_json", "bad_request")]
