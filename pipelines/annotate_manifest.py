@@ -40,8 +40,10 @@ class Run:
     shards: int
     ask_again: Collection[str]
     """Error codes, or `no_face`, whose answers of earlier runs do not count."""
+    first_tried_at: datetime
+    """When the first try of this run began: what it asked again is not asked again by the next."""
     began_at: datetime
-    """When the run was first tried: answers since then are its own."""
+    """When this try began: answers since then are its own calls."""
     facts: Mapping[str, object]
     """What the run's record says besides counts and files."""
 
@@ -56,6 +58,7 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
         run.need_rotate_detection,
         run.shards,
         run.ask_again,
+        run.first_tried_at,
         run.began_at,
     )
     dead_letters = (manifest.dead_letters, annotated.dead_letters) | "AllDeadLetters" >> beam.Flatten()

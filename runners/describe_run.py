@@ -20,6 +20,7 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
     journal = choose_journal(options)
     journal.check_writable()
     source, shards = choose_source(options), shards_for(options, manifest)
+    began_at = datetime.now(UTC)
     source.for_shard(0, shards)  # tells whether they can share what the source may do
     return Run(
         layout,
@@ -31,5 +32,6 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
         shards,
         options.ask_again,
         first_tried_at(layout),
-        facts_of(options, manifest, datetime.now(UTC)),
+        began_at,
+        facts_of(options, manifest, began_at),
     )

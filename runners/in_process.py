@@ -15,7 +15,7 @@ from runners.cluster_options import ClusterOptions
 from runners.clusters.worker_environment import NOTHING_STAGED
 from runners.describe_run import describe_run
 from runners.earlier_runs import finish_earlier_runs
-from runners.exit_codes import COMMITTED, NOT_COMMITTED
+from runners.exit_codes import NOT_COMMITTED
 from runners.interrupts import interruptible
 from runners.logs import LOGGER
 from runners.options import RunOptions
@@ -38,7 +38,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     beam_options = check_beam_flags([*options.beam_flags, *_prism_flags(options.cluster)])
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
-        return COMMITTED
+        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
     gc.freeze()  # what was imported stays: no need to look through it again and again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)

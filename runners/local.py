@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runners.clusters.reachable_paths import as_workers_see_it
-from runners.exit_codes import COMMITTED, STOPPED, WRONG_SETUP
+from runners.exit_codes import STOPPED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
 from runners.options import RunOptions, parse_run
 from runners.output_folder import check_output, is_committed, run_lock
@@ -34,7 +34,7 @@ def run_manifest(options: RunOptions) -> int:
         if options.cluster.runner not in ONE_MACHINE:
             options = as_workers_see_it(options)
         layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
-        return COMMITTED if _is_done(layout) else _run(options, layout)
+        return _tell_again(options, layout) if is_committed(layout) else _run(options, layout)
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
@@ -43,11 +43,12 @@ def run_manifest(options: RunOptions) -> int:
         return STOPPED
 
 
-def _is_done(layout: Layout) -> bool:
-    done = is_committed(layout)
-    if done:
-        LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
-    return done
+def _tell_again(options: RunOptions, layout: Layout) -> int:
+    """Report a run that is over as it was reported then: gaps do not close by asking again."""
+    from runners.summary import show_summary  # noqa: PLC0415 - imports Beam
+
+    LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
+    return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
 
 
 def _run(options: RunOptions, layout: Layout) -> int:

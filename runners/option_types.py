@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ _REFUSED_RUNNERS: Final = {
     "PortableRunner": "spelt 'portable' here",
     "PrismRunner": "spelt 'prism' here, with --prism-location",
 }
+ALL_RUNS: Final = "all"
+_LONGEST_S: Final = 3650 * 86400
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -32,6 +35,18 @@ def path(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is no path; '.' is this folder")
     return text
+
+
+def full_path(text: str) -> str:
+    """Spell a local path out: whoever takes it over from the run's record may work in another folder."""
+    return path(text) if "://" in text else str(Path(path(text)).absolute())
+
+
+def new_run_id(text: str) -> str:
+    """Take the name of a run that can be replayed: `all` means every run there."""
+    if text == ALL_RUNS:
+        raise argparse.ArgumentTypeError(f"{text!r} means every run to 'facebeam replay': choose another")
+    return run_id(text)
 
 
 def run_id(text: str) -> str:
@@ -117,9 +132,12 @@ def rate(text: str) -> float | None:
 def duration_s(text: str) -> float:
     """Take a length of time, `90s`, `45m`, `5h` or `30d`; seconds."""
     found = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if not found or int(found[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no length of time such as 90s, 45m, 5h or 30d")
-    return float(int(found[1]) * _UNIT_S[found[2]])
+    seconds = int(found[1]) * _UNIT_S[found[2]] if found else 0
+    if not 0 < seconds <= _LONGEST_S:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no length of time such as 90s, 45m, 5h or 30d, at most ten years"
+        )
+    return float(seconds)
 
 
 def time_of_day(text: str) -> datetime:

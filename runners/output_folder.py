@@ -40,7 +40,7 @@ def check_output(output: str) -> None:
 def is_committed(layout: Layout) -> bool:
     """Tell whether a run is committed; for a local output without importing Beam."""
     if is_local(layout.output):
-        return Path(layout.success).exists()
+        return _is_there(Path(layout.success))
     from transforms.output_files import exists  # noqa: PLC0415 - imports Beam: 1.7 s
 
     return exists(layout.success)
@@ -81,6 +81,13 @@ def nobody_works_on(output: str) -> Callable[[str, float], bool]:
         if is_local(output) and not Path(Layout(output, run_id).job).exists()
         else time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that no file can have
+        raise RunError(f"cannot look for {path}: {error.strerror}; choose another --output") from error
 
 
 def _check_table_folder(folder: Path) -> None:

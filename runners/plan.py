@@ -11,6 +11,7 @@ from runners.exit_codes import COMMITTED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
 from runners.options import RunOptions, parse_run
 from runners.run_flags import run_parser
+from runners.spared_output import spared_output
 from schemas.errors import RunError
 from schemas.run_plan import RunPlan
 
@@ -30,12 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.log_format == "json":
         LOGGER.info("planned", extra={"fields": _fields(plan, calls, options)})
     else:
-        Console().print(plan_table(plan, calls, options))
+        with spared_output():
+            Console().print(plan_table(plan, calls, options))
     return COMMITTED
 
 
 def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
-    """Lay a plan out for a person; `calls` are those that the budget allows."""
+    """Lay a plan out for a person; `calls` are those that budget and time allow."""
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -47,7 +49,7 @@ def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
     if plan.not_sent:
         table.add_row("  not sent: private URLs", f"{plan.not_sent:,}")
     if calls < plan.calls:
-        table.add_row("  beyond the budget", f"{plan.calls - calls:,}")
+        table.add_row("  beyond budget or time", f"{plan.calls - calls:,}")
     table.add_row("calls to send", f"{calls:,}")
     if options.source == "api":
         seconds = _seconds(calls, options)
@@ -75,7 +77,7 @@ def _seconds(calls: int, options: RunOptions) -> float | None:
 
 
 def _plan(options: RunOptions) -> tuple[RunPlan, int]:
-    """Look at manifest and journal: the plan, and the calls of it that the budget allows.
+    """Look at manifest and journal: the plan, and the calls of it that budget and time allow.
 
     Raises:
         RunError: what would be wrong with the run.
@@ -99,5 +101,9 @@ def _plan(options: RunOptions) -> tuple[RunPlan, int]:
         lambda url: everything or is_fit_to_send(url),
         options.ask_again,
     )
-    budget = limits_of(options, datetime.now(UTC)).calls
-    return plan, plan.calls if budget is None else min(plan.calls, budget)
+    now = datetime.now(UTC)
+    limits = limits_of(options, now)
+    most = [plan.calls] if limits.calls is None else [plan.calls, limits.calls]
+    if limits.stop_at and options.rate:
+        most.append(1 + int(options.rate * (limits.stop_at - now).total_seconds()))
+    return plan, min(most)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,28 +13,11 @@ from runners.logs import LOGGER, set_up_logs
 from runners.options import parse_run
 from runners.run_flags import run_parser
 from runners.strict_parser import StrictParser, check_spelling
+from runners.taken_over import committed_runs, options_of
 from schemas.errors import ErrorCode, RunError
 from schemas.layout import Layout
 from schemas.values import Outcome
 
-ALL_RUNS = "all"
-_TOKEN_PLACES: Final = ("token_file", "token_secret")
-TAKEN_OVER: Final = (
-    "source",
-    "mode",
-    "need_rotate_detection",
-    "allow_local_files",
-    "allow_private_urls",
-    "journal",
-    "rate",
-    "price",
-    "base_url",
-    "face_model_version",
-    "timeout",
-    "trust_proxies",
-    *_TOKEN_PLACES,
-)
-"""What a replay does as its run did, unless its own flags say otherwise: the same questions, asked alike."""
 _OURS: Final = ("--manifest", "--ask-again")
 
 
@@ -46,13 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = run_parser("facebeam replay")
     again = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
     try:
-        parser.set_defaults(**options_of(chosen.output, chosen.run, flags))
+        runs = committed_runs(chosen.output, chosen.run)
+        letters = dead_letter_files(chosen.output, chosen.run, chosen.codes)
+        asked_by = runs if Outcome.NO_FACE in chosen.codes else sorted({*map(_run_of, letters)})
+        parser.set_defaults(**options_of(chosen.output, asked_by or runs[-1:], flags))
         options = parse_run(parser, [*again, *flags])
         set_up_logs(options.log_format, quiet=options.quiet)
-        files = (
-            *dead_letter_files(chosen.output, chosen.run, chosen.codes),
-            *no_face_files(chosen.output, chosen.run, chosen.codes),
-        )
+        files = (*letters, *no_face_files(chosen.output, chosen.run, chosen.codes))
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
@@ -62,31 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_manifest(replace(options, manifest=files))
 
 
-def options_of(output: str, run: str, flags: Sequence[str]) -> Mapping[str, object]:
-    """Give the options that a replay takes over from its run; of `all` runs, none.
-
-    Where a flag names the token's place, the run's is none any more.
-
-    Raises:
-        RunError: no run of that name was ever committed there.
-    """
-    if run == ALL_RUNS:
-        return {}
-    from transforms.output_files import exists, read_json  # noqa: PLC0415 - imports Beam
-
-    layout = Layout(output, run)
-    if not exists(layout.success):
-        raise RunError(f"{output} has no committed run {run}: look into {output}/_runs, or say --run all")
-    options = read_json(layout.run_json)["options"]
-    other_token = any(flag.startswith("--token-") for flag in flags)
-    left_out = _TOKEN_PLACES if other_token else ()
-    return {name: options[name] for name in TAKEN_OVER if name in options and name not in left_out}
-
-
 def dead_letter_files(output: str, run: str, codes: Collection[str]) -> list[str]:
     """List the dead letters' files of one run, or of `all`, that have one of these codes."""
     wanted = {f"error_code={code}" for code in codes}
     return [path for path in _files(output, run, "dead_letters") if path.split("/")[-2] in wanted]
+
+
+def _run_of(dead_letters: str) -> str:
+    """Read which run a file of dead letters is from."""
+    return dead_letters.split("/")[-3].removeprefix("run=")
 
 
 def no_face_files(output: str, run: str, codes: Collection[str]) -> list[str]:
@@ -103,7 +70,9 @@ def _files(output: str, run: str, table: str) -> list[str]:
     """List a table's files, of one run or of `all`."""
     from transforms.output_files import files_below  # noqa: PLC0415 - imports Beam
 
-    folder = Layout(output, "").folder(table) if run == ALL_RUNS else Layout(output, run).published(table)
+    folder = (
+        Layout(output, "").folder(table) if run == types.ALL_RUNS else Layout(output, run).published(table)
+    )
     return sorted(files_below(folder))
 
 
@@ -131,7 +100,7 @@ def replay_parser() -> StrictParser:
         description="Run dead letters, or rows without a face, again: as a new run into the same output.",
         epilog="All flags of 'facebeam annotate' but --manifest and --ask-again are taken as well. Source,\n"
         "mode, service, the token's place, timeout, rate, price, journal and what is allowed are the run's\n"
-        "own by default.",
+        "own by default; of all runs, where they agree.",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
     parser.add_argument(

@@ -57,12 +57,13 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--run-id",
-        type=types.run_id,
+        type=types.new_run_id,
         metavar="ID",
         help="name of the run (default: UTC time and a short digest)",
     )
     group.add_argument(
         "--journal",
+        type=types.full_path,
         metavar="DIR",
         help="where answers are kept, so that none is asked for twice (default: OUTPUT/responses)",
     )
@@ -173,7 +174,9 @@ def _add_api_flags(parser: argparse.ArgumentParser) -> None:
         metavar="V",
         help="the service's model (%(default)s)",
     )
-    group.add_argument("--token-file", metavar="PATH", help="a file that holds the token")
+    group.add_argument(
+        "--token-file", type=types.full_path, metavar="PATH", help="a file that holds the token"
+    )
     group.add_argument("--token-secret", metavar="NAME", help="projects/.../secrets/... of Secret Manager")
     group.add_argument(
         "--trust-proxies", action="store_true", help="use the proxies that the environment names"

@@ -19,7 +19,7 @@ def warned_if_shared(journal: str) -> Iterator[None]:
     if not is_local(journal):
         yield
         return
-    with Path(journal, "lock").open("ab") as file:
+    with Path(journal, "_lock").open("ab") as file:
         if not _is_alone(file):
             LOGGER.warning(
                 "another run asks through %s just now: images of both may be paid for twice, and the rates "

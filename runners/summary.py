@@ -9,6 +9,7 @@ from rich.table import Table
 
 from runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
 from runners.logs import LOGGER
+from runners.spared_output import spared_output
 from schemas.call_counts import CallCounts
 from schemas.errors import MEANINGS, ErrorCode, Fate, fate
 from schemas.layout import Layout
@@ -41,7 +42,8 @@ def show_summary(layout: Layout, *, quiet: bool, log_format: Literal["text", "js
     if log_format == "json":
         LOGGER.info("run %s is committed", layout.run_id, extra={"fields": _fields(summary)})
     elif not quiet:
-        _print(summary)
+        with spared_output():
+            _print(summary)
     return _verdict(summary, options["max_failure_share"])
 
 
@@ -77,7 +79,8 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
     stopping = any(fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT for code in codes)
     if summary.calls.not_sent or (has_account and stopping):
         LOGGER.error(
-            "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on",
+            "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on: "
+            "as a new run, since this one is over",
             run_id,
             summary.calls.not_sent,
             _explained(_what_stopped(counts)),
@@ -113,7 +116,8 @@ def _print(summary: Summary) -> None:
     console.print(f"run {layout.run_id}", soft_wrap=True, highlight=False)
     console.print(summary_table(summary))
     for table in TABLES:  # paths are for copying: in one piece, whatever the terminal's width
-        console.print(f"{table:13} {layout.published(table)}", soft_wrap=True, highlight=False)
+        path = layout.published(table)
+        console.print(f"{table:13} {path}", soft_wrap=True, highlight=False, markup=False)
     opening = f'import pandas; faces = pandas.read_parquet("{layout.published("faces")}")'
     console.print(f"open them     {opening}", soft_wrap=True, highlight=False, markup=False)
 

@@ -22,7 +22,9 @@ class CallCounts(NamedTuple):
     """Images that were not asked for because sending had been stopped."""
 
 
-_FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
+FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
+RECALLED: Final = CallCounts(images=1, sent=1)
+"""An image that this run had asked for before its bundle was repeated: at least one call."""
 
 
 def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
@@ -30,14 +32,12 @@ def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
     return CallCounts(*map(sum, zip(*counts, strict=True)))
 
 
-def calls_of(result: Answer | Failure, *, stored: bool) -> CallCounts:
-    """Count one image by its result.
+def calls_of(result: Answer | Failure) -> CallCounts:
+    """Count one image that was asked for, by its result.
 
-    >>> calls_of(Answer((), 640, 480, "api", "3.0", attempts=3), stored=False)
+    >>> calls_of(Answer((), 640, 480, "api", "3.0", attempts=3))
     CallCounts(images=1, from_journal=0, sent=3, retries=2, maybe_billed=0, not_sent=0)
     """
-    if stored:
-        return _FROM_JOURNAL
     failure = result if isinstance(result, Failure) else None
     return CallCounts(
         images=1,

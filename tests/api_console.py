@@ -20,11 +20,12 @@ def environment(token: str | None = TOKEN) -> Mapping[str, str]:
     return plain if token is None else plain | {VARIABLE: token}
 
 
-def with_token(*arguments: object, token: str | None = TOKEN) -> Finished:
+def with_token(*arguments: object, token: str | None = TOKEN, cwd: Path | None = None) -> Finished:
     """Run `facebeam` with these arguments to its end."""
     command = [FACEBEAM, *map(str, arguments)]
-    env = environment(token)
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, env=environment(token), cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def annotate_by_api(base_url: str, manifest: Path, output: Path, *flags: object) -> Finished:

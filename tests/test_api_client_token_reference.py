@@ -52,6 +52,13 @@ def test_refuses_an_empty_file(content: bytes, tmp_path: Path) -> None:
         in_file(tmp_path, content).resolve()
 
 
+def test_a_pipe_is_no_place_for_a_token(tmp_path: Path) -> None:
+    """Expect to be told at once: it can be read once only, and the first reader would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RunError, match="no regular file"):
+        TokenReference(file=str(tmp_path / "pipe")).resolve()
+
+
 @pytest.mark.parametrize("path", ["missing/token", ".", "\0", "unknown://token"])
 def test_names_a_file_that_cannot_be_read(path: str, tmp_path: Path) -> None:
     """Expect the path and the flag, whatever is wrong with it."""

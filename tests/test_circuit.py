@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import ErrorCode
 from schemas.values import NOT_SENT, Failure, FailureError
-from transforms.circuit import ACCOUNT_SERIES, UNBROKEN_SERIES, Circuit
+from transforms.circuit import ACCOUNT_SERIES, TROUBLE_S, UNBROKEN_SERIES, Circuit
 
 
 def failure(code: ErrorCode) -> Failure:
@@ -66,6 +66,35 @@ def test_an_answer_of_any_kind_breaks_a_series(breaks: object) -> None:
         if i % 10 == 0:
             assert callable(breaks)
             breaks(circuit)
+    assert not is_open(circuit)
+
+
+IN_TROUBLE = [ErrorCode.SERVER_ERROR, ErrorCode.API_ERROR, ErrorCode.BUSY, ErrorCode.TOO_MANY_REQUESTS]
+
+
+@pytest.mark.parametrize("code", IN_TROUBLE)
+def test_trouble_that_does_not_end_opens_it(code: ErrorCode) -> None:
+    """A service that says nothing but 'later' for two minutes is gone; one that does so for less is not."""
+    now = 0.0
+    circuit = Circuit(clock=lambda: now)
+    while not is_open(circuit) and now < 1000:
+        now += 1
+        circuit.failed(failure(code))
+    assert now == TROUBLE_S + 1
+
+
+@pytest.mark.parametrize("code", IN_TROUBLE)
+def test_trouble_that_passes_opens_nothing(code: ErrorCode) -> None:
+    """A burst at one moment, and answers now and then over hours, leave it closed."""
+    now = 0.0
+    circuit = Circuit(clock=lambda: now)
+    for _ in range(2 * UNBROKEN_SERIES):
+        circuit.failed(failure(code))
+    assert not is_open(circuit)
+    for _ in range(100):
+        circuit.succeeded()
+        now += TROUBLE_S / 2
+        circuit.failed(failure(code))
     assert not is_open(circuit)
 
 

@@ -1,6 +1,7 @@
 """The flags as their users meet them: strict, checked early, told in one line with the cure."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,9 @@ WRONG_VALUES = [
     (["--log-format", "xml"], "choose from"),
     (["--run-id", "../other"], "'../other' cannot name a folder"),
     (["--run-id", ""], "'' cannot name a folder"),
+    (["--run-id", "all"], "'all' means every run to 'facebeam replay': choose another"),
+    (["--journal", ""], "'' is no path"),
+    (["--max-age", "800000d"], "'800000d' is no length of time"),
     (["--output", ""], "'' is no path"),
     (["--manifest", " "], "' ' is no path"),
     (["--runner", "DirectRunner"], "'DirectRunner': it tries to download another engine first"),
@@ -154,6 +158,31 @@ def test_an_unknown_command_is_told_with_the_known_ones() -> None:
     finished = facebeam("anotate")
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "'anotate' (choose from 'annotate', 'plan'" in finished.stderr
+
+
+@pytest.mark.parametrize("sink", ["/dev/full", "closed pipe"])
+def test_what_cannot_be_printed_changes_no_exit_code(manifest: Path, sink: str) -> None:
+    """Expect exit 0 of a committed run whose summary nobody can read, and no traceback."""
+    flags = ["--manifest", str(manifest), "--output", str(manifest.parent / "out"), "--run-id", "one"]
+    command = [FACEBEAM, "annotate", "--source", "fake", "--max-failure-share", "1", *flags]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(sink if sink == "/dev/full" else writing, "w") as stdout:  # noqa: PTH123 - a descriptor too
+        finished = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "the rest cannot be printed" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert run_json(manifest.parent / "out", "one")["counts"]["rows_read"] == len(URLS)
+
+
+def test_a_run_that_is_over_ends_as_it_did(manifest: Path) -> None:
+    """Expect the same exit code and words from a command that is repeated, and no second run."""
+    manifest.write_text("https://example.com/fail-not_found/a.jpg\n")
+    flags = ("--max-failure-share", "0.5", "--run-id", "one")
+    first, second = (rehearse(manifest, manifest.parent / "out", *flags) for _ in range(2))
+    assert (first.returncode, second.returncode) == (3, 3)
+    assert "committed already: nothing to do" in second.stderr
+    assert first.stderr.splitlines()[-1] == second.stderr.splitlines()[-1]
 
 
 def test_quiet_says_nothing(tmp_path: Path, photos: Path) -> None:

@@ -89,6 +89,7 @@ def test_every_row_ends_in_exactly_one_place(tmp_path: Path, photos: Path, seed:
             shards,
             (),
             datetime.now(UTC),
+            datetime.now(UTC),
             {},
         ),
     )

@@ -125,6 +125,26 @@ def test_bad_rows_are_named_by_their_number(tmp_path: Path) -> None:
     assert bad[-1].row.image_url == "https://example.com/\\udcff.jpg"
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([0, 3_000_000, 1], pa.date32()),
+        pa.array([0, 2**58, 1], pa.timestamp("ms")),
+        pa.array([0, 2**62, 1], pa.duration("ms")),
+    ],
+    ids=str,
+)
+def test_a_time_out_of_range_costs_its_row(tmp_path: Path, column: pa.Array) -> None:
+    """Expect a dead letter that names row and rule; the other rows keep their values."""
+    urls = [f"https://example.com/{number}.jpg" for number in range(3)]
+    first, bad, last = read(parquet(tmp_path / "a.parquet", {"image_url": urls, "when": column}))
+    assert (first, last) == tuple(
+        ManifestRow(urls[i], default_image_id(urls[i]), (column[i].as_py(),)) for i in (0, 2)
+    )
+    assert isinstance(bad, DeadLetter)
+    assert "row 2: 'https://example.com/1.jpg' has a date or time that is out of range" in bad.failure.message
+
+
 def test_bad_text_beside_the_url_costs_its_row(tmp_path: Path) -> None:
     """Text that is not UTF-8 in a column of its own is a dead letter too: no table could hold it."""
     path = parquet(tmp_path / "a.parquet", {"image_url": [URL], "a": NOT_UTF8})

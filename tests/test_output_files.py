@@ -32,6 +32,13 @@ def put(path: Path, content: bytes = b"x") -> Path:
     return path
 
 
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    """A record that is no JSON is an error with its path, and no talk of file systems."""
+    path = put(tmp_path / "run.json", b"{")
+    with pytest.raises(RunError, match=r"run\.json is damaged"):
+        read_json(str(path))
+
+
 @pytest.fixture
 def decoys(tmp_path: Path) -> list[Path]:
     """Put files beside the tested folder that its name, taken for a pattern, would match."""

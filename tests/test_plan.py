@@ -120,7 +120,7 @@ def test_a_plan_knows_what_is_never_sent_and_what_the_budget_allows(tmp_path: Pa
         left = planned(server.base_url, manifest, tmp_path / "out")
         annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
         assert server.calls == 5 + int(left["calls to send"]) == int(whole["calls to send"]) == 9
-    assert (whole["not sent: private URLs"], allowed["beyond the budget"]) == ("2", "4")
+    assert (whole["not sent: private URLs"], allowed["beyond budget or time"]) == ("2", "4")
     assert allowed["credits"] == f"{5 * PRICE:.4f}"
 
 
@@ -134,6 +134,14 @@ def test_a_plan_for_machines_is_an_object_on_a_line(tmp_path: Path) -> None:
     counts = {"rows": 13, "invalid_rows": 1, "duplicates": 2, "images": 10, "from_journal": 0, "not_sent": 1}
     assert {name: plan[name] for name in counts} == counts
     assert (plan["calls"], plan["credits"], plan["seconds"]) == (8, 8 * PRICE, 4.0)
+
+
+def test_a_plan_keeps_to_the_time(tmp_path: Path) -> None:
+    """Expect no more calls than go by the rate until sending ends."""
+    manifest = write_urls(tmp_path / "urls.txt", images(30))
+    flags = ("--rate", 2, "--max-duration", "5s", "--log-format", "json")
+    finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out", *flags)
+    assert 10 <= json.loads(finished.stderr)["calls"] <= 11
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from threading import Event
 
 import pytest
 
-from runners.replay import TAKEN_OVER
+from runners.taken_over import TAKEN_OVER
 from tests.api_console import TOKEN, UNPACED, annotate_by_api, with_token
 from tests.console import Finished, facebeam, run_json, table, write_urls
 from tests.faulty_server import FaultyServer, by_image_url, from_call
 from tests.scripted_server import Exchange
-from tests.service_scripts import answers
+from tests.service_scripts import answers, fails
 
 FAULTS = ("bad_request", "no_json", "null_body", "upstream_decode", "one_face")
 URLS = {fault: f"https://images.example.com/fault-{fault}/a.jpg" for fault in FAULTS}
@@ -75,6 +75,50 @@ def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> N
     assert ids == ["bad_request-a", "bad_request-b", "upstream_decode-a", "upstream_decode-b"]
 
 
+def test_a_replay_of_all_runs_asks_as_they_did(tmp_path: Path) -> None:
+    """Expect source and service of the runs that the rows are from; where they differ, a flag says which."""
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
+    again = ("replay", "--output", output, "--run", "all", "--codes", "invalid_response")
+    with FaultyServer() as server:
+        annotate_by_api(server.base_url, manifest, output, "--run-id", "one", *UNPACED)
+        annotate_by_api(server.base_url, write_urls(tmp_path / "good.txt", [URLS["one_face"]]), output)
+        agreed = with_token(*again, "--max-failure-share", 1, "--run-id", "three")
+        assert (agreed.returncode, server.calls) == (0, 3), agreed.stderr
+        annotate_by_api(server.base_url, manifest, output, "--run-id", "two", *UNPACED, "--mode", 1)
+        differing = with_token(*again)
+        assert (differing.returncode, server.calls) == (2, 4)
+        assert "these runs differ in --mode, 0 and 1: say which with it" in differing.stderr
+        told = with_token(*again, "--max-failure-share", 1, "--mode", 1)
+        assert (told.returncode, server.calls) == (0, 5), told.stderr
+    assert run_json(output, "three")["options"]["source"] == "api"
+
+
+def test_a_journal_is_the_same_from_every_folder(tmp_path: Path) -> None:
+    """Expect a replay that is called elsewhere to keep its answers where the run kept them."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["one_face"]]), tmp_path / "out"
+    run = ("--manifest", manifest, "--run-id", "one", "--journal", "answers", "--ask-again", "no_face")
+    with FaultyServer(from_call(5, answers(), fails("500 Internal Server Error", "busy"))) as server:
+        where = (*RUNNING, "--base-url", server.base_url, "--output", output)
+        assert with_token("annotate", *where, *run, cwd=tmp_path / "here").returncode == 0
+        again = ("replay", "--output", output, "--run", "one", "--codes", "busy")
+        assert with_token(*again, cwd=tmp_path / "there").returncode == 0
+    assert list((tmp_path / "there").iterdir()) == []
+    assert list((tmp_path / "here" / "answers").glob("bucket=*/*.parquet")) != []
+
+
+def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
+    """Expect the dead letters of an output that looks like a pattern."""
+    manifest = write_urls(tmp_path / "urls.txt", [URLS["no_json"]])
+    output = tmp_path / "[3] out"
+    with FaultyServer() as server:
+        annotate_by_api(server.base_url, manifest, output, "--run-id", "one", *UNPACED)
+        flags = ("--output", output.name, "--run", "one", "--codes", "invalid_response")
+        finished = with_token("replay", *flags, "--max-failure-share", 1, cwd=tmp_path)
+        assert (finished.returncode, server.calls) == (0, 2), finished.stderr
+
+
 def test_a_replay_asks_as_its_run_did(replay: Replay) -> None:
     """Expect source, service, rate and the rest of the run, which no flag of the replay names."""
     first, second = (run_json(replay.output, run_id)["options"] for run_id in ("one", "two"))
@@ -109,7 +153,7 @@ def test_a_token_that_is_named_takes_the_place_of_the_run_s(replay: Replay) -> N
     finished = with_token("replay", *flags)
     record.write_text(before)
     assert finished.returncode == 2
-    assert "token file nowhere cannot be read" in finished.stderr
+    assert "/nowhere cannot be read" in finished.stderr
 
 
 @pytest.mark.parametrize("run", ["all", "one"])
@@ -127,6 +171,7 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
         (("--run", "all", "--codes", "bsuy"), "'bsuy' is no error code"),
         (("--codes", "busy", "--run", "../other"), "'../other' cannot name a folder"),
         (("--codes", "busy", "--run", "other"), "has no committed run other: look into"),
+        (("--codes", "busy", "--run", "all"), "has no committed run: correct --output"),
         (("--codes", "ok", "--run", "all"), "annotate the manifest with --ask-again ok"),
         (("--codes", "busy", "--run", "all", "--manifest=a.csv"), "is said by --run and --codes"),
         (("--codes", "busy", "--run", "all", "--ask-again", "ok"), "is said by --run and --codes"),

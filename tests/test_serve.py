@@ -271,6 +271,17 @@ def test_the_page_needs_nothing_from_elsewhere(served: ServeProcess) -> None:
             assert part.status == 200
 
 
+def test_half_a_request_is_not_waited_for(served: ServeProcess) -> None:
+    """Expect a refusal of a body that never comes whole, in the contract's shape."""
+    host, port = served.origin.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(b"POST /face/analyze HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\n")
+        connection.sendall(b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"bad_request","message":"the body did not come within 10 s"' in answer
+
+
 def test_many_at_once_are_answered_each_its_own(served: ServeProcess, images: ScriptedServer) -> None:
     """Of 20 requests at once, each gets the image that it asked for."""
     names = ["/obama.jpg", "/astronaut.png"] * 10

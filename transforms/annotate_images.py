@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from schemas.call_counts import CallCounts, calls_of, sum_of_calls
+from schemas.call_counts import FROM_JOURNAL, RECALLED, CallCounts, calls_of, sum_of_calls
 from schemas.values import Annotation, Answer, DeadLetter, Failure, FailureError, ImageRequest, ManifestRow
 from transforms.face_source import FaceSource, OpenSource
 from transforms.journal.journal import Journal, JournalWriter
@@ -59,8 +59,11 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
         shards: how many groups of rows there are, which workers may take side by side. A worker holds a
             group in memory, packed: some 20 bytes a row.
         ask_again: error codes, or `no_face`, whose stored answers do not count.
-        began_at: when the run began. What is in the journal since then was asked by the run itself, in a
-            bundle that the engine repeats or a try that died; None for a run that is never repeated.
+        first_tried_at: answers since then are kept, whatever is to be asked again: a try of this run that
+            died has asked already. None where there was none.
+        began_at: when this try began. What is in the journal since then was asked by the run itself, in a
+            bundle that the engine repeats, and counts as its own call; None for a run whose bundles are
+            never repeated.
         policy: how often a failure with fate `retry` is asked for again.
     """
 
@@ -70,6 +73,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     need_rotate_detection: int = 0
     shards: int = 1
     ask_again: Collection[str] = ()
+    first_tried_at: datetime | None = None
     began_at: datetime | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -128,31 +132,27 @@ class _AnnotateShard(beam.DoFn):
             for rows in unpack_in_turn(blocks):
                 asked = group_by_question(rows, self._step.question)
                 calls: list[CallCounts] = []
-                for key, result, stored in self._results(opened, asked):
-                    calls.append(calls_of(result, stored=stored))
+                for key, result, counts in self._results(opened, asked):
+                    calls.append(counts)
                     yield from _fan_out(asked.pop(key).rows, result)
                 yield _Calls(_CALLS, sum_of_calls(calls))
 
     def _results(
         self, opened: _OpenShard, asked: dict[bytes, Asked]
-    ) -> Iterator[tuple[bytes, Answer | Failure, bool]]:
-        """Give each key's result and whether it was stored: what the journal has, then what is asked."""
-        left = dict(asked)
-        for key, result in self._step.journal.stored(asked.keys()):
-            of_this_run = self._is_of_this_run(result)
-            if of_this_run:
+    ) -> Iterator[tuple[bytes, Answer | Failure, CallCounts]]:
+        """Give each key's result and its calls: what the journal has, then what is asked."""
+        left, step = dict(asked), self._step
+        for key, result in step.journal.stored(asked.keys()):
+            recalled = _is_since(step.began_at, result)
+            if recalled:
                 opened.source.recall()
-            if of_this_run or result.name not in self._step.ask_again:
+            if recalled or result.name not in step.ask_again or _is_since(step.first_tried_at, result):
                 del left[key]
-                yield key, result, True
+                yield key, result, RECALLED if recalled else FROM_JOURNAL
         ask = partial(self._ask, opened)
         for (key, _), result in thread_window(opened.pool, opened.source.window, ask, left.items()):
             opened.throttling.tell(opened.source.held_back_s())
-            yield key, result, False
-
-    def _is_of_this_run(self, result: Answer | Failure) -> bool:
-        began_at, answered_at = self._step.began_at, result.answered_at
-        return began_at is not None and answered_at is not None and answered_at >= began_at
+            yield key, result, calls_of(result)
 
     def _ask(self, opened: _OpenShard, item: tuple[bytes, Asked]) -> Answer | Failure:
         stop_if_asked()
@@ -160,6 +160,10 @@ class _AnnotateShard(beam.DoFn):
         result = answer_or_failure(opened.source, self._step.policy, asked.request)
         opened.writer.record(key, asked.request, result)
         return result
+
+
+def _is_since(begin: datetime | None, result: Answer | Failure) -> bool:
+    return begin is not None and result.answered_at is not None and result.answered_at >= begin
 
 
 def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:

@@ -1,11 +1,12 @@
 """Stop all sending at once when every further call would fail in the same way."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Event, Lock
 from time import monotonic
 from typing import Final
 
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import SLOW_DOWN, ErrorCode, Fate, fate
 from schemas.values import NOT_SENT, Failure, FailureError
 from transforms.progress import stop_if_asked
 
@@ -25,22 +26,29 @@ _NOT_THE_SERVICE: Final = frozenset(
         ErrorCode.INVALID_RESPONSE,
     }
 )
+_IN_TROUBLE: Final = frozenset({ErrorCode.SERVER_ERROR, ErrorCode.API_ERROR}) | SLOW_DOWN
+"""What a service says that may be well again soon: then calls slow down first."""
+TROUBLE_S: Final = 120.0
+"""So long without one answer, and `UNBROKEN_SERIES` calls, and it counts as gone as well."""
 _LOOK_S: Final = 0.5
 
 
 def stops_a_run(code: ErrorCode) -> bool:
     """Tell whether failures of this code can open a circuit: at once, or by a series of them."""
-    return code in _NOT_THE_SERVICE or fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
+    return code in _NOT_THE_SERVICE | _IN_TROUBLE or fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
 
 
 class Circuit:
     """Closed while calls may be sent; once open it stays so for the run. Many threads share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self._lock = Lock()
         self._opened = Event()
         self._cause: Failure | None = None
         self._series = 0
+        self._fruitless = 0
+        self._fruitless_since = 0.0
 
     def check(self) -> None:
         """Raise FailureError when the circuit is open, RunError when the run was asked to stop."""
@@ -57,17 +65,22 @@ class Circuit:
 
     def succeeded(self) -> None:
         """Take note of an answer: a series is broken."""
-        self._series = 0
+        self._series = self._fruitless = 0
 
     def failed(self, failure: Failure) -> None:
         """Take note of a failure, and open where it means that others would fail as well."""
-        if failure.code in _NOT_THE_SERVICE or failure.code is ErrorCode.UPSTREAM_ACCOUNT:
-            with self._lock:
-                self._series += 1
-        else:
-            self._series = 0
-        longest = ACCOUNT_SERIES if failure.code is ErrorCode.UPSTREAM_ACCOUNT else UNBROKEN_SERIES
-        if failure.fate is Fate.OPEN_CIRCUIT or self._series >= longest:
+        code = failure.code
+        with self._lock:
+            gone = code in _NOT_THE_SERVICE or code is ErrorCode.UPSTREAM_ACCOUNT
+            self._series = self._series + 1 if gone else 0
+            self._fruitless = self._fruitless + 1 if gone or code in _IN_TROUBLE else 0
+            if self._fruitless == 1:
+                self._fruitless_since = self._clock()
+            longest = ACCOUNT_SERIES if code is ErrorCode.UPSTREAM_ACCOUNT else UNBROKEN_SERIES
+            over = self._series >= longest or (
+                self._fruitless >= UNBROKEN_SERIES and self._clock() - self._fruitless_since >= TROUBLE_S
+            )
+        if over or failure.fate is Fate.OPEN_CIRCUIT:
             self.open(failure)
 
     def sleep(self, seconds: float) -> None:

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
+from schemas.errors import RunError
 from schemas.manifest_columns import ID_COLUMN, URL_COLUMN
 from schemas.tables import IMAGES
 from schemas.values import Outcome
@@ -22,14 +23,18 @@ def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
         The number of rows; without any, nothing is written.
 
     Raises:
-        RunError: a file cannot be read, or the manifest not written.
+        RunError: a file cannot be read, or the manifest not written; runs whose columns differ in type.
     """
     found = [rows for rows in map(_no_face_rows, images) if rows.num_rows]
     if not found:
         return 0
+    try:
+        rows = pa.concat_tables(found, promote_options="permissive")
+    except pa.ArrowTypeError as error:
+        raise RunError(f"these runs' own columns do not fit together ({error}): name one run") from error
     with writing(manifest) as file:
-        pq.write_table(pa.concat_tables(found, promote_options="permissive"), file)
-    return sum(rows.num_rows for rows in found)
+        pq.write_table(rows, file)
+    return int(rows.num_rows)
 
 
 def _no_face_rows(path: str) -> pa.Table:

@@ -6,7 +6,7 @@ ends the run with a sentence that names the path, and not with a stack of file s
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from shutil import rmtree
@@ -81,7 +81,11 @@ def write_json(path: str, value: Mapping[str, object]) -> None:
 def read_json(path: str) -> dict[str, Any]:
     """Read what `write_json` wrote."""
     with output_errors("read", path), FileSystems.open(path) as file:
-        value: dict[str, Any] = json.loads(file.read())
+        content = file.read()
+    try:
+        value: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}): restore it, or delete that run's folders") from error
     return value
 
 
@@ -94,6 +98,8 @@ def exists(path: str) -> bool:
 def files_below(folder: str) -> dict[str, float]:
     """List every file below a folder, however deep: path -> time of its last change (Unix seconds)."""
     with output_errors("list", folder):
+        if FileSystems.get_scheme(folder) is None:  # Beam finds nothing below a relative `out[1]`
+            return dict(_local_files_below(folder))
         found = FileSystems.match([f"{escape(folder)}/**"])[0].metadata_list
     return {file.path: file.last_updated_in_seconds or 0.0 for file in found}
 
@@ -125,6 +131,13 @@ def remove(folder: str) -> None:
 
 def _cause(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
+
+
+def _local_files_below(folder: str) -> Iterator[tuple[str, float]]:
+    for path in Path(folder).rglob("*"):
+        with suppress(FileNotFoundError):  # whoever removes it meanwhile
+            if path.is_file():
+                yield f"{folder}/{path.relative_to(folder)}", path.stat().st_mtime
 
 
 def _remove_local(folder: str) -> None:

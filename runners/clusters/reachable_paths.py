@@ -23,7 +23,6 @@ def as_workers_see_it(options: RunOptions) -> RunOptions:
         options,
         manifest=tuple(map(_absolute, options.manifest)),
         output=_absolute(options.output),
-        journal=options.journal and _absolute(options.journal),
     )
 
 

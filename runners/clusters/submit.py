@@ -20,6 +20,7 @@ from runners.earlier_runs import finish_earlier_runs
 from runners.exit_codes import COMMITTED, NOT_COMMITTED
 from runners.logs import LOGGER
 from runners.options import RunOptions
+from runners.summary import show_summary
 from schemas.errors import RunError
 from schemas.layout import Layout
 from transforms.inspect_manifest import Manifest
@@ -41,7 +42,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     run = describe_run(options, layout, manifest)
     check_writable(layout.staging)
     if finish_earlier_runs(layout):
-        return COMMITTED
+        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
     pipeline = _empty_pipeline(beam_options)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between

@@ -1,5 +1,6 @@
 """From a request's body to the question in it: bounded, parsed, checked."""
 
+from asyncio import timeout
 from typing import Final
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from schemas.image_url import check_image_url
 from schemas.values import Failure, FailureError, ImageRequest
 from transforms.image_fetch.fetch_image import url_scheme
 
+MAX_BODY_S: Final = 10
 MAX_BODY_BYTES: Final = 64 * 1024
 """Eight times the longest URL: escapes may make six bytes of one character."""
 
@@ -46,9 +48,13 @@ def image_request(body: bytes) -> ImageRequest:
 async def _body(request: Request) -> bytes:
     """Read to the end, so that who sends too much can still read the answer; keep what is allowed."""
     body, size = bytearray(), 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        body += chunk if size <= MAX_BODY_BYTES else b""
+    try:
+        async with timeout(MAX_BODY_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                body += chunk if size <= MAX_BODY_BYTES else b""
+    except TimeoutError:
+        raise _refused(ErrorCode.BAD_REQUEST, f"the body did not come within {MAX_BODY_S} s") from None
     if size > MAX_BODY_BYTES:
         message = f"the body has {size} bytes, and at most {MAX_BODY_BYTES} are taken: send a URL, no image"
         raise _refused(ErrorCode.REQUEST_TOO_LARGE, message)

@@ -71,6 +71,11 @@ def _read_file(path: str, place: str) -> str:
     try:
         if path.partition("://")[0].lower() in BUCKETS:
             return read_bucket_image(path, _MAX_BYTES).decode("latin-1")
+        if Path(path).is_fifo() or Path(path).is_char_device():
+            raise RunError(
+                f"{place} cannot be read (no regular file, and workers read it again): "
+                "put the token into one, and name that with --token-file"
+            )
         with Path(path).open("rb") as file:
             return file.read(_MAX_BYTES + 1).decode("latin-1")
     except FailureError as error:

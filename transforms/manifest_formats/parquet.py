@@ -1,6 +1,7 @@
 """Parquet: Arrow types are kept, read by row groups, a few thousand rows at a time."""
 
 from collections.abc import Iterator
+from enum import Enum, auto
 from itertools import count
 from typing import BinaryIO, Final
 
@@ -79,7 +80,11 @@ def _records(batch: pa.RecordBatch, first: int, file: ManifestFile, columns: pa.
     own = [_own_values(batch, field) for field in columns]
     for number, (url, image_id, *values) in zip(count(first), zip(*keys, *own, strict=True), strict=False):
         text = "".join([value for value in (url, image_id, *values) if isinstance(value, str)])
-        yield Record(number, url, image_id, tuple(values), None if is_utf8(text) else NOT_UTF8)
+        flaw = None if is_utf8(text) else NOT_UTF8
+        if _Beyond.PYTHON in values:
+            flaw = "has a date or time that is out of range: years are 1 to 9999"
+            values = [None if value is _Beyond.PYTHON else value for value in values]  # noqa: PLW2901 - read once
+        yield Record(number, url, image_id, tuple(values), flaw)
 
 
 def _key_values(batch: pa.RecordBatch, name: str) -> list[object]:
@@ -94,7 +99,30 @@ def _own_values(batch: pa.RecordBatch, field: pa.Field) -> list[object]:
     if field.name not in batch.schema.names:
         return [None] * len(batch)
     values = batch.column(field.name).cast(field.type)
-    return _texts(values) if _is_unicode(field.type) else values.to_pylist()
+    return _texts(values) if _is_unicode(field.type) else _objects(values)
+
+
+class _Beyond(Enum):
+    PYTHON = auto()
+    """Stands for a value that there is in Parquet only."""
+
+
+def _objects(values: pa.Array) -> list[object]:
+    """Give the values as Python's; whole columns at once, as mostly none is out of range."""
+    try:
+        found: list[object] = values.to_pylist()
+    except UnicodeDecodeError:  # deep inside: it cannot be told from damage
+        raise
+    except (OverflowError, ValueError):
+        return [*map(_object, values)]
+    return found
+
+
+def _object(value: pa.Scalar) -> object:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return _Beyond.PYTHON
 
 
 def _texts(values: pa.Array) -> list[object]:
