@@ -3,6 +3,7 @@
 import gc
 import os
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import apache_beam as beam
@@ -26,6 +27,7 @@ from runners.summary import show_summary
 from schemas.errors import RunError
 from schemas.layout import Layout
 from transforms.inspect_manifest import Manifest
+from transforms.journal.journal_writer import flush_open_journals
 from transforms.output_files import exists, remove
 
 
@@ -64,9 +66,16 @@ def _prism_flags(cluster: ClusterOptions) -> list[str]:
     return [f"--prism_location={path.absolute()}", "--environment_type=LOOPBACK", NOTHING_STAGED]
 
 
+def _leave_at_once(layout: Layout) -> None:
+    """Keep what was paid for, and nothing else."""
+    flush_open_journals()
+    remove(layout.staging)
+    LOGGER.error("stopped at once: nothing of run %s is visible; answers that came are kept", layout.run_id)
+
+
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
     failure: str | None = None
-    with interruptible(lambda: remove(layout.staging)) as interruption, show_progress(quiet=options.quiet):
+    with interruptible(partial(_leave_at_once, layout)) as interruption, show_progress(quiet=options.quiet):
         try:
             pipeline.run().wait_until_finish()
         except (RunError, RuntimeError) as error:  # RuntimeError: what a worker process tells as text

@@ -39,8 +39,10 @@ def interruptible(clean_up: Callable[[], None]) -> Iterator[Interruption]:
     def end_now() -> None:
         with PROGRESS.publishing:  # a run that is being published is finished first: it takes moments
             if not PROGRESS.committed:
-                clean_up()
-                os._exit(interruption.exit_code)
+                try:
+                    clean_up()
+                finally:
+                    os._exit(interruption.exit_code)
 
     def ask(number: int, _frame: FrameType | None) -> None:
         grace_s = GRACE_S if interruption.signal_number is None else 0

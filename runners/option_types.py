@@ -42,7 +42,7 @@ def full_path(text: str) -> str:
     return path(text) if "://" in text else str(Path(path(text)).absolute())
 
 
-def new_run_id(text: str) -> str:
+def chosen_run_id(text: str) -> str:
     """Take the name of a run that can be replayed: `all` means every run there."""
     if text == ALL_RUNS:
         raise argparse.ArgumentTypeError(f"{text!r} means every run to 'facebeam replay': choose another")

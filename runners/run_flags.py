@@ -57,7 +57,7 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--run-id",
-        type=types.new_run_id,
+        type=types.chosen_run_id,
         metavar="ID",
         help="name of the run (default: UTC time and a short digest)",
     )

@@ -107,6 +107,24 @@ def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
     assert run_json(output, "two")["calls"]["from_journal"] == 50 + WINDOW
 
 
+def test_a_run_that_is_stopped_at_once_keeps_what_came(tmp_path: Path) -> None:
+    """Expect 130 after a second Ctrl-C, with calls still held, and every answer in the journal."""
+    output, service = tmp_path / "out", Holding(20)
+    manifest = write_urls(tmp_path / "photos.txt", images(200))
+    with service.server as server:
+        with running_by_api(server.base_url, manifest, output, *UNPACED, "--window", WINDOW) as process:
+            wait_until(service.is_reached)
+            assert process.stderr is not None
+            for _ in range(2):
+                process.send_signal(signal.SIGINT)
+                assert "stopping: " in process.stderr.readline()
+            assert process.wait(DEADLINE_S) == 130
+            assert "stopped at once: nothing of run" in process.stderr.read()
+        service.let_go.set()
+    assert len(journaled(output)) == 20
+    assert visible(output) == []
+
+
 def test_runs_at_the_same_time_are_told_of_each_other(tmp_path: Path) -> None:
     """Expect a word to the second run, which commits all the same, and none to a run that is alone."""
     manifest, service = write_urls(tmp_path / "photos.txt", images(1)), Holding(0)

@@ -23,6 +23,16 @@ MOST_WAITING: Final = 5_000
 """With so many results waiting the disk is slower than the source: whoever brings another one writes too."""
 
 
+_OPEN: Final[set["JournalWriter"]] = set()
+
+
+def flush_open_journals() -> None:
+    """Write what the journals of this process have waiting, as far as that goes: it is about to end."""
+    for writer in [*_OPEN]:
+        with suppress(RunError):
+            writer.flush()
+
+
 class JournalWriter:
     """Takes results from many threads; a thread of its own writes them, every `flush_every_s` or 500 results.
 
@@ -47,6 +57,7 @@ class JournalWriter:
 
     def __enter__(self) -> Self:
         self._flusher.start()
+        _OPEN.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,6 +101,7 @@ class JournalWriter:
         self._closed.set()
         self._due.set()
         self._flusher.join()
+        _OPEN.discard(self)
         self.flush()
 
     def _flush_regularly(self) -> None:
