@@ -23,7 +23,7 @@ def check_spelling(parser: StrictParser, argv: Sequence[str]) -> None:
     """End with a mistyped flag's name where it was one that must be given: argparse would only miss that."""
     known = flag_names(parser)
     required = [action.option_strings[0] for action in parser._actions if action.required]  # noqa: SLF001 - as above
-    for flag in (argument.partition("=")[0] for argument in argv):
+    for flag in (argument.partition("=")[0] for argument in argv if argument.startswith("--")):
         if flag not in known and (meant := get_close_matches(flag, required, n=1, cutoff=0.8)):
             parser.error(f"there is no flag {flag}: did you mean {meant[0]}?")
 

@@ -153,6 +153,12 @@ def test_a_mistyped_flag_that_must_be_given_is_told(command: str, said: str) -> 
     assert said in finished.stderr
 
 
+def test_a_value_is_no_mistyped_flag(manifest: Path) -> None:
+    """Expect a name that is like a flag's to be taken as what it is."""
+    finished = rehearse(manifest, manifest.parent / "out", "--run-id", "manifest", "--url-column", "output")
+    assert finished.returncode == 0, finished.stderr
+
+
 def test_an_unknown_command_is_told_with_the_known_ones() -> None:
     """Expect exit 2."""
     finished = facebeam("anotate")
