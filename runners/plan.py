@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -97,7 +98,7 @@ def _plan(options: RunOptions) -> tuple[RunPlan, int]:
     plan = plan_run(
         manifest,
         question,
-        choose_journal(options),
+        replace(choose_journal(options), tidy=False),
         lambda url: everything or is_fit_to_send(url),
         options.ask_again,
     )

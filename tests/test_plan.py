@@ -136,6 +136,26 @@ def test_a_plan_for_machines_is_an_object_on_a_line(tmp_path: Path) -> None:
     assert (plan["calls"], plan["credits"], plan["seconds"]) == (8, 8 * PRICE, 4.0)
 
 
+def test_a_plan_leaves_everything_as_it_is(tmp_path: Path) -> None:
+    """Expect a journal of many small segments, and a damaged one, to be tidied up by the run only."""
+    manifest, output = write_urls(tmp_path / "urls.txt", images(1)), tmp_path / "out"
+    with FaultyServer() as server:
+        annotate_by_api(server.base_url, manifest, output, *UNPACED)
+        (segment,) = (output / "responses").glob("bucket=*/*.parquet")
+        for number in range(12):
+            segment.with_name(f"{number}.parquet").write_bytes(segment.read_bytes())
+        segment.write_bytes(segment.read_bytes()[:-9])
+        before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+        flags = ("--manifest", manifest, "--output", output, "--base-url", server.base_url)
+        warning, plan = with_token("plan", *flags, "--log-format", "json").stderr.splitlines()
+        assert "is damaged and left out" in warning
+        assert json.loads(plan)["from_journal"] == 1
+        assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+        annotate_by_api(server.base_url, manifest, output, *UNPACED, "--run-id", "two")
+        assert server.calls == 1
+    assert len(list(segment.parent.glob("*.parquet"))) == 1
+
+
 def test_a_plan_keeps_to_the_time(tmp_path: Path) -> None:
     """Expect no more calls than go by the rate until sending ends."""
     manifest = write_urls(tmp_path / "urls.txt", images(30))

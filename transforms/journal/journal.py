@@ -34,17 +34,19 @@ class Journal:
     Args:
         path: a folder on any file system; it need not be there yet.
         max_age_s: older answers do not count; None for no limit.
+        tidy: merge small segments and set damaged ones aside while reading.
     """
 
     path: str
     max_age_s: float | None = None
+    tidy: bool = True
 
     def stored(self, keys: Collection[bytes]) -> Iterator[tuple[bytes, Answer | Failure]]:
         """Yield each key that has an entry, with the newest one: an answer, or a failure that is final.
 
         What comes back was not asked in this run: `from_journal` and `was_sent` say so. Two buckets' share of
         the keys is in memory at a time; of a remote journal, of the buckets that are read side by side.
-        Buckets with many small segments are compacted in passing.
+        Buckets with many small segments are compacted in passing, where the journal is kept `tidy`.
 
         Raises:
             RunError: the journal cannot be read, or a newer facebeam wrote in it.
@@ -76,7 +78,9 @@ class Journal:
         wanted = pa.array(keys, ENTRIES.field("key").type)
         for _ in range(_MOST_LISTINGS):
             try:
-                return read_newest(compact(folder, list_segments(folder)), wanted, self._not_before())
+                listed = list_segments(folder)
+                segments = compact(folder, listed) if self.tidy else listed
+                return read_newest(segments, wanted, self._not_before(), tidy=self.tidy)
             except SegmentVanishedError as vanished:
                 missing = vanished
         raise RunError(f"cannot read {missing}: it is listed, but not there; delete it") from missing

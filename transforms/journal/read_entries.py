@@ -11,28 +11,30 @@ from transforms.journal.entries import ENTRIES
 from transforms.journal.segment import DAMAGE, open_segment, set_aside
 
 
-def read_newest(segments: Iterable[str], keys: pa.Array, not_before: datetime | None = None) -> pa.Table:
+def read_newest(
+    segments: Iterable[str], keys: pa.Array, not_before: datetime | None = None, *, tidy: bool = True
+) -> pa.Table:
     """Read the newest entry of each key that has one, at most a row a key; other entries are not decoded.
 
     Raises:
         RunError, SegmentVanishedError: as `open_segment` does.
     """
-    found = [read_entries(path, keys) for path in segments]
+    found = [read_entries(path, keys, tidy=tidy) for path in segments]
     entries = pa.concat_tables([ENTRIES.empty_table(), *(table for table in found if table is not None)])
     if not_before is not None:
         entries = entries.filter(pc.greater_equal(entries["answered_at"], pa.scalar(not_before)))
     return newest(entries)
 
 
-def read_entries(path: str, keys: pa.Array | None = None) -> pa.Table | None:
+def read_entries(path: str, keys: pa.Array | None = None, *, tidy: bool = True) -> pa.Table | None:
     """Read a segment's entries, of these keys or all; None, with a warning, where it is no segment."""
-    file = open_segment(path)
+    file = open_segment(path, tidy=tidy)
     if file is None:
         return None
     try:
         groups = [_read_group(file, group, keys) for group in range(file.num_row_groups)]
     except DAMAGE:  # a page that does not fit its checksum, or cannot be unpacked
-        set_aside(path)
+        set_aside(path, tidy=tidy)
         return None
     return pa.concat_tables([ENTRIES.empty_table(), *groups])
 

@@ -52,11 +52,12 @@ def write_segment(folder: str, entries: pa.Table) -> str:
     return path
 
 
-def open_segment(path: str) -> pq.ParquetFile | None:
+def open_segment(path: str, *, tidy: bool = True) -> pq.ParquetFile | None:
     """Open a segment; None, with a warning, where it is none.
 
     What is no whole Parquet file (cut by a power failure, or by a copy) is set aside under another name. A
-    Parquet file of another kind holds no answer of ours and is not ours to move: it stays.
+    Parquet file of another kind holds no answer of ours and is not ours to move: it stays. Where `tidy` is
+    False, the first stays too.
 
     Raises:
         RunError: it cannot be read, or a newer facebeam wrote it: to go on would pay for its answers again.
@@ -66,14 +67,16 @@ def open_segment(path: str) -> pq.ParquetFile | None:
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
     except DAMAGE:
-        set_aside(path)
+        set_aside(path, tidy=tidy)
         return None
     return file if _is_ours(path, file.schema_arrow) else None
 
 
-def set_aside(path: str) -> None:
-    """Rename a damaged segment so that nobody reads it again; where that is impossible, leave it."""
+def set_aside(path: str, *, tidy: bool) -> None:
+    """Warn of a damaged segment; where `tidy`, rename it if that is possible: nobody reads it again."""
     _LOGGER.warning("%s is damaged and left out; what it held will be asked for again", path)
+    if not tidy:
+        return
     folder, _, name = path.rpartition("/")
     with suppress(RunError):  # another process was faster, or the journal may only be read
         move(path, f"{folder}/_{name}.torn")
