@@ -12,6 +12,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from uuid import UUID
 
@@ -20,7 +22,7 @@ import pytest
 
 from schemas.landmarks import REGIONS
 from tests.scripted_server import Exchange, ScriptedServer
-from tests.serve_process import ServeProcess
+from tests.serve_process import BEARER, ServeProcess
 from transforms.local_model.decode_image import decode_image
 from transforms.local_model.face_model import FaceModel
 from transforms.parse_answer import parse_answer
@@ -273,13 +275,12 @@ def test_the_page_needs_nothing_from_elsewhere(served: ServeProcess) -> None:
 
 def test_half_a_request_is_not_waited_for(served: ServeProcess) -> None:
     """Expect a refusal of a body that never comes whole, in the contract's shape."""
-    host, port = served.origin.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
-        connection.sendall(b"POST /face/analyze HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\n")
-        connection.sendall(b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-        answer = connection.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b'"code":"bad_request","message":"the body did not come within 10 s"' in answer
+    with closing(HTTPConnection(served.origin.removeprefix("http://"), timeout=60)) as connection:
+        connection.request("POST", "/face/analyze", b"{", {**BEARER, "Content-Length": "100"})
+        response = connection.getresponse()
+        error = json.load(response)["error"]
+    assert (response.status, error["code"]) == (400, "bad_request")
+    assert error["message"] == "the body did not come within 10 s"
 
 
 def test_many_at_once_are_answered_each_its_own(served: ServeProcess, images: ScriptedServer) -> None:
