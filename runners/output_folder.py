@@ -57,11 +57,20 @@ def run_lock(layout: Layout) -> Iterator[None]:
         yield
         return
     with _open_lock(layout) as file:
-        if not _take(file):
+        if not take_lock(file):
             raise RunError(
                 f"run {layout.run_id} is under way in another process; wait for it or give another --run-id"
             )
         yield
+
+
+def take_lock(file: BinaryIO) -> bool:
+    """Take an open file's lock, which its process's death frees; tell whether nobody else holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def first_tried_at(layout: Layout) -> datetime:
@@ -113,14 +122,6 @@ def _open_lock(layout: Layout) -> Iterator[BinaryIO]:
         yield file
 
 
-def _take(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _is_free(layout: Layout) -> bool:
     with _open_lock(layout) as file:
-        return _take(file)
+        return take_lock(file)

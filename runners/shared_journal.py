@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runners.logs import LOGGER
-from runners.output_folder import is_local
+from runners.output_folder import is_local, take_lock
 
 
 @contextmanager
@@ -33,9 +33,6 @@ def warned_if_shared(journal: str) -> Iterator[None]:
 
 def _is_alone(file: BinaryIO) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return take_lock(file)
     except OSError:  # there are no locks here
         return True
-    return True

@@ -1,5 +1,6 @@
 """What a run says of itself when it is committed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -83,7 +84,7 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
             "as a new run, since this one is over",
             run_id,
             summary.calls.not_sent,
-            _explained(_what_stopped(counts)),
+            _explained(_what_stopped(codes, counts.dead)),
         )
         return COMMITTED_WITH_GAPS
     if counts.failure_share > max_failure_share:
@@ -99,12 +100,10 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
     return COMMITTED
 
 
-def _what_stopped(counts: RunCounts) -> ErrorCode:
+def _what_stopped(codes: Sequence[ErrorCode], dead: Mapping[str, int]) -> ErrorCode:
     """Name the code that stopped the run: rows that are dead for other reasons may well be more."""
-    stopping = (code for code in map(ErrorCode, counts.dead) if stops_a_run(code))
-    return max(
-        stopping, key=lambda code: (fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT, counts.dead[code])
-    )
+    stopping = (code for code in codes if stops_a_run(code))
+    return max(stopping, key=lambda code: (fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT, dead[code]))
 
 
 def _explained(code: ErrorCode) -> str:
