@@ -1,4 +1,4 @@
-"""Install what a lock lists, and nothing else: `python deploy/install_locked.py LOCK [PROJECT] [--into PYTHON]`.
+"""Install what a lock lists, nothing else: `python deploy/install_locked.py LOCK [PROJECT] [--into PYTHON]`.
 
 Nothing is resolved: each package is installed in its locked version, and its sha256 is checked. This holds
 for the packages that build a source archive, too. At the end, no package may miss a dependency.
