@@ -1,5 +1,6 @@
 """Runs that are stopped, killed or doubled: nothing half visible, and the next run mends what is left."""
 
+import gzip
 import os
 import signal
 import subprocess
@@ -124,14 +125,18 @@ def test_one_signal_ends_a_run_in_order(
 
 def test_an_early_signal_ends_a_run_in_order(tmp_path: Path) -> None:
     """Expect exit 130 without a stack trace for Ctrl-C while the manifest is read, before the run begins."""
-    manifest = tmp_path / "long.jsonl"
-    manifest.write_text('{"image_url": "https://example.com/a.jpg"}\n' * 1_000_000)
+    manifest = tmp_path / "long.jsonl.gz"
+    member = gzip.compress(b'{"image_url": "https://example.com/a.jpg"}\n' * 100_000)
+    manifest.write_bytes(member * 1000)  # minutes to read: however late the signal comes, it is not too late
     command = [FACEBEAM, "annotate", "--manifest", str(manifest), "--output", str(tmp_path / "out")]
     with subprocess.Popen([*command, "--source", "fake"], stderr=subprocess.PIPE, text=True) as process:
-        files = Path(f"/proc/{process.pid}/fd")
-        wait_until(lambda: any(manifest.samefile(file) for file in files.iterdir() if file.exists()))
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=DEADLINE_S)[1]
+        try:
+            files = Path(f"/proc/{process.pid}/fd")
+            wait_until(lambda: any(manifest.samefile(file) for file in files.iterdir() if file.exists()))
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=DEADLINE_S)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "stopped" in said
     assert "Traceback" not in said
