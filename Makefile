@@ -61,7 +61,15 @@ demo: $(VENV)/ready .photos/ready ## annotate real photographs with the local mo
 	@$(BIN)/python deploy/install_locked.py tests/emulator.lock --into .emulator/bin/python
 	@touch $@
 
-test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready ## run the tests
+# The versions of pip that a user's Python may bring, and uv: for the tests of the set-up itself.
+.pips/ready: $(wildcard tests/pips/*.lock) requirements-uv.lock | $(VENV)/ready
+	@echo "fetching the versions of pip that the set-up is tested with"
+	@rm -rf .pips
+	@for lock in $^; do $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps \
+	    --only-binary=:all: --require-hashes -r $$lock -d .pips || exit 1; done
+	@touch $@
+
+test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .pips/ready ## run the tests
 	$(BIN)/python -m pytest --junitxml=.reports/test.xml
 	@touch .tested
 
@@ -122,8 +130,9 @@ lock: $(VENV)/ready ## renew the locks from pyproject.toml; UPGRADE=--upgrade: t
 	    -o requirements-dev.lock pyproject.toml -
 	echo uv | $(COMPILE) -o requirements-uv.lock -
 	echo gcp-storage-emulator | $(COMPILE) -o tests/emulator.lock -
+	echo pip | $(COMPILE) --upgrade --no-annotate -o tests/pips/newest.lock -
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .venv-3* .reports .worker .boot .emulator .flink .tested .photos demo-out dist build
+	rm -rf .venv .venv-3* .reports .worker .boot .emulator .pips .flink .tested .photos demo-out dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache transforms/local_model/weights
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -89,6 +89,8 @@ def install_locked(lock: Path, project: Path | None, python: str) -> None:
         editable = ("--editable",) if project.is_dir() else ()
         _run(*_UV, "pip", "install", *target, "--no-deps", "--no-build-isolation", *editable, str(project))
     _run(*_UV, "pip", "check", *target)
+    # `check` follows no extras, as in google-auth[pyopenssl]; an installation without any index does.
+    _run(*_UV, "pip", "install", *target, "--dry-run", "--no-index", "--offline", "--requirement", str(lock))
 
 
 def _run(*command: str) -> None:

