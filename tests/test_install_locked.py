@@ -105,7 +105,7 @@ def install(python: Path, index: Index, lock: Path, *flags: object) -> Finished:
     configuration = lock.with_name("pip.conf")
     configuration.write_text(f"[global]\nindex-url = {index.folder.as_uri()}\nfind-links = {PIPS}\n")
     settings = {"PIP_CONFIG_FILE": str(configuration), "UV_CACHE_DIR": str(lock.with_name("cache"))}
-    command = [python, SCRIPT, lock, *map(str, flags)]
+    command = [*map(str, (python, SCRIPT, lock, *flags))]
     return subprocess.run(
         command, env=plain | settings, capture_output=True, text=True, timeout=120, check=False
     )

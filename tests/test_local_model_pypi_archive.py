@@ -26,7 +26,7 @@ except ArchiveError as error:
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Make a folder that pip takes for its index: one package as wheel and sdist; what builds the sdist is not there."""
+    """Make a folder that pip takes for its index: one package as wheel and sdist, without what builds it."""
     record = "tiny/data.bin,,\ntiny-1.0.dist-info/METADATA,,\ntiny-1.0.dist-info/RECORD,,\n"
     with zipfile.ZipFile(tmp_path / "tiny-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("tiny/data.bin", CONTENT)
