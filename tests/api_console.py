@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.console import FACEBEAM, Finished
+from tests.console import FACEBEAM, Finished, facebeam
 
 TOKEN = "canary-0123456789abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - made up
 VARIABLE = "ACEDATACLOUD_API_TOKEN"
@@ -22,10 +22,7 @@ def environment(token: str | None = TOKEN) -> Mapping[str, str]:
 
 def with_token(*arguments: object, token: str | None = TOKEN, cwd: Path | None = None) -> Finished:
     """Run `facebeam` with these arguments to its end."""
-    command = [FACEBEAM, *map(str, arguments)]
-    return subprocess.run(
-        command, env=environment(token), cwd=cwd, capture_output=True, text=True, timeout=120, check=False
-    )
+    return facebeam(*arguments, cwd=cwd, env=environment(token))
 
 
 def annotate_by_api(base_url: str, manifest: Path, output: Path, *flags: object) -> Finished:

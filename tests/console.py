@@ -1,7 +1,7 @@
 """Start the console script as a user does, and read what its runs leave behind."""
 
 import json
-import subprocess
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from tests.warm_process import run_warm
+
 FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
 ROOT = Path(__file__).parents[1]
 TABLES = ("faces", "images", "dead_letters")
@@ -18,10 +20,9 @@ TABLES = ("faces", "images", "dead_letters")
 Finished = CompletedProcess[str]
 
 
-def facebeam(*arguments: object, cwd: Path | None = None) -> Finished:
+def facebeam(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Finished:
     """Run `facebeam` with these arguments to its end."""
-    command = [FACEBEAM, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return run_warm([*map(str, arguments)], os.environ if env is None else env, cwd, within_s=120)
 
 
 def annotate(manifest: Path | str, output: Path, *flags: object) -> Finished:
