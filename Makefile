@@ -77,11 +77,11 @@ test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .pip
 	$(MAKE) test
 
 # A Flink to test on: its jars from PyPI, by their sha256, and Beam's job server put together by Maven.
-.flink/ready: tests/flink/pom.xml tests/flink/flink.txt | $(VENV)/ready
+.flink/ready: tests/engines/flink/pom.xml tests/engines/flink/flink.txt | $(VENV)/ready
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then set -ex; \
-	    rm -rf .flink; mkdir .flink; cp tests/flink/pom.xml .flink/; \
+	    rm -rf .flink; mkdir .flink; cp tests/engines/flink/pom.xml .flink/; \
 	    $(BIN)/python -m pip download --quiet --no-deps --no-build-isolation --no-binary :all: \
-	        --require-hashes -r tests/flink/flink.txt -d .flink; \
+	        --require-hashes -r tests/engines/flink/flink.txt -d .flink; \
 	    tar xzf .flink/apache*flink*.tar.gz -C .flink --strip-components=1 --wildcards '*/deps'; \
 	    rm .flink/apache*flink*.tar.gz; \
 	    mvn --quiet --batch-mode -f .flink/pom.xml package; \
@@ -89,10 +89,10 @@ test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .pip
 	else echo "no Java or no Maven here: Flink cannot be set up, and its tests are skipped"; fi
 
 flink-test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .flink/ready ## run on a real Flink: wants Java, Maven, Go
-	$(BIN)/python -m pytest tests/flink --junitxml=.reports/flink.xml
+	$(BIN)/python -m pytest tests/engines/flink --junitxml=.reports/flink.xml
 
 runners: ## print which engine passed which check, from what 'make test' and 'make flink-test' said
-	$(BIN)/python -m tests.runner_checks .reports
+	$(BIN)/python -m tests.helpers.runner_checks .reports
 
 check: $(VENV)/ready ## format, lint, types, layers, generated docs; tests, unless these very files passed them
 	$(BIN)/ruff format --check .

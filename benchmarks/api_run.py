@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import requests
 
 from benchmarks.processes import FACEBEAM, cost_of, machine
-from tests.faulty_server import faulty_process
+from tests.helpers.paid_service import faulty_process
 
 os.environ["ACEDATACLOUD_API_TOKEN"] = "stand-in"  # noqa: S105 - the stand-in takes any
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.processes import FACEBEAM, cost_of, machine
-from tests.flink.session_cluster import JOB_SERVER_JAR, SessionCluster, session_cluster
-from tests.worker_pool import worker_pool
+from tests.engines.flink.session_cluster import JOB_SERVER_JAR, SessionCluster, session_cluster
+from tests.helpers.worker_pool import worker_pool
 
 ROWS = (10_000, 100_000, 1_000_000)
 COPIES = 800

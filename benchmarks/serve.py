@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.processes import machine
-from tests.scripted_server import ScriptedServer
-from tests.serve_process import BEARER, ServeProcess
+from tests.helpers.face_server import BEARER, ServeProcess
+from tests.helpers.scripted_server import ScriptedServer
 from transforms.local_model.decode_image import decode_image
 from transforms.local_model.face_model import FaceModel
 from transforms.local_model.network import Network

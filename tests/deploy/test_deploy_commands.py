@@ -1,0 +1,155 @@
+"""Every command line in deploy/ is one that facebeam takes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from deploy.dataflow.launch import our_flags
+from runners.beam_flags import check_beam_flags
+from runners.exit_codes import COMMITTED_WITH_GAPS, WRONG_SETUP
+from runners.options import RunOptions, parse_run
+from runners.replay import replay_parser
+from runners.run_flags import run_parser
+from runners.strict_parser import flag_names
+from tests.helpers.deploy_files import (
+    DEPLOY,
+    airflow_commands,
+    cron_command,
+    job_command,
+    kubernetes,
+    systemd_command,
+    text,
+)
+
+FROM_THE_LAUNCHER = {
+    "runner",
+    "project",
+    "region",
+    "temp_location",
+    "service_account_email",
+    "max_num_workers",
+}
+OTHER_ENGINES = {
+    "flink_master",
+    "flink_job_server_jar",
+    "parallelism",
+    "job_endpoint",
+    "worker_pool",
+    "prism_location",
+}
+NOT_IN_A_TEMPLATE = {
+    "help",
+    "quiet",
+    "log_format",  # set by launch.py
+    "detach",  # set by launch.py
+    "max_wait",  # the launcher does not wait
+    "dataflow_endpoint",  # the launcher reached it already
+    "shared_filesystem",  # Dataflow has none
+    "token_file",  # Secret Manager it is
+    "trust_proxies",  # workers have no proxy variables
+}
+
+
+def parsed(command: list[str]) -> RunOptions:
+    """Parse a command line of deploy/ as facebeam would."""
+    _, subcommand, *flags = command
+    if subcommand == "replay":
+        own, rest = replay_parser().parse_known_args(flags)
+        flags = ["--manifest", "dead_letters.parquet", "--output", own.output, *rest]
+    options = parse_run(run_parser(f"facebeam {subcommand}"), flags)
+    assert options.beam_flags == ()
+    return options
+
+
+def parameters() -> list[dict[str, Any]]:
+    """Read the template's parameters."""
+    found: list[dict[str, Any]] = json.loads(text("dataflow/flex_template.json"))["metadata"]["parameters"]
+    return found
+
+
+def test_the_job_runs_on_flink_with_the_pool_of_each_pod() -> None:
+    """Expect flags that parse, and a run id that a restarted pod gives again."""
+    options = parsed(job_command())
+    assert options.cluster.runner == "flink"
+    assert options.run_id == "facebeam-x7k2p"
+
+
+def test_the_nightly_commands_stop_in_the_morning_and_name_the_token_by_its_file() -> None:
+    """Expect the same night from cron and systemd: API, 06:00, a token file."""
+    for options in (parsed(cron_command()), parsed(systemd_command())):
+        assert options.source == "api"
+        assert options.token_file
+        assert options.stop_at
+        assert (options.stop_at.astimezone().hour, options.stop_at.minute) == (6, 0)
+    assert parsed(cron_command()).run_id == "nightly-20261123"
+
+
+def test_cron_and_timer_start_at_the_same_time() -> None:
+    """Expect 22:00, every day."""
+    assert "\n0 22 * * * facebeam /opt/" in text("cron/facebeam.cron")
+    assert "OnCalendar=*-*-* 22:00\n" in text("systemd/facebeam.timer")
+
+
+def test_the_airflow_steps_are_one_night_of_one_run(tmp_path: Path) -> None:
+    """Expect plan, annotate and replay over one output, annotate and replay as runs of the day's name."""
+    commands = airflow_commands(tmp_path)
+    assert [command[1] for command in commands] == ["plan", "annotate", "replay"]
+    assert [parsed(command).run_id for command in commands] == [None, "20261123", "20261123-again"]
+    assert len({parsed(command).output for command in commands}) == 1
+
+
+def test_a_committed_run_with_gaps_is_no_failure_that_is_tried_again() -> None:
+    """Expect its exit code where systemd, Airflow and Kubernetes are told of it."""
+    assert f"\nSuccessExitStatus={COMMITTED_WITH_GAPS}\n" in text("systemd/facebeam.service")
+    assert f'"skip_on_exit_code": {COMMITTED_WITH_GAPS},' in text("airflow/facebeam_nightly.py")
+    (job,) = kubernetes("annotate-job.yaml")
+    (rule,) = job["spec"]["podFailurePolicy"]["rules"]
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"]["values"] == [WRONG_SETUP, COMMITTED_WITH_GAPS]
+
+
+def test_every_flag_is_a_parameter_of_the_template_or_left_out_for_a_reason() -> None:
+    """Expect each of our flags once: as a parameter, from the launcher, or in a list above."""
+    flags = {flag.removeprefix("--").replace("-", "_") for flag in flag_names(run_parser())}
+    names = [parameter["name"] for parameter in parameters()]
+    assert sorted([*names, *FROM_THE_LAUNCHER, *OTHER_ENGINES, *NOT_IN_A_TEMPLATE]) == sorted(flags)
+
+
+def test_the_template_asks_for_what_has_no_default() -> None:
+    """Expect manifest, output and image to be required, and the choices of a flag to be the parser's."""
+    required = [parameter["name"] for parameter in parameters() if not parameter.get("isOptional")]
+    assert required == ["manifest", "output", "image"]
+    (source,) = (parameter for parameter in parameters() if parameter["name"] == "source")
+    flags = ["--manifest=gs://b/m.csv", "--output=gs://b/out"]
+    for option in source["enumOptions"]:
+        assert parse_run(run_parser(), [*flags, f"--source={option['value']}"]).source == option["value"]
+
+
+def test_the_launchers_flags_become_ours_and_beams() -> None:
+    """Expect a run on Dataflow from what the launcher passes; what is Beam's own is left to Beam."""
+    bucket = "gs://bucket"
+    launched = [
+        "--runner=DataflowRunner",
+        *("--project=p", "--region=europe-west1", f"--temp_location={bucket}/temp"),
+        *(f"--staging_location={bucket}/staging", f"--template_location={bucket}/staging/job_object"),
+        *("--job_name=nightly", "--sdk_container_image=image:1"),
+        *(f"--manifest={bucket}/m.csv", f"--output={bucket}/out", "--image=image:1", "--run_id=one"),
+        *("--allow_local_files=true", "--allow_private_urls=false", "--journal="),
+    ]
+    options = parse_run(run_parser(), list(our_flags(launched)))
+    assert (options.cluster.runner, options.cluster.temp_location) == ("dataflow", f"{bucket}/temp")
+    assert (options.run_id, options.allow_local_files, options.allow_private_urls) == ("one", True, False)
+    assert options.journal is None
+    beam = check_beam_flags(options.beam_flags).get_all_options()
+    assert (beam["job_name"], beam["template_location"]) == ("nightly", f"{bucket}/staging/job_object")
+
+
+def test_the_launched_file_says_what_is_missing() -> None:
+    """Expect exit code 2 and the flag's name from the process that the launcher starts."""
+    launch = [sys.executable, str(DEPLOY / "dataflow/launch.py"), "--runner=DataflowRunner", "--project=p"]
+    flags = ["--manifest=gs://bucket/m.csv", "--output=gs://bucket/out", "--region=europe-west1"]
+    finished = subprocess.run([*launch, *flags], capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert "--runner dataflow needs --temp-location" in finished.stderr

@@ -1,0 +1,68 @@
+"""The wheel: what is in it, and that it works where the source tree is not."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tests.helpers.console import ROOT, run_json, table
+from transforms.local_model.weights import DETECTOR, MESH
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel as `make wheel` does, but elsewhere."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (built,) = folder.glob("facebeam-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into a fresh environment that borrows the locked packages, but not our checkout."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, symlinks=True)
+    python = folder / "bin/python"
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True)
+    own = folder / f"lib/python{sysconfig.get_python_version()}/site-packages"
+    (own / "borrowed.pth").write_text(sysconfig.get_path("purelib"))  # its own .pth files are not read
+    return python
+
+
+def test_the_wheel_holds_four_packages_and_the_weights(wheel: Path) -> None:
+    """Expect the four folders, the licences, both networks' weights, and nothing else."""
+    names = ZipFile(wheel).namelist()
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {
+        *("schemas", "transforms", "pipelines", "runners"),
+    }
+    assert {f"transforms/local_model/weights/{name}" for name in (DETECTOR, MESH)} < set(names)
+    assert any(name.endswith("/licenses/NOTICE") for name in names)
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_installed_command_annotates_a_photograph(python: Path, photos: Path, tmp_path: Path) -> None:
+    """Expect faces from the console script in a folder without sources, by the installed packages."""
+    (tmp_path / "photos.txt").write_text(f"{photos / 'astronaut.png'}\n")
+    flags = ["--manifest", "photos.txt", "--output", "out", "--allow-local-files", "--run-id", "one"]
+    command = [str(python.with_name("facebeam")), "annotate", *flags]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert run_json(tmp_path / "out", "one")["counts"]["faces"] == 1
+    assert len(table(tmp_path / "out", "faces")) == 1
+
+
+def test_the_checkout_is_not_what_was_found(python: Path, tmp_path: Path) -> None:
+    """Expect every package from the fresh environment."""
+    names = ("schemas", "transforms", "pipelines", "runners")
+    script = f"import json, {', '.join(names)}; print(json.dumps([p.__file__ for p in ({', '.join(names)})]))"
+    found = json.loads(subprocess.check_output([str(python), "-c", script], cwd=tmp_path))
+    assert all(Path(path).is_relative_to(python.parents[1]) for path in found), found

@@ -1,0 +1,60 @@
+"""The configuration of a small Flink on the loopback."""
+
+from pathlib import Path
+from typing import Final
+
+from tests.helpers.processes import free_port
+
+# A job needs about 52 tasks and 512 network buffers. The sizes that Flink's shell scripts would work out are
+# spelt out, since PyPI has no scripts.
+_CONFIGURATION: Final = """\
+jobmanager.rpc.address: 127.0.0.1
+jobmanager.rpc.port: {rpc_port}
+jobmanager.bind-host: 127.0.0.1
+rest.address: 127.0.0.1
+rest.bind-address: 127.0.0.1
+rest.port: {rest_port}
+taskmanager.host: 127.0.0.1
+taskmanager.bind-host: 127.0.0.1
+taskmanager.numberOfTaskSlots: {slots}
+taskmanager.cpu.cores: {slots}
+taskmanager.memory.framework.heap.size: 128m
+taskmanager.memory.framework.off-heap.size: 128m
+taskmanager.memory.task.heap.size: 700m
+taskmanager.memory.task.off-heap.size: 128m
+taskmanager.memory.managed.size: 128m
+taskmanager.memory.network.min: 400m
+taskmanager.memory.network.max: 400m
+taskmanager.memory.jvm-metaspace.size: 256m
+taskmanager.memory.jvm-overhead.min: 192m
+taskmanager.memory.jvm-overhead.max: 192m
+heartbeat.interval: 2000
+heartbeat.timeout: 20000
+cluster.registration.initial-timeout: 100
+cluster.registration.error-delay: 500
+cluster.registration.refused-registration-delay: 500
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 2
+restart-strategy.fixed-delay.delay: 1s
+io.tmp.dirs: {scratch}
+"""
+SCRATCH: Final = "scratch"
+_LOGGING: Final = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %-5p %c - %m%n
+"""
+
+
+def write_configuration(folder: Path, rest_port: int, slots: int) -> None:
+    """Write what Flink's programs read from `--configDir`, with a folder for what they keep for a while."""
+    (folder / SCRATCH).mkdir(parents=True)
+    (folder / "log4j.properties").write_text(_LOGGING)
+    (folder / "config.yaml").write_text(
+        _CONFIGURATION.format(
+            rpc_port=free_port(), rest_port=rest_port, slots=slots, scratch=folder / SCRATCH
+        )
+    )

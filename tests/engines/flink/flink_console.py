@@ -1,0 +1,64 @@
+"""Start `facebeam --runner flink` as a user does, without a token, and look at what it did."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import requests
+
+from tests.engines.flink.session_cluster import JOB_SERVER_JAR, SessionCluster
+from tests.helpers.api_console import environment, with_token
+from tests.helpers.console import FACEBEAM, Finished
+
+_WITHIN_S = 100
+
+
+def on(cluster: SessionCluster, pool: str) -> tuple[object, ...]:
+    """Give the flags that choose a cluster and a pool."""
+    jar = ("--flink-job-server-jar", JOB_SERVER_JAR)
+    return ("--runner", "flink", "--flink-master", cluster.address, "--worker-pool", pool, *jar)
+
+
+def annotate(manifest: Path, output: Path, *flags: object) -> Finished:
+    """Run `facebeam annotate` to its end."""
+    return with_token("annotate", "--manifest", manifest, "--output", output, *flags, token=None)
+
+
+def job(command: str, output: Path, run_id: str = "one") -> Finished:
+    """Run `facebeam status`, `cancel` or `finalize` to its end."""
+    return with_token(command, "--run", run_id, "--output", output, token=None)
+
+
+@contextmanager
+def annotating(manifest: Path, output: Path, *flags: object) -> Iterator[subprocess.Popen[str]]:
+    """Start `facebeam annotate`; it is killed when the block ends."""
+    command = [FACEBEAM, "annotate", "--manifest", str(manifest), "--output", str(output), *map(str, flags)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(token=None)) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until_submitted(process: subprocess.Popen[str]) -> None:
+    """Wait until a job is there to ask after."""
+    assert process.stderr is not None
+    said = next((line for line in process.stderr if "is submitted: flink job" in line), "")
+    assert said, "the run ended before it was submitted"
+
+
+def wait_for_calls(service: str, calls: int, process: subprocess.Popen[str] | None = None) -> None:
+    """Wait until the stand-in service was called so often."""
+    until = monotonic() + _WITHIN_S
+    while counts(service)["calls"] < calls:
+        assert monotonic() < until, f"{calls} calls do not come"
+        assert process is None or process.poll() is None, process.communicate()
+        sleep(0.1)
+
+
+def counts(service: str) -> dict[str, int]:
+    """Ask the stand-in service what it was asked."""
+    answer: dict[str, int] = requests.get(f"{service}/counts", timeout=20).json()
+    return answer

@@ -1,0 +1,255 @@
+"""Dataflow: Beam's real client and real workers, on stand-ins of Google's service and object store."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+import pandas as pd
+import pytest
+
+from runners.clusters.job_name import job_name
+from runners.clusters.portable import Portable
+from schemas.layout import Layout
+from tests.engines.test_portable import tables
+from tests.helpers.api_console import TOKEN, UNPACED, VARIABLE, annotate_by_api, images
+from tests.helpers.beam_job_service import job_service
+from tests.helpers.console import TABLES, Finished, run_json, write_urls
+from tests.helpers.dataflow_service import DataflowService, Job, wait_for_ever
+from tests.helpers.dataflow_work import StagedJobs
+from tests.helpers.google_account import service_account
+from tests.helpers.google_cloud import IMAGE, PLACE, Cloud
+from tests.helpers.object_store import BUCKET, gcs_emulator
+from tests.helpers.paid_service import FaultyServer
+from tests.helpers.processes import free_port
+from tests.helpers.worker_pool import worker_pool
+from tests.runners.test_token_canary import PIECES, unpacked
+
+ACCOUNT = "workers@a-project.iam.gserviceaccount.com"
+SUBMITTERS = "token-of-the-submitter"
+"""Not what workers use, and nobody else's business."""
+OUTPUT = f"gs://{BUCKET}/out"
+URLS = [*images(40), *images(10), "https://images.example.com/fault-upstream_empty/a.jpg"]
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Start the object store, the service, and what carries its jobs out; only workers have the token."""
+    folder = tmp_path_factory.mktemp("dataflow")
+    with ExitStack() as opened:
+        store = opened.enter_context(gcs_emulator(folder / "store.log"))
+        engine = opened.enter_context(job_service(folder / "engine.log"))
+        service = opened.enter_context(DataflowService())
+        account = service_account(folder / "account.json", f"{service.endpoint}/token")
+        cloud = Cloud(store, service, account, SUBMITTERS)
+        pool = opened.enter_context(worker_pool(folder / "pool.log", {**cloud.env, VARIABLE: TOKEN}))
+        service.work = StagedJobs(store, Portable(engine, pool), folder).work
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def idle(cloud: Cloud) -> Iterator[Cloud]:
+    """Give the same cloud with a service whose jobs are never done."""
+    with DataflowService(wait_for_ever) as service:
+        yield cloud.with_service(service)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run through the API on Dataflow, and the same again as another run that nobody waits for."""
+
+    first: Finished
+    detached: Finished
+    finalized: Finished
+    status: str
+    """What `status` said in the end."""
+    calls: list[int]
+    """Calls that the API has had after each run."""
+    job: Job
+    """What the first was submitted as."""
+    here: Path
+    """The output of the same run by the local runner."""
+
+
+@pytest.fixture(scope="module")
+def ran(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Run twice there, with every worker option, and once here."""
+    folder, calls, run = tmp_path_factory.mktemp("ran"), [], ("--run", "two", "--output", OUTPUT)
+    manifest = cloud.store.put("in/urls.txt", "\n".join(URLS))
+    with FaultyServer() as server:
+        api = ("--source", "api", "--base-url", server.base_url, "--rate", 500)
+        workers = ("--service-account-email", ACCOUNT, "--max-num-workers", 3, "--no_use_public_ips")
+        first = cloud.annotate(manifest, OUTPUT, *api, *workers, "--run-id", "one")
+        calls.append(server.calls)
+        detached = cloud.annotate(manifest, OUTPUT, *api, "--run-id", "two", "--detach")
+        finalized = cloud.facebeam("finalize", *run)
+        status = cloud.facebeam("status", *run).stdout
+        calls.append(server.calls)
+        write_urls(folder / "urls.txt", URLS)
+        annotate_by_api(server.base_url, folder / "urls.txt", folder / "out", *UNPACED, "--run-id", "one")
+    job = next(iter(cloud.service.jobs.values()))
+    return Ran(first, detached, finalized, status, calls, job, folder / "out")
+
+
+def test_a_run_is_committed_in_the_bucket(ran: Ran, cloud: Cloud, tmp_path: Path) -> None:
+    """Expect exit 0, the local runner's rows cell by cell, the record, and nothing left behind."""
+    assert ran.first.returncode == 0, ran.first.stderr
+    there = cloud.store.download("out", tmp_path / "out")
+    for table in TABLES:
+        rmtree(there / table / "run=two")
+    record = run_json(there, "one")
+    assert (record["counts"]["rows_read"], record["calls"]["sent"]) == (51, 41)
+    assert record["manifests"] == {f"gs://{BUCKET}/in/urls.txt": len("\n".join(URLS))}
+    for name, frame in tables(ran.here).items():
+        pd.testing.assert_frame_equal(tables(there)[name], frame)
+    assert cloud.store.names("out/_staging/") == []
+    assert cloud.store.names("out/_runs/one/") == ["out/_runs/one/_SUCCESS", "out/_runs/one/run.json"]
+
+
+def test_a_second_run_is_answered_by_the_journal(ran: Ran, cloud: Cloud) -> None:
+    """Expect all answers of the first run, read from the bucket by another worker, and no call."""
+    assert ran.calls == [41, 41]
+    record = json.loads(cloud.store.read(f"{OUTPUT}/_runs/two/run.json"))
+    assert (record["calls"]["from_journal"], record["calls"]["sent"]) == (41, 0)
+
+
+def test_a_detached_run_is_found_again(ran: Ran) -> None:
+    """Expect to come back without a report, and `finalize` to wait for the end and report it."""
+    assert (ran.detached.returncode, ran.detached.stdout) == (0, ""), ran.detached.stderr
+    assert ran.finalized.returncode == 0, ran.finalized.stderr
+    assert "from the journal" in ran.finalized.stdout
+    assert ran.status == "committed\n"
+
+
+def test_what_dataflow_is_told_of_workers(ran: Ran) -> None:
+    """Expect name, label, image, account, addresses, and workers that are there from the start."""
+    name = job_name(Layout(OUTPUT, "one"))
+    assert (ran.job.name, ran.job.submitted["labels"]) == (name, {"facebeam-run": name})
+    environment = ran.job.submitted["environment"]
+    assert environment["serviceAccountEmail"] == ACCOUNT
+    assert "no_use_multiple_sdk_containers" in environment["experiments"]
+    (workers,) = environment["workerPools"]
+    assert workers["workerHarnessContainerImage"] == IMAGE
+    assert [each["containerImage"] for each in workers["sdkHarnessContainerImages"]] == [IMAGE]
+    assert workers["numWorkers"] == 3
+    assert workers["autoscalingSettings"] == {"algorithm": 1}  # AUTOSCALING_ALGORITHM_NONE
+    assert workers["ipConfiguration"] == 2  # WORKER_IP_PRIVATE
+    assert environment["tempStoragePrefix"].startswith(f"storage.googleapis.com/{BUCKET}/temp/temp/")
+    assert environment["sdkPipelineOptions"]["options"]["sdk_location"] == "container"
+
+
+def test_nothing_of_the_submitters_machine_is_staged(ran: Ran, cloud: Cloud) -> None:
+    """Expect the pipeline alone: no list of packages, no archive, no token; its place shows the search."""
+    assert [name.split("/")[-1] for name in cloud.store.names("temp/staging/")] == ["pipeline.pb"] * 2
+    staged = cloud.store.read(
+        ran.job.submitted["environment"]["sdkPipelineOptions"]["options"]["pipelineUrl"]
+    )
+    texts = [json.dumps(ran.job.submitted).encode(), *unpacked(staged)]
+    assert any(VARIABLE.encode() in text and b"_AnnotateShard" in text for text in texts)
+    for piece in (*PIECES, cloud.token, "apache-beam=="):
+        assert not [text for text in texts if piece.encode() in text]
+
+
+def test_a_token_that_workers_cannot_read_is_told(cloud: Cloud) -> None:
+    """Expect exit 1 with the place and the cure, once the job has failed; nothing sent, nothing visible."""
+    manifest, output = cloud.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/failed"
+    with FaultyServer() as server:
+        token = ("--base-url", server.base_url, "--token-file", f"gs://{BUCKET}/no/token")
+        finished = cloud.annotate(manifest, output, "--source", "api", *token, "--run-id", "one")
+        assert (finished.returncode, server.calls) == (1, 0), finished.stderr
+    assert f"run one is not committed: token file gs://{BUCKET}/no/token cannot be read" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert cloud.store.names("failed/") == []
+
+
+def test_a_job_is_cancelled(idle: Cloud) -> None:
+    """Expect the run to be at work for whoever asks, one request for its end, then no job and no files."""
+    manifest, output = idle.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/cancelled"
+    start = (manifest, output, "--source", "fake", "--run-id", "one", "--detach")
+    run = ("--run", "one", "--output", output)
+    assert idle.annotate(*start).returncode == 0
+    assert idle.facebeam("status", *run).stdout == "running\n"
+    (job,) = idle.service.jobs.values()
+    (workers,) = job.submitted["environment"]["workerPools"]
+    assert workers["autoscalingSettings"] == {"algorithm": 2}  # AUTOSCALING_ALGORITHM_BASIC: nothing paces it
+    second = idle.annotate(*start)
+    assert (second.returncode, len(idle.service.jobs)) == (2, 1)
+    assert f"run one is at work already, as dataflow job {job.job_id}: 'facebeam finalize'" in second.stderr
+    cancelled = idle.facebeam("cancel", *run)
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert idle.service.updates == [{"requestedState": 5}]
+    assert job.state == "JOB_STATE_CANCELLED"
+    assert idle.store.names("cancelled/") == []
+
+
+def test_a_flex_templates_job_is_found_by_its_name(idle: Cloud) -> None:
+    """Expect a described job and none created, and the job to be found once Dataflow has created it."""
+    manifest, output = idle.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/template"
+    jobs = len(idle.service.jobs)
+    launch = (f"--template_location=gs://{BUCKET}/launch/job_object", "--job_name=nightly", "--detach")
+    launched = idle.annotate(manifest, output, "--source", "fake", "--run-id", "one", *launch)
+    assert (launched.returncode, len(idle.service.jobs)) == (0, jobs), launched.stderr
+    idle.service.take(json.loads(idle.store.read(f"gs://{BUCKET}/launch/job_object")))
+    assert idle.facebeam("status", "--run", "one", "--output", output).stdout == "running\n"
+
+
+REFUSED = {
+    "region": ({"--region": "europe-west9"}, OUTPUT, "region europe-west9 (400 "),
+    "temp location": (
+        {"--temp-location": "gs://nobody-has-it/temp"},
+        OUTPUT,
+        "cannot write gs://nobody-has-it/temp/staging/",
+    ),
+    "output": (
+        {"--journal": f"gs://{BUCKET}/journal"},
+        "gs://nobody-has-it/out",
+        "cannot write gs://nobody-has-it/out/_staging/",
+    ),
+    "journal": ({"--journal": "gs://nobody-has-it/a"}, OUTPUT, "cannot write gs://nobody-has-it/a/"),
+    "Beam's flags": (
+        {"--pickle_library": "dill"},
+        OUTPUT,
+        "pickle_library=dill is set, but dill is not installed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_is_refused_before_anything_is_sent(idle: Cloud, case: str) -> None:
+    """Expect exit 2 with value and cure, no job, and nothing in the bucket that was not there."""
+    changes, output, said = REFUSED[case]
+    manifest = idle.store.put("in/few.txt", "\n".join(images(20)))
+    jobs, names = len(idle.service.jobs), idle.store.names()
+    finished = idle.annotate(manifest, output, "--source", "fake", place=PLACE | changes)
+    assert finished.returncode == 2, finished.stderr
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert (len(idle.service.jobs), idle.store.names()) == (jobs, names)
+
+
+def test_a_job_of_the_same_name_is_told(idle: Cloud) -> None:
+    """Expect exit 2 with the other job's name and id, though the run has no record of it."""
+    manifest, output = idle.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/named"
+    other = idle.service.take({"name": job_name(Layout(output, "one")), "clientRequestId": "its own"})
+    finished = idle.annotate(manifest, output, "--source", "fake", "--run-id", "one")
+    assert finished.returncode == 2
+    assert f"job {other.name} is active already ({other.job_id})" in finished.stderr
+    assert idle.store.names("named/") == []
+
+
+def test_a_service_that_is_away_is_told(idle: Cloud) -> None:
+    """Expect exit 2 from `status`, with project, region and cure."""
+    output = f"gs://{BUCKET}/away"
+    place = {
+        "project": "a-project",
+        "region": "europe-west1",
+        "dataflow_endpoint": f"http://localhost:{free_port()}",
+    }
+    cluster = {"runner": "dataflow", **place}
+    record = {"job_name": "a", "job_id": "b", "submitted_at": "", "cluster": cluster}
+    idle.store.put("away/_runs/one/job.json", json.dumps(record))
+    finished = idle.facebeam("status", "--run", "one", "--output", output)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "Dataflow does not answer for project a-project, region europe-west1" in finished.stderr

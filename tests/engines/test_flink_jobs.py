@@ -1,0 +1,113 @@
+"""What becomes of jobs on Flink, as its REST interface tells it."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from runners.clusters.cluster import JobState, UnreachableError
+from runners.clusters.flink import Flink
+from runners.root_cause import root_cause
+from schemas.errors import RunError
+from tests.helpers.flink_job_manager import job_manager, tells
+from tests.helpers.scripted_server import Script
+
+POOL = "localhost:50000"
+
+
+def overview(**times: int) -> Mapping[str, Script]:
+    """Script a list of jobs named `facebeam-one`: id -> when it ended, -1 while it is at work."""
+    jobs = [{"jid": jid, "name": "facebeam-one", "end-time": end} for jid, end in times.items()]
+    return {"/v1/jobs/overview": tells({"jobs": jobs})}
+
+
+def test_a_second_job_of_one_name_is_refused() -> None:
+    """Expect the first job's id and the cure, and nothing uploaded."""
+    refused = pytest.raises(RunError, match=r"job new named facebeam-one is at work on .*, or cancel it")
+    with job_manager(jobs=overview(old=1700000000000, new=-1)) as server, refused:
+        Flink(server.authority, POOL).check("facebeam-one")
+    assert {request.method for request in server.seen} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("INITIALIZING", JobState.RUNNING),
+        ("RUNNING", JobState.RUNNING),
+        ("RESTARTING", JobState.RUNNING),
+        ("CANCELLING", JobState.RUNNING),
+        ("SUSPENDED", JobState.RUNNING),
+        ("FINISHED", JobState.DONE),
+        ("FAILED", JobState.FAILED),
+        ("CANCELED", JobState.CANCELLED),
+    ],
+)
+def test_the_states_of_a_job(said: str, state: JobState) -> None:
+    """Expect one of ours for each of Flink's; only an end is an end."""
+    with job_manager(jobs={"/v1/jobs/7": tells({"state": said})}) as server:
+        assert Flink(server.authority, POOL).state("7") is state
+
+
+def test_a_job_that_flink_does_not_know_is_gone() -> None:
+    """Expect no error, neither from its state nor from cancelling it."""
+    with job_manager() as server:
+        flink = Flink(server.authority, POOL)
+        assert flink.state("7") is JobState.GONE
+        flink.cancel("7")
+    assert (server.seen[-1].method, server.seen[-1].target) == ("PATCH", "/v1/jobs/7?mode=cancel")
+
+
+def test_a_job_that_ended_meanwhile_is_cancelled_in_peace() -> None:
+    """Expect no error from Flink's 409; an error of the server's own is told."""
+    jobs = {"/v1/jobs/7": tells({}, "409 Conflict"), "/v1/jobs/8": tells({}, "503 Service Unavailable")}
+    with job_manager(jobs=jobs) as server:
+        flink = Flink(server.authority, POOL)
+        flink.cancel("7")
+        with pytest.raises(UnreachableError, match=f"the JobManager at {server.authority} does not answer"):
+            flink.cancel("8")
+
+
+TRACEBACK = """\
+org.apache.flink.runtime.JobException: Recovery is suppressed by FixedDelayRestartBackoffTimeStrategy
+\tat org.apache.flink.runtime.executiongraph.failover.ExecutionFailureHandler.handleFailure(E.java:180)
+Caused by: java.lang.RuntimeException: Error received from SDK harness: Traceback (most recent call last):
+  File "transforms/token.py", line 64, in _read
+    raise RunError(
+schemas.errors.RunError: no token here: export one [while running 'AnnotateImages']
+
+Caused by: java.lang.RuntimeException: Error received from SDK harness
+"""
+NO_WORKER = """\
+org.apache.flink.runtime.JobException: Recovery is suppressed by NoRestartBackoffTimeStrategy
+Caused by: java.lang.Exception: The user defined 'open()' method caused an exception: UNAVAILABLE
+\tat org.apache.beam.runners.fnexecution.environment.ExternalEnvironmentFactory.createEnvironment(E.java:113)
+Caused by: java.net.UnknownHostException: java.net.UnknownHostException: pool.invalid
+"""
+NO_WORKER_TOLD = (
+    "Flink's TaskManagers get no worker from --worker-pool localhost:50000 "
+    "(UnknownHostException: pool.invalid): start Beam's worker pool there, or correct the flag"
+)
+LOST = """\
+org.apache.flink.runtime.JobException: Recovery is suppressed by NoRestartBackoffTimeStrategy
+Caused by: org.apache.flink.runtime.jobmaster.JobMasterException: TaskManager 10.0.0.7 is no longer reachable.
+"""
+
+
+@pytest.mark.parametrize(
+    ("trace", "told"),
+    [
+        (TRACEBACK, "no token here: export one"),
+        (NO_WORKER, NO_WORKER_TOLD),
+        (LOST, "JobMasterException: TaskManager 10.0.0.7 is no longer reachable."),
+    ],
+)
+def test_a_failure_is_one_sentence(trace: str, told: str) -> None:
+    """Expect what a worker raised, that there is no worker, or Flink's innermost cause; the newest first."""
+    history = {"exceptionHistory": {"entries": [{"stacktrace": trace}, {"stacktrace": "an older one"}]}}
+    with job_manager(jobs={"/v1/jobs/7/exceptions": tells(history)}) as server:
+        assert root_cause(Flink(server.authority, POOL).why_failed("7")) == told
+
+
+def test_a_failure_without_a_reason_is_told_as_such() -> None:
+    """Expect where to look, when Flink keeps no exception."""
+    with job_manager(jobs={"/v1/jobs/7/exceptions": tells({"exceptionHistory": {"entries": []}})}) as server:
+        assert "JobManager's log" in Flink(server.authority, POOL).why_failed("7")

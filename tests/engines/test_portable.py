@@ -1,0 +1,231 @@
+"""A run on Beam's job service, whose workers have our wheel and no source tree, is the same run."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.helpers.api_console import TOKEN, VARIABLE, environment, images
+from tests.helpers.beam_job_service import job_service
+from tests.helpers.console import FACEBEAM, TABLES, Finished, facebeam, rehearse, run_json, table, write_urls
+from tests.helpers.paid_service import FaultyServer
+from tests.helpers.processes import free_port
+from tests.helpers.worker_pool import WORKER, worker_pool
+
+FAILING = ("--max-failure-share", 1)
+CLOCK = ("latency_ms", "answered_at", "first_attempt_at", "last_attempt_at", "trace_id")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A job service and its pool."""
+
+    job_endpoint: str
+    pool: str
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Give the flags that choose it."""
+        return ("--runner", "portable", "--job-endpoint", self.job_endpoint, "--worker-pool", self.pool)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Start the engine; only its workers have the token."""
+    logs = tmp_path_factory.mktemp("engine")
+    with (
+        worker_pool(logs / "pool.log", {VARIABLE: TOKEN}) as pool,
+        job_service(logs / "service.log") as address,
+    ):
+        yield Engine(address, pool)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write made-up images, duplicates, failures and bad rows."""
+    urls = [f"https://example.com/{number % 60}.jpg" for number in range(150)]
+    failing = [f"https://example.com/fail-{code}/a.jpg" for code in ("not_found", "image_empty")]
+    return write_urls(tmp_path_factory.mktemp("rows") / "urls.txt", [*urls, *failing, "no url"])
+
+
+def tables(output: Path) -> dict[str, pd.DataFrame]:
+    """Read what does not depend on the clock."""
+    return {name: table(output, name).drop(columns=list(CLOCK), errors="ignore") for name in TABLES}
+
+
+def submit(engine: Engine, manifest: Path, output: Path, *flags: object) -> Finished:
+    """Rehearse a run on the engine, with a name."""
+    return rehearse(manifest, output, *engine.flags, "--run-id", "one", *flags)
+
+
+def test_where_it_runs_changes_nothing_in_the_tables(engine: Engine, manifest: Path, tmp_path: Path) -> None:
+    """Expect the rows of the local runner, cell by cell, and no job left to ask after."""
+    assert rehearse(manifest, tmp_path / "here", "--run-id", "one").returncode == 0
+    finished = submit(engine, manifest, tmp_path / "there")
+    assert finished.returncode == 0, finished.stderr
+    here, there = tables(tmp_path / "here"), tables(tmp_path / "there")
+    for name in TABLES:
+        pd.testing.assert_frame_equal(here[name], there[name])
+    assert not (tmp_path / "there/_runs/one/job.json").exists()
+
+
+def test_the_local_model_sees_the_same_faces_there(engine: Engine, photos: Path, tmp_path: Path) -> None:
+    """Expect the demo's faces to the last bit, from workers that start in another folder."""
+    for output, where in (("here", ()), ("there", engine.flags)):
+        flags = ("--output", tmp_path / output, "--run-id", "one", "--allow-local-files", *FAILING, *where)
+        finished = facebeam("annotate", "--manifest", "examples/photos.csv", *flags, cwd=photos.parent)
+        assert finished.returncode == 0, finished.stderr
+    here, there = tables(tmp_path / "here"), tables(tmp_path / "there")
+    for name in ("faces", "images"):
+        pd.testing.assert_frame_equal(here[name], there[name])
+    assert len(here["faces"]) == 9
+
+
+def test_the_token_is_the_workers_own(engine: Engine, tmp_path: Path) -> None:
+    """Expect answers though the submitting process has no token, and a second run to ask for none."""
+    manifest = write_urls(tmp_path / "urls.txt", images(30))
+    with FaultyServer() as server:
+        api = ("--source", "api", "--base-url", server.base_url, "--rate", "200", *engine.flags)
+        where = ("--manifest", str(manifest), "--output", str(tmp_path / "out"))
+        for _ in range(2):
+            finished = subprocess.run(
+                [FACEBEAM, "annotate", *where, *api],
+                env=environment(token=None),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert finished.returncode == 0, finished.stderr
+        assert server.calls == 30
+
+
+def test_a_token_that_workers_do_not_have_is_told(tmp_path: Path, manifest: Path) -> None:
+    """Expect exit 1 with the variable's name and the cure, nothing sent, nothing visible."""
+    with (
+        worker_pool(tmp_path / "pool.log") as pool,
+        job_service(tmp_path / "service.log") as address,
+        FaultyServer() as server,
+    ):
+        flags = ("--source", "api", "--base-url", server.base_url, *Engine(address, pool).flags)
+        finished = facebeam("annotate", "--manifest", manifest, "--output", tmp_path / "out", *flags)
+        assert (finished.returncode, server.calls) == (1, 0)
+    assert f"environment variable {VARIABLE} is not set: export it, on every worker" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert not (tmp_path / "out/images").exists()
+
+
+def test_a_worker_of_another_version_is_told(tmp_path: Path, manifest: Path) -> None:
+    """Expect exit 1 with both versions, where the workers' environment says that it has another one."""
+    (installed,) = (WORKER / "lib").glob("python3*/site-packages/facebeam-*.dist-info")
+    other = tmp_path / "other/facebeam-99.0.dist-info"
+    shutil.copytree(installed, other)
+    metadata = (other / "METADATA").read_text()
+    version = installed.name.removeprefix("facebeam-").removesuffix(".dist-info")
+    (other / "METADATA").write_text(metadata.replace(f"Version: {version}", "Version: 99.0", 1))
+    with (
+        worker_pool(tmp_path / "pool.log", {"PYTHONPATH": str(other.parent)}) as pool,
+        job_service(tmp_path / "service.log") as address,
+    ):
+        finished = submit(Engine(address, pool), manifest, tmp_path / "out")
+    assert finished.returncode == 1
+    assert f"this worker has facebeam 99.0, but the run was submitted by {version}" in finished.stderr
+    assert not (tmp_path / "out/images").exists()
+
+
+def test_a_detached_run_is_found_again(engine: Engine, manifest: Path, tmp_path: Path) -> None:
+    """Expect to come back at once, to be told its state, and `finalize` to end as `annotate` would have."""
+    detached = submit(engine, manifest, tmp_path / "out", "--detach")
+    assert detached.returncode == 0, detached.stderr
+    assert json.loads((tmp_path / "out/_runs/one/job.json").read_text())["cluster"]["runner"] == "portable"
+    run = ("--run", "one", "--output", tmp_path / "out")
+    assert facebeam("status", *run).stdout.strip() in {"running", "done", "committed"}
+    finished = facebeam("finalize", *run)
+    assert finished.returncode == 0, finished.stderr
+    assert "rows" in finished.stdout
+    assert run_json(tmp_path / "out", "one")["counts"]["rows_read"] == 153
+    assert facebeam("status", *run).stdout == "committed\n"
+    late = facebeam("cancel", *run)
+    assert (late.returncode, late.stdout) == (1, "")
+    assert "run one is committed already" in late.stderr
+
+
+def test_a_run_that_was_not_submitted_is_told(tmp_path: Path) -> None:
+    """Expect exit 2 and the sentence from each command that looks after jobs."""
+    for command in ("status", "cancel", "finalize"):
+        finished = facebeam(command, "--run", "none", "--output", tmp_path)
+        assert finished.returncode == 2
+        assert f"run none of {tmp_path} was not submitted to a cluster, or has ended" in finished.stderr
+
+
+def test_nobody_there_is_told_before_anything_is_written(
+    engine: Engine, manifest: Path, tmp_path: Path
+) -> None:
+    """Expect exit 2 that names the flag and the address, and no table."""
+    for flag in ("--job-endpoint", "--worker-pool"):
+        closed = f"127.0.0.1:{free_port()}"
+        finished = submit(engine, manifest, tmp_path / "out", flag, closed)
+        assert finished.returncode == 2
+        assert f"{flag} {closed} does not answer (" in finished.stderr
+        assert not (tmp_path / "out/_staging").exists()
+
+
+def test_paths_of_this_machine_are_refused_for_workers_elsewhere(manifest: Path, tmp_path: Path) -> None:
+    """Expect exit 2 that names flag, path and both cures, before the engine is looked for."""
+    flags = (
+        "--runner",
+        "portable",
+        "--job-endpoint",
+        "flink.invalid:8099",
+        "--worker-pool",
+        "localhost:50000",
+    )
+    finished = rehearse(manifest, tmp_path / "out", *flags)
+    assert finished.returncode == 2
+    assert f"--manifest {manifest} lies on this machine" in finished.stderr
+    assert "--shared-filesystem" in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_engine_that_dies_is_given_up_on(tmp_path: Path, manifest: Path) -> None:
+    """Expect exit 1 when the job service is killed, with the run to go on with; --max-wait ends it too."""
+    with (
+        worker_pool(tmp_path / "pool.log") as pool,
+        job_service(tmp_path / "service.log") as address,
+    ):
+        waiting = submit(Engine(address, pool), manifest, tmp_path / "out", "--max-wait", "1s")
+    assert waiting.returncode == 1
+    assert "is not over after --max-wait" in waiting.stderr
+    assert f"'facebeam finalize --run one --output {tmp_path / 'out'}'" in waiting.stderr
+    finished = facebeam("status", "--run", "one", "--output", tmp_path / "out")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert f"the job service at {address} does not answer: UNAVAILABLE" in finished.stderr
+
+
+def test_ctrl_c_while_waiting_cancels_the_job(engine: Engine, tmp_path: Path) -> None:
+    """Expect exit 130, the job told to end, and nothing of the run visible."""
+    manifest = write_urls(tmp_path / "urls.txt", images(3000))
+    with FaultyServer() as server:
+        api = ("--source", "api", "--base-url", server.base_url, "--rate", "20", *engine.flags)
+        where = ("--manifest", str(manifest), "--output", str(tmp_path / "out"), "--run-id", "one")
+        with subprocess.Popen(
+            [FACEBEAM, "annotate", *where, *api],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(token=None),
+        ) as process:
+            while server.calls < 5 and process.poll() is None:
+                pass
+            os.kill(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "is cancelled, run one is not visible" in said
+    assert not (tmp_path / "out/images").exists()
+    assert not (tmp_path / "out/_runs/one/job.json").exists()

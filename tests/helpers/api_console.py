@@ -1,0 +1,60 @@
+"""Start `facebeam --source api` as a user does, with a token that no service knows."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.helpers.console import FACEBEAM, Finished, facebeam
+
+TOKEN = "canary-0123456789abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - made up
+VARIABLE = "ACEDATACLOUD_API_TOKEN"
+UNPACED = ("--rate", "unlimited")
+
+
+def environment(token: str | None = TOKEN) -> Mapping[str, str]:
+    """Give this process's environment with this token in it, or with none."""
+    plain = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    return plain if token is None else plain | {VARIABLE: token}
+
+
+def with_token(*arguments: object, token: str | None = TOKEN, cwd: Path | None = None) -> Finished:
+    """Run `facebeam` with these arguments to its end."""
+    return facebeam(*arguments, cwd=cwd, env=environment(token))
+
+
+def annotate_by_api(base_url: str, manifest: Path, output: Path, *flags: object) -> Finished:
+    """Run `facebeam annotate --source api` to its end, with a share of failures that never matters."""
+    return with_token("annotate", *_flags(base_url, manifest, output), "--max-failure-share", 1, *flags)
+
+
+@contextmanager
+def running_by_api(
+    base_url: str, manifest: Path, output: Path, *flags: object
+) -> Iterator[subprocess.Popen[str]]:
+    """Start `facebeam annotate --source api` in a session of its own; what is left of it is killed."""
+    command = [FACEBEAM, "annotate", *map(str, (*_flags(base_url, manifest, output), *flags))]
+    with subprocess.Popen(
+        command,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def images(count: int, first: int = 0) -> list[str]:
+    """Make up URLs of images that the service answers."""
+    return [f"https://images.example.com/{number}.jpg" for number in range(first, first + count)]
+
+
+def _flags(base_url: str, manifest: Path, output: Path) -> tuple[object, ...]:
+    return ("--source", "api", "--base-url", base_url, "--manifest", manifest, "--output", output)

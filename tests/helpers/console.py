@@ -1,0 +1,81 @@
+"""Start the console script as a user does, and read what its runs leave behind."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from tests.helpers.warm_process import run_warm
+
+FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
+ROOT = Path(__file__).parents[2]
+TABLES = ("faces", "images", "dead_letters")
+
+Finished = CompletedProcess[str]
+
+
+def facebeam(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Finished:
+    """Run `facebeam` with these arguments to its end."""
+    return run_warm([*map(str, arguments)], os.environ if env is None else env, cwd, within_s=120)
+
+
+def annotate(manifest: Path | str, output: Path, *flags: object) -> Finished:
+    """Run `facebeam annotate` to its end, with a share of failures that never matters."""
+    return facebeam("annotate", "--manifest", manifest, "--output", output, "--max-failure-share", 1, *flags)
+
+
+def rehearse(manifest: Path | str, output: Path, *flags: object) -> Finished:
+    """Run `facebeam annotate` with the fake source, whose URLs need no network."""
+    return annotate(manifest, output, "--source", "fake", *flags)
+
+
+def write_urls(path: Path, urls: Iterable[object]) -> Path:
+    """Write a txt manifest."""
+    path.write_text("".join(f"{url}\n" for url in urls))
+    return path
+
+
+def run_json(output: Path, run_id: str) -> dict[str, Any]:
+    """Read the record of a committed run."""
+    assert (output / "_runs" / run_id / "_SUCCESS").exists()
+    record: dict[str, Any] = json.loads((output / "_runs" / run_id / "run.json").read_text())
+    return record
+
+
+def table(output: Path, name: str, run_id: str | None = None) -> pd.DataFrame:
+    """Read a table with pandas, of one run or of all, in an order that does not depend on the run."""
+    frame = pd.read_parquet(output / name / f"run={run_id}" if run_id else output / name)
+    return frame.sort_values(["image_id", "image_url"], kind="stable", ignore_index=True)
+
+
+def ends(output: Path) -> Mapping[str, str]:
+    """Tell how each image ended: URL -> `<n> faces` or the error code of its dead letter."""
+    images, letters = table(output, "images"), table(output, "dead_letters")
+    counts = zip(images["image_url"], images["face_count"], strict=True)
+    codes = zip(letters["image_url"], letters["error_code"].astype(str), strict=True)
+    return {url: f"{count} faces" for url, count in counts} | dict(codes)
+
+
+def journaled(output: Path) -> set[str]:
+    """Read which URLs the journal answers."""
+    segments = (output / "responses").glob("bucket=*/*.parquet")
+    tables = (pq.read_table(path, columns=["image_url", "error_code"]).to_pylist() for path in segments)
+    return {entry["image_url"] for entries in tables for entry in entries if entry["error_code"] is None}
+
+
+def visible(output: Path) -> list[str]:
+    """List what a reader could see of any run: published files and records."""
+    folders = (*TABLES, "_runs")
+    files = (path for name in folders for path in (output / name).rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(output)) for path in files if path.name != "lock")
+
+
+def staged(output: Path) -> list[Path]:
+    """List what stands in the staging folder."""
+    return sorted((output / "_staging").glob("*/**/*"))

@@ -1,0 +1,70 @@
+"""Google's object store as a process on the loopback: gcp-storage-emulator, in an environment of its own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from tests.helpers.console import ROOT
+from tests.helpers.processes import free_port, serving
+
+EMULATOR = ROOT / ".emulator"
+"""`make .emulator/ready`."""
+BUCKET = "annot"
+_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """One bucket, `BUCKET`, as anyone sees it by HTTP."""
+
+    url: str
+
+    def put(self, name: str, content: bytes | str) -> str:
+        """Write an object; give its gs:// path."""
+        target = f"{self.url}/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={quote(name, safe='')}"
+        content = content.encode() if isinstance(content, str) else content
+        headers = {"Content-Type": "application/octet-stream"}
+        requests.post(target, content, headers=headers, timeout=_TIMEOUT_S).raise_for_status()
+        return f"gs://{BUCKET}/{name}"
+
+    def read(self, path: str) -> bytes:
+        """Read an object by its gs:// path."""
+        name = quote(path.removeprefix(f"gs://{BUCKET}/"), safe="")
+        answer = requests.get(
+            f"{self.url}/storage/v1/b/{BUCKET}/o/{name}", {"alt": "media"}, timeout=_TIMEOUT_S
+        )
+        answer.raise_for_status()
+        return answer.content
+
+    def names(self, prefix: str = "") -> list[str]:
+        """List the objects whose names begin so."""
+        listing = requests.get(
+            f"{self.url}/storage/v1/b/{BUCKET}/o", {"prefix": prefix}, timeout=_TIMEOUT_S
+        ).json()
+        return sorted(item["name"] for item in listing.get("items", []))
+
+    def download(self, prefix: str, folder: Path) -> Path:
+        """Copy all objects below a prefix into a folder."""
+        for name in self.names(f"{prefix}/"):
+            file = folder / name.removeprefix(f"{prefix}/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self.read(f"gs://{BUCKET}/{name}"))
+        return folder
+
+
+@contextmanager
+def gcs_emulator(log: Path) -> Iterator[ObjectStore]:
+    """Start an object store with one bucket; skips the test where the emulator is not installed."""
+    if not (EMULATOR / "ready").exists():
+        pytest.skip("no emulator of Google's object store: run 'make .emulator/ready'")
+    port = free_port()
+    start = ("start", "--host", "127.0.0.1", "--port", str(port), "--default-bucket", BUCKET)
+    command: list[str | Path] = [EMULATOR / "bin/gcp-storage-emulator", *start, "--in-memory", "--quiet"]
+    with serving(command, port, log, {"PATH": os.environ["PATH"]}) as address:
+        yield ObjectStore(f"http://{address}")

@@ -1,0 +1,86 @@
+"""Faults that may pass, and those of the account, through the command line; the others: test_api_run."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import MEANINGS, SLOW_DOWN, ErrorCode
+from tests.helpers.api_console import UNPACED, annotate_by_api, images
+from tests.helpers.console import ends, run_json, write_urls
+from tests.helpers.paid_service import FaultyServer, by_image_url
+from tests.helpers.paid_service_answers import answers
+from tests.transforms.api_client.test_client import ENDLESS, RETRIED, STOPPED
+
+ACCOUNTS = STOPPED | {ErrorCode.UPSTREAM_ACCOUNT: RETRIED[ErrorCode.UPSTREAM_ACCOUNT]}
+LONG_PAUSES = {"retry_after_1e9", "retry_after_long", "retry_after_date"}
+CODES = {
+    name: code
+    for code, names in RETRIED.items()
+    if code not in ACCOUNTS
+    for name in names.split()
+    if name not in ENDLESS | LONG_PAUSES
+}
+REFUSALS = {name for name, code in CODES.items() if code in SLOW_DOWN}
+FORMS = {name for name in REFUSALS if name.startswith("retry_after")}
+ATTEMPTS = {ErrorCode.UPSTREAM_DOWNLOAD_FAILED: 3, ErrorCode.UPSTREAM_DETECTION_FAILED: 2}
+
+
+def url_of(fault: str) -> str:
+    """Name an image that meets the fault."""
+    return f"https://images.example.com/fault-{fault}/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("faults", "good"),
+    [(CODES.keys() - REFUSALS, 900), (REFUSALS - FORMS, 20), (FORMS, 20)],
+    ids=["faults", "refusals", "forms of Retry-After"],
+)
+def test_what_may_pass_is_asked_for_again(tmp_path: Path, faults: Collection[str], good: int) -> None:
+    """Expect each fault's own code after four attempts, two or three where the contract says so."""
+    manifest = write_urls(tmp_path / "urls.txt", [*images(good), *map(url_of, faults)])
+    with FaultyServer(by_image_url(answers())) as server:
+        finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
+        asked = {name: server.calls_by_url[url_of(name)] for name in faults}
+    assert finished.returncode == 0, finished.stderr
+    expected = dict.fromkeys(images(good), "1 faces")
+    assert ends(tmp_path / "out") == expected | {url_of(name): str(CODES[name]) for name in faults}
+    assert asked == {name: ATTEMPTS.get(CODES[name], 4) for name in faults}
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(name, code) for code, names in ACCOUNTS.items() for name in names.split()]
+)
+def test_the_account_stops_the_run_and_what_to_do_is_said(
+    tmp_path: Path, fault: str, code: ErrorCode
+) -> None:
+    """Expect exit 3 with code and cure, though no other image was left to be held back."""
+    manifest = write_urls(tmp_path / "urls.txt", [url_of(fault)])
+    with FaultyServer(by_image_url(answers())) as server:
+        finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
+    assert finished.returncode == 3
+    assert f"({code}: {MEANINGS[code]}); run again to go on" in finished.stderr
+    assert ends(tmp_path / "out") == {url_of(fault): str(code)}
+
+
+@pytest.mark.parametrize("fault", sorted(LONG_PAUSES))
+def test_a_pause_that_is_asked_for_ends_with_the_time(tmp_path: Path, fault: str) -> None:
+    """Expect the run's end when its time is over, not minutes later, with everything in one place."""
+    manifest = write_urls(tmp_path / "urls.txt", [url_of(fault), *images(20)])
+    flags = ("--rate", 5, "--max-duration", "2s", "--run-id", "one")
+    with FaultyServer(by_image_url(answers())) as server:
+        finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *flags)
+    assert finished.returncode == 3, finished.stderr
+    assert len(ends(tmp_path / "out")) == 21
+    assert run_json(tmp_path / "out", "one")["calls"]["not_sent"] > 0
+
+
+def test_a_turn_that_never_comes_ends_with_the_time(tmp_path: Path) -> None:
+    """Expect at most one call of those that a slow rate would spread over hours; none on a busy machine."""
+    manifest = write_urls(tmp_path / "urls.txt", images(20))
+    flags = ("--rate", 0.001, "--max-duration", "2s")
+    with FaultyServer() as server:
+        finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *flags)
+        assert server.calls <= 1
+    assert finished.returncode == 3
+    assert f"{20 - server.calls} images were not asked for (window_closed" in finished.stderr

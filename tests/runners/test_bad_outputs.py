@@ -1,0 +1,113 @@
+"""Outputs that cannot be written, are full, or hold what is not ours: told clearly, nothing half there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.console import FACEBEAM, rehearse, run_json, staged, visible, write_urls
+from tests.helpers.mounts import in_own_mounts, mount_tmpfs
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Write a manifest of a few hundred images."""
+    urls = [f"https://example.com/{number}.jpg" for number in range(300)]
+    return write_urls(tmp_path / "photos.txt", urls)
+
+
+def test_a_file_where_the_output_should_be(manifest: Path) -> None:
+    """Expect exit 2 with the path, the reason and the cure; the file as it was. Root's rights do not help."""
+    blocker = manifest.with_name("file")
+    blocker.write_text("precious")
+    finished = rehearse(manifest, blocker / "out")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert f"cannot write {blocker}/out/_runs/" in finished.stderr
+    assert "Not a directory; choose an --output that you may write" in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+    assert blocker.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("foreign", "said"),
+    [
+        ("faces/old.parquet", "is not ours, and readers of"),
+        ("images/2024/a.parquet", "is not ours, and readers of"),
+        ("dead_letters/.DS_Store", "is not ours, and readers of"),
+        ("faces", "is a file where a folder of runs belongs"),
+        ("_staging", "is a file where a folder of runs belongs"),
+    ],
+)
+def test_what_is_not_ours_is_left_alone(manifest: Path, foreign: str, said: str) -> None:
+    """Expect exit 2 that names it and the cure, before anything is written."""
+    output = manifest.with_name("out")
+    path = output / foreign
+    path.parent.mkdir(parents=True)
+    path.write_text("precious")
+    finished = rehearse(manifest, output)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr
+    assert "choose another --output" in finished.stderr
+    assert [each for each in output.rglob("*") if each.is_file()] == [path]
+
+
+def test_other_files_beside_the_tables_do_no_harm(manifest: Path) -> None:
+    """Expect a run, and the files as they were."""
+    output = manifest.with_name("out")
+    output.mkdir()
+    (output / "README.txt").write_text("precious")
+    assert rehearse(manifest, output, "--run-id", "one").returncode == 0
+    assert run_json(output, "one")["counts"]["rows_read"] == 300
+    assert (output / "README.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize(("kilobytes", "code"), [(0, 2), (20, 1), (64, 1)])
+def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int, code: int) -> None:
+    """Expect an error with path and cause, and nothing left but the answers that were paid for.
+
+    A disk that is full before the run begins is told as a mistake in the call.
+    """
+    output = manifest.with_name("out")
+    output.mkdir()
+    mount = mount_tmpfs(output, f"size={kilobytes or 4}k")
+    fill = f"head -c 4096 /dev/zero > {output}/full" if not kilobytes else "true"
+    run = f"{FACEBEAM} annotate --manifest {manifest} --source fake --run-id one --output {output}"
+    left = manifest.with_name("left")
+    list_files = f"find {output} -type f -size +0 >&3"
+    finished = in_own_mounts(f"exec 3>{left}; {mount}; {fill}; {run}; code=$?; {list_files}; exit $code")
+    assert finished.returncode == code, finished.stderr
+    told = "run one is not committed: " if code == 1 else ""
+    assert f"facebeam: {told}cannot " in finished.stderr
+    assert "No space left on device" in finished.stderr
+    assert "check space and rights there" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    lines = left.read_text().splitlines()
+    assert [line for line in lines if not line.endswith("/full") and "/responses/" not in line] == []
+
+
+def test_a_limit_on_file_sizes_publishes_nothing(manifest: Path) -> None:
+    """Expect exit 1 with path and cause where every file above 4 kB fails, and nothing visible or staged."""
+    output = manifest.with_name("out")
+    limited = (
+        "import os, resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    flags = ["annotate", "--manifest", str(manifest), "--output", str(output), "--source", "fake"]
+    command = [sys.executable, "-c", limited, FACEBEAM, *flags, "--run-id", "one"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1, finished.stderr
+    assert f"not committed: cannot write {output}/" in finished.stderr
+    assert "File too large" in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+    assert (visible(output), staged(output)) == ([], [])
+
+
+def test_a_file_system_that_is_not_installed(manifest: Path) -> None:
+    """Expect an error that names the path, and no folder of that name here."""
+    finished = rehearse(manifest, Path("nobody:"), "--output", "nobody://bucket/out")
+    assert finished.returncode == 2, finished.stderr
+    assert "nobody://bucket/out" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert not Path("nobody:").exists()

@@ -1,0 +1,151 @@
+"""Hosts that fail, lie or must not be asked: own codes, and transient failures asked for again."""
+
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.helpers.console import annotate, ends, table, write_urls
+from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
+
+
+def status(line: str, headers: Mapping[str, str] | None = None) -> Script:
+    """Answer every request with one status."""
+    return lambda exchange: exchange.answer(b"", line, headers)
+
+
+def once_broken(photo: bytes) -> Script:
+    """Fail the first request, then serve a photograph."""
+    asked = iter([True])
+
+    def answer(exchange: Exchange) -> None:
+        exchange.answer(*((b"", "503 Busy") if next(asked, False) else (photo,)))
+
+    return answer
+
+
+def ten_gigabytes(exchange: Exchange) -> None:
+    """Announce a body that nobody should wait for."""
+    exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+    exchange.send(bytes(1000))
+
+
+def torn(exchange: Exchange) -> None:
+    """Send less than announced."""
+    exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort")
+
+
+def reset(exchange: Exchange) -> None:
+    """Break the connection."""
+    exchange.reset()
+
+
+CODES = {
+    "/whole.png": "1 faces",
+    "/moved.png": "1 faces",
+    "/busy-once.png": "1 faces",
+    "/gone.png": "not_found",
+    "/private.png": "forbidden",
+    "/teapot.png": "http_error",
+    "/broken.png": "server_error",
+    "/loop.png": "too_many_redirects",
+    "/huge.png": "image_too_large",
+    "/torn.png": "response_truncated",
+    "/reset.png": "connection_failed",
+    "/page.png": "image_undecodable",
+    "/empty.png": "image_empty",
+}
+TRIED_AGAIN = {"/broken.png", "/torn.png", "/reset.png"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run over every kind of host."""
+
+    server: ScriptedServer
+    refusing: str
+    output: Path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Run]:
+    """Annotate everything in one run, so that the pauses between attempts pass side by side."""
+    photo = (photos / "astronaut.png").read_bytes()
+    scripts: dict[str, Script] = {
+        "/whole.png": lambda exchange: exchange.answer(photo),
+        "/moved.png": status("302 Found", {"Location": "/whole.png"}),
+        "/busy-once.png": once_broken(photo),
+        "/private.png": status("403 Forbidden"),
+        "/teapot.png": status("418 I'm a teapot"),
+        "/broken.png": status("500 Broken"),
+        "/loop.png": status("301 Moved", {"Location": "/loop.png"}),
+        "/huge.png": ten_gigabytes,
+        "/torn.png": torn,
+        "/reset.png": reset,
+        "/page.png": lambda exchange: exchange.answer(b"<!doctype html><p>Sign in"),
+        "/empty.png": status("200 OK"),
+    }
+    folder = tmp_path_factory.mktemp("urls")
+    with ScriptedServer(scripts) as server, socket.create_server(("127.0.0.1", 0)) as closing:
+        refusing = f"http://127.0.0.1:{closing.getsockname()[1]}/a.png"
+        closing.close()
+        urls = [*map(server.url, CODES), refusing, "http://name.invalid/a.png"]
+        finished = annotate(write_urls(folder / "urls.txt", urls), folder / "out", "--allow-private-urls")
+        assert finished.returncode == 0, finished.stderr
+        yield Run(server, refusing, folder / "out")
+
+
+def test_every_url_has_its_own_end(run: Run) -> None:
+    """Expect faces or one's own code, by the host's behaviour."""
+    expected = {run.server.url(path): end for path, end in CODES.items()}
+    nowhere = {run.refusing: "connection_failed", "http://name.invalid/a.png": "host_not_found"}
+    assert ends(run.output) == expected | nowhere
+
+
+def test_transient_failures_are_asked_for_again(run: Run) -> None:
+    """Expect four requests for what may pass, one for what will not, two for what passed."""
+    seen = Counter(exchange.target for exchange in run.server.seen)
+    assert {path: seen[path] for path in TRIED_AGAIN} == dict.fromkeys(TRIED_AGAIN, 4)
+    assert (seen["/gone.png"], seen["/private.png"], seen["/huge.png"], seen["/busy-once.png"]) == (
+        1,
+        1,
+        1,
+        2,
+    )
+    assert 1 < seen["/loop.png"] < 20
+
+
+def test_dead_letters_tell_attempts_and_whether_to_try_again(run: Run) -> None:
+    """Expect attempts, status, stage, times, and retryable exactly where asking again may help."""
+    letters = table(run.output, "dead_letters").set_index("image_url")
+    fetched = letters[letters["stage"] == "fetch"]
+    assert set(letters["stage"]) == {"fetch", "decode"}
+    retried = fetched[fetched["retryable"]]
+    assert set(retried["attempts"]) == {4}
+    assert set(retried["error_code"].astype(str)) == {
+        *("server_error", "response_truncated", "connection_failed", "host_not_found"),
+    }
+    assert set(letters[~letters["retryable"]]["attempts"]) == {1}
+    assert letters.loc[run.server.url("/broken.png"), "http_status"] == 500
+    assert (retried["first_attempt_at"] < retried["last_attempt_at"]).all()
+    images = table(run.output, "images").set_index("image_url")
+    assert images.loc[run.server.url("/busy-once.png"), "attempts"] == 2
+
+
+def test_private_addresses_get_no_byte(tmp_path: Path) -> None:
+    """Expect `forbidden_address`, in all spellings of this machine, and not one connection to it."""
+    with ScriptedServer({}) as server:
+        port = server.authority.rpartition(":")[2]
+        hosts = ("127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0", "10.0.0.1")
+        urls = [f"http://{host}:{port}/a.png" for host in hosts]
+        finished = annotate(write_urls(tmp_path / "urls.txt", urls), tmp_path / "out")
+        assert finished.returncode == 0, finished.stderr
+        assert ends(tmp_path / "out") == dict.fromkeys(urls, "forbidden_address")
+        assert (server.connections, server.seen) == (0, [])
+    letters: pd.DataFrame = table(tmp_path / "out", "dead_letters")
+    assert set(letters["attempts"]) == {1}
+    assert letters["message"].str.contains("not public; nothing was sent there").all()

@@ -1,0 +1,279 @@
+"""The flags as their users meet them: strict, checked early, told in one line with the cure."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from runners.beam_flags import check_beam_flags
+from schemas.errors import RunError
+from tests.helpers.console import FACEBEAM, annotate, facebeam, rehearse, run_json, visible, write_urls
+
+URLS = [f"https://example.com/{number}.jpg" for number in range(20)]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Write a manifest of twenty images."""
+    return write_urls(tmp_path / "photos.txt", URLS)
+
+
+def imported(*arguments: object) -> str:
+    """List what the console script imports, as Python itself tells it."""
+    command = [sys.executable, "-X", "importtime", FACEBEAM, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+def test_help_comes_in_groups_with_examples() -> None:
+    """Expect the groups, the examples, the exit codes and the defaults, on stdout."""
+    finished = facebeam("annotate", "--help")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    for part in (
+        "data:",
+        "faces:",
+        "run:",
+        "examples:",
+        "exit codes:",
+        "--manifest photos.csv",
+        "(image_url)",
+    ):
+        assert part in finished.stdout
+    commands = facebeam("--help")
+    assert commands.returncode == 0
+    assert "annotate" in commands.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["annotate", "--help"], ["annotate"]])
+def test_what_needs_no_run_imports_nothing_heavy(arguments: Sequence[str]) -> None:
+    """Expect nothing of what costs a second: Beam, the networks' runtime, HTTP, the progress bar."""
+    modules = imported(*arguments)
+    assert "runners.cli" in modules
+    assert not [name for name in ("apache_beam", "ai_edge_litert", "requests", "rich") if name in modules]
+
+
+WRONG_VALUES = [
+    (["--workers", "0"], "'0' is neither 'auto' nor a number from 1 to 256"),
+    (["--workers", "257"], "'257' is neither"),
+    (["--workers", "many"], "'many' is neither"),
+    (["--max-failure-share", "1.1"], "'1.1' is not a share from 0 to 1"),
+    (["--max-failure-share", "nan"], "'nan' is not a share"),
+    (["--mode", "2"], "choose from 0, 1"),
+    (["--need-rotate-detection", "yes"], "invalid int value: 'yes'"),
+    (["--source", "locl"], "choose from"),
+    (["--log-format", "xml"], "choose from"),
+    (["--run-id", "../other"], "'../other' cannot name a folder"),
+    (["--run-id", ""], "'' cannot name a folder"),
+    (["--run-id", "all"], "'all' means every run to 'facebeam replay': choose another"),
+    (["--journal", ""], "'' is no path"),
+    (["--max-age", "800000d"], "'800000d' is no length of time"),
+    (["--output", ""], "'' is no path"),
+    (["--manifest", " "], "' ' is no path"),
+    (["--runner", "DirectRunner"], "'DirectRunner': it tries to download another engine first"),
+    (["--runner=DaskRunner"], "'DaskRunner': it processes every element twice"),
+    (["--runner", "FlinkRunner"], "spelt 'flink' here"),
+    (["--runner", "spark"], "'spark': choose from local, flink, dataflow, portable, prism"),
+    (["--runner", "flink", "--worker-pool", "localhost:1"], "--runner flink needs --flink-master"),
+    (["--region", "europe-west1"], "--region goes with --runner dataflow only"),
+    (["--detach"], "--detach goes with --runner portable or flink or dataflow only"),
+    (["--job-endpoint", "here"], "'here' is no address such as"),
+    (["--temp-location", "temp"], "'temp' is no folder such as gs://bucket/temp"),
+    (["--shards", "257"], "'257' is not a number from 1 to 256"),
+    (["stray.csv"], "'stray.csv' belongs to no flag; several manifests follow one --manifest"),
+    (["-q"], "'-q' belongs to no flag"),
+    (["--run-id"], "expected one argument"),
+]
+
+
+@pytest.mark.parametrize(("flags", "said"), WRONG_VALUES)
+def test_a_wrong_value_is_told_with_its_rule(manifest: Path, flags: Sequence[str], said: str) -> None:
+    """Expect exit 2 with the value and what it may be, and not even a folder."""
+    output = manifest.parent / "out"
+    finished = rehearse(manifest, output, *flags)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr
+    assert not output.exists()
+
+
+WRONG_FLAGS = [
+    (["--qiet"], "there is no flag --qiet: did you mean --quiet?"),
+    (["--workrs=4"], "there is no flag --workrs: did you mean --workers?"),
+    (["--work", "4"], "there is no flag --work: did you mean --workers?"),
+    (["--max-failure", "1"], "there is no flag --max-failure: did you mean --max-failure-share?"),
+    (
+        ["--direct_num_worker", "4"],
+        "there is no flag --direct_num_worker: did you mean --direct_num_workers?",
+    ),
+    (["--xyzzy"], "there is no flag --xyzzy: see 'facebeam annotate --help'"),
+    (["--direct_num_workers", "four"], "argument --direct_num_workers: invalid int value: 'four'"),
+]
+
+
+@pytest.mark.parametrize(("flags", "said"), WRONG_FLAGS)
+def test_an_unknown_flag_is_told_with_the_nearest_one(
+    capsys: pytest.CaptureFixture[str], flags: Sequence[str], said: str
+) -> None:
+    """Expect the flag that was meant, ours or Beam's, also for abbreviations."""
+    with pytest.raises((RunError, SystemExit)) as caught:
+        check_beam_flags(flags)
+    assert said in f"{caught.value} {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize(("flags", "said"), [WRONG_FLAGS[0], WRONG_FLAGS[6]])
+def test_an_unknown_flag_starts_nothing(manifest: Path, flags: Sequence[str], said: str) -> None:
+    """Expect exit 2 with that in a line or two, and nothing visible."""
+    finished = rehearse(manifest, manifest.parent / "out", *flags)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr
+    assert len(finished.stderr.splitlines()) <= 2
+    assert visible(manifest.parent / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "annotate --manifset photos.txt --output out",
+            "annotate: there is no flag --manifset: did you mean",
+        ),
+        (
+            "plan --manifest photos.txt --outptu=out",
+            "plan: there is no flag --outptu: did you mean --output?",
+        ),
+        ("replay --output out --rnu one --codes busy", "replay: there is no flag --rnu: did you mean --run?"),
+    ],
+)
+def test_a_mistyped_flag_that_must_be_given_is_told(command: str, said: str) -> None:
+    """Expect what was typed, not only what is missing."""
+    finished = facebeam(*command.split())
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr
+
+
+def test_a_value_is_no_mistyped_flag(manifest: Path) -> None:
+    """Expect a name that is like a flag's to be taken as what it is."""
+    finished = rehearse(manifest, manifest.parent / "out", "--run-id", "manifest", "--url-column", "output")
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_an_unknown_command_is_told_with_the_known_ones() -> None:
+    """Expect exit 2."""
+    finished = facebeam("anotate")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "'anotate' (choose from 'annotate', 'plan'" in finished.stderr
+
+
+@pytest.mark.parametrize("sink", ["/dev/full", "closed pipe"])
+def test_what_cannot_be_printed_changes_no_exit_code(manifest: Path, sink: str) -> None:
+    """Expect exit 0 of a committed run whose summary nobody can read, and no traceback."""
+    flags = ["--manifest", str(manifest), "--output", str(manifest.parent / "out"), "--run-id", "one"]
+    command = [FACEBEAM, "annotate", "--source", "fake", "--max-failure-share", "1", *flags]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(sink if sink == "/dev/full" else writing, "w") as stdout:  # noqa: PTH123 - a descriptor too
+        finished = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "the rest cannot be printed" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert run_json(manifest.parent / "out", "one")["counts"]["rows_read"] == len(URLS)
+
+
+def test_a_run_that_is_over_ends_as_it_did(manifest: Path) -> None:
+    """Expect the same exit code and words from a command that is repeated, and no second run."""
+    manifest.write_text("https://example.com/fail-not_found/a.jpg\n")
+    flags = ("--max-failure-share", "0.5", "--run-id", "one")
+    first, second = (rehearse(manifest, manifest.parent / "out", *flags) for _ in range(2))
+    assert (first.returncode, second.returncode) == (3, 3)
+    assert "committed already: nothing to do" in second.stderr
+    assert first.stderr.splitlines()[-1] == second.stderr.splitlines()[-1]
+
+
+def test_quiet_says_nothing(tmp_path: Path, photos: Path) -> None:
+    """Expect a good run of the local model to leave stdout and stderr empty."""
+    manifest = write_urls(tmp_path / "photos.txt", [photos / "coffee.png"])
+    finished = annotate(manifest, tmp_path / "out", "--allow-local-files", "--quiet", "--run-id", "one")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+    assert run_json(tmp_path / "out", "one")["counts"]["no_face"] == 1
+
+
+def test_quiet_still_tells_what_went_wrong(manifest: Path) -> None:
+    """Expect the error line of a run with too many failures, and nothing else."""
+    manifest.write_text("https://example.com/fail-not_found/a.jpg\n")
+    flags = ("--quiet", "--max-failure-share", "0.5")
+    finished = rehearse(manifest, manifest.parent / "out", *flags)
+    assert (finished.returncode, finished.stdout) == (3, "")
+    assert len(finished.stderr.splitlines()) == 1
+    assert "100.0 % of its rows are dead letters; --max-failure-share allows 50.0 %" in finished.stderr
+
+
+def test_json_logs_are_objects(manifest: Path) -> None:
+    """Expect stdout empty and each line of stderr one object, the last with the counts."""
+    finished = rehearse(manifest, manifest.parent / "out", "--log-format", "json", "--run-id", "one")
+    assert (finished.returncode, finished.stdout) == (0, "")
+    entries = [json.loads(line) for line in finished.stderr.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= entry.keys() for entry in entries)
+    counts = run_json(manifest.parent / "out", "one")["counts"]
+    told = {name: entries[-1][name] for name in ("event", "run_id", "rows", "ok", "no_face", "faces")}
+    assert told == {
+        "event": "committed",
+        "run_id": "one",
+        "rows": 20,
+        **{name: counts[name] for name in ("ok", "no_face", "faces")},
+    }
+
+
+def test_errors_are_objects_too(tmp_path: Path) -> None:
+    """Expect a missing manifest as one JSON object."""
+    finished = annotate(tmp_path / "none.csv", tmp_path / "out", "--log-format", "json")
+    assert finished.returncode == 2
+    entry = json.loads(finished.stderr)
+    assert (entry["level"], str(tmp_path / "none.csv") in entry["message"]) == ("error", True)
+
+
+def test_beams_own_flags_reach_beam(manifest: Path) -> None:
+    """Expect a run that replays every bundle to count no row twice, and its record to hold the flag."""
+    finished = rehearse(
+        manifest, manifest.parent / "out", "--direct_runner_bundle_repeat=1", "--run-id", "one"
+    )
+    assert finished.returncode == 0, finished.stderr
+    record = run_json(manifest.parent / "out", "one")
+    assert record["options"]["beam_flags"] == ["--direct_runner_bundle_repeat=1"]
+    assert record["counts"]["rows_read"] == record["counts"]["ok"] + record["counts"]["no_face"] == 20
+
+
+def test_several_manifests(manifest: Path) -> None:
+    """Expect names and globs, after one flag or several, to be one manifest; each file once."""
+    extra = write_urls(manifest.parent / "more-1.txt", ["https://example.com/x.jpg"])
+    extra.with_name("more-2.csv").write_text("image_url\nhttps://example.com/y.jpg\n")
+    flags = (extra, "--manifest", str(extra.with_name("more-*")), "--run-id", "one")
+    finished = rehearse(manifest, manifest.parent / "out", "--manifest", *flags)
+    assert finished.returncode == 0, finished.stderr
+    assert run_json(manifest.parent / "out", "one")["counts"]["rows_read"] == 22
+
+
+def test_the_url_column_can_have_another_name(manifest: Path) -> None:
+    """Expect --url-column to name it; without it the error names the flag and the likely column."""
+    table = manifest.with_name("photos.csv")
+    table.write_text("picture,Image URL\n1,https://example.com/a.jpg\n")
+    wrong = rehearse(table, manifest.parent / "out")
+    assert wrong.returncode == 2
+    assert "has no column 'image_url': rename 'Image URL', or give --url-column Image URL" in wrong.stderr
+    right = rehearse(table, manifest.parent / "out", "--url-column", "Image URL", "--run-id", "one")
+    assert right.returncode == 0, right.stderr
+    assert run_json(manifest.parent / "out", "one")["counts"]["rows_read"] == 1
+
+
+def test_help_takes_little(tmp_path: Path) -> None:
+    """Expect `--help` in 0.3 s of CPU: the least of five, since others may use the machine."""
+    script = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(used.ru_utime + used.ru_stime)"
+    )
+    command = [sys.executable, "-c", script, FACEBEAM, "--help"]
+    seconds = [float(subprocess.check_output(command, cwd=tmp_path)) for _ in range(5)]
+    assert min(seconds) < 0.3

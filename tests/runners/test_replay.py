@@ -1,0 +1,204 @@
+"""`facebeam replay` through the command line: dead letters of some codes run again, with their rows whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from runners.taken_over import TAKEN_OVER
+from tests.helpers.api_console import TOKEN, UNPACED, annotate_by_api, with_token
+from tests.helpers.console import Finished, facebeam, run_json, table, write_urls
+from tests.helpers.paid_service import FaultyServer, by_image_url, from_call
+from tests.helpers.paid_service_answers import answers, fails
+from tests.helpers.scripted_server import Exchange
+
+FAULTS = ("bad_request", "no_json", "null_body", "upstream_decode", "one_face")
+URLS = {fault: f"https://images.example.com/fault-{fault}/a.jpg" for fault in FAULTS}
+RUNNING = ("--source", "api", *UNPACED, "--max-failure-share", "1")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A run, and a replay of one code of it after the service was mended."""
+
+    base_url: str
+    output: Path
+    finished: Finished
+    asked: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
+    """Run among faults, two rows a fault; mend the service; replay what was no valid response."""
+    folder, mended = tmp_path_factory.mktemp("replay"), Event()
+
+    def script(exchange: Exchange) -> None:
+        (answers() if mended.is_set() else by_image_url(answers()))(exchange)
+
+    rows = [f"{fault}-{copy},{URLS[fault]},caption {copy}" for fault in FAULTS for copy in "ab"]
+    (folder / "photos.csv").write_text("\n".join(["image_id,image_url,caption", *rows]))
+    output = folder / "out"
+    with FaultyServer(script) as server:
+        annotate_by_api(server.base_url, folder / "photos.csv", output, "--run-id", "one", *UNPACED)
+        mended.set()
+        server.calls_by_url.clear()
+        flags = ("--output", output, "--run", "one", "--codes", "invalid_response", "--run-id", "two")
+        finished = with_token("replay", *flags)
+        yield Replay(server.base_url, output, finished, dict(server.calls_by_url))
+
+
+def test_only_the_codes_that_were_named_are_asked_for(replay: Replay) -> None:
+    """Expect a call an image, though their failures are stored, and exit 0."""
+    assert replay.finished.returncode == 0, replay.finished.stderr
+    assert replay.asked == {URLS["no_json"]: 1, URLS["null_body"]: 1}
+    assert run_json(replay.output, "two")["calls"]["sent"] == 2
+
+
+def test_rows_keep_their_ids_and_columns(replay: Replay) -> None:
+    """Expect the four rows of two images with the manifest's columns, in a run of their own."""
+    found = table(replay.output, "images", "two")
+    assert found[["image_id", "caption"]].to_numpy().tolist() == [
+        [f"{fault}-{copy}", f"caption {copy}"] for fault in ("no_json", "null_body") for copy in "ab"
+    ]
+    assert len(table(replay.output, "dead_letters", "two")) == 0
+    assert set(found.columns) == set(table(replay.output, "images", "one").columns)
+
+
+def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> None:
+    """Expect `--run all` to take every run's dead letters."""
+    flags = ("--output", replay.output, "--run", "all", "--codes", "bad_request,image_undecodable")
+    finished = with_token("replay", *flags, "--run-id", "three", "--base-url", replay.base_url, *RUNNING)
+    assert finished.returncode == 0, finished.stderr
+    ids = table(replay.output, "images", "three")["image_id"].tolist()
+    assert ids == ["bad_request-a", "bad_request-b", "upstream_decode-a", "upstream_decode-b"]
+
+
+def test_a_replay_of_all_runs_asks_as_they_did(tmp_path: Path) -> None:
+    """Expect source and service of the runs that the rows are from; where they differ, a flag says which."""
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
+    again = ("replay", "--output", output, "--run", "all", "--codes", "invalid_response")
+    with FaultyServer() as server:
+        annotate_by_api(server.base_url, manifest, output, "--run-id", "one", *UNPACED)
+        annotate_by_api(server.base_url, write_urls(tmp_path / "good.txt", [URLS["one_face"]]), output)
+        agreed = with_token(*again, "--max-failure-share", 1, "--run-id", "three")
+        assert (agreed.returncode, server.calls) == (0, 3), agreed.stderr
+        annotate_by_api(server.base_url, manifest, output, "--run-id", "two", *UNPACED, "--mode", 1)
+        differing = with_token(*again)
+        assert (differing.returncode, server.calls) == (2, 4)
+        assert "these runs differ in --mode, 0 and 1: say which with it" in differing.stderr
+        told = with_token(*again, "--max-failure-share", 1, "--mode", 1)
+        assert (told.returncode, server.calls) == (0, 5), told.stderr
+    assert run_json(output, "three")["options"]["source"] == "api"
+
+
+def test_a_journal_is_the_same_from_every_folder(tmp_path: Path) -> None:
+    """Expect a replay that is called elsewhere to keep its answers where the run kept them."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["one_face"]]), tmp_path / "out"
+    run = ("--manifest", manifest, "--run-id", "one", "--journal", "answers", "--ask-again", "no_face")
+    with FaultyServer(from_call(5, answers(), fails("500 Internal Server Error", "busy"))) as server:
+        where = (*RUNNING, "--base-url", server.base_url, "--output", output)
+        assert with_token("annotate", *where, *run, cwd=tmp_path / "here").returncode == 0
+        again = ("replay", "--output", output, "--run", "one", "--codes", "busy")
+        assert with_token(*again, cwd=tmp_path / "there").returncode == 0
+    assert list((tmp_path / "there").iterdir()) == []
+    assert list((tmp_path / "here" / "answers").glob("bucket=*/*.parquet")) != []
+
+
+def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
+    """Expect the dead letters of an output that looks like a pattern."""
+    manifest = write_urls(tmp_path / "urls.txt", [URLS["no_json"]])
+    output = tmp_path / "[3] out"
+    with FaultyServer() as server:
+        annotate_by_api(server.base_url, manifest, output, "--run-id", "one", *UNPACED)
+        flags = ("--output", output.name, "--run", "one", "--codes", "invalid_response")
+        finished = with_token("replay", *flags, "--max-failure-share", 1, cwd=tmp_path)
+        assert (finished.returncode, server.calls) == (0, 2), finished.stderr
+
+
+def test_a_replay_asks_as_its_run_did(replay: Replay) -> None:
+    """Expect source, service, rate and the rest of the run, which no flag of the replay names."""
+    first, second = (run_json(replay.output, run_id)["options"] for run_id in ("one", "two"))
+    assert {name: second[name] for name in TAKEN_OVER} == {name: first[name] for name in TAKEN_OVER}
+    assert (second["source"], second["base_url"], second["rate"]) == ("api", replay.base_url, None)
+
+
+def test_a_replay_finds_the_token_where_its_run_did(tmp_path: Path) -> None:
+    """Expect the run's token file, unless a flag names another place; the token stands in no record."""
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text(TOKEN)
+    with FaultyServer() as server:
+        where = ("--base-url", server.base_url, "--manifest", manifest, "--output", output)
+        with_token("annotate", "--token-file", first, "--run-id", "one", *RUNNING, *where, token=None)
+        again = ("replay", "--output", output, "--run", "one", "--codes", "invalid_response")
+        assert with_token(*again, "--max-failure-share", 1, token=None).returncode == 0
+        first.rename(second)
+        lost = with_token(*again, token=None)
+        assert (lost.returncode, str(first) in lost.stderr) == (2, True)
+        found = with_token(*again, "--max-failure-share", 1, "--token-file", second, token=None)
+        assert (found.returncode, server.calls) == (0, 3), found.stderr
+
+
+def test_a_token_that_is_named_takes_the_place_of_the_run_s(replay: Replay) -> None:
+    """Expect no talk of two places where the run's token lay in a secret: a place of its own is enough."""
+    record = replay.output / "_runs" / "one" / "run.json"
+    before = record.read_text()
+    record.write_text(before.replace('"token_secret": null', '"token_secret": "projects/p/secrets/s"'))
+    assert record.read_text() != before
+    flags = ("--output", replay.output, "--run", "one", "--codes", "bad_request", "--token-file", "nowhere")
+    finished = with_token("replay", *flags)
+    record.write_text(before)
+    assert finished.returncode == 2
+    assert "/nowhere cannot be read" in finished.stderr
+
+
+@pytest.mark.parametrize("run", ["all", "one"])
+def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
+    """Expect exit 0 and a word about it."""
+    finished = facebeam("replay", "--output", replay.output, "--codes", "busy", "--run", run)
+    assert finished.returncode == 0
+    assert "no row ended as busy: nothing to do" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "the following arguments are required: --run, --codes"),
+        (("--run", "all", "--codes", "bsuy"), "'bsuy' is no error code"),
+        (("--codes", "busy", "--run", "../other"), "'../other' cannot name a folder"),
+        (("--codes", "busy", "--run", "other"), "has no committed run other: look into"),
+        (("--codes", "busy", "--run", "all"), "has no committed run: correct --output"),
+        (("--codes", "ok", "--run", "all"), "annotate the manifest with --ask-again ok"),
+        (("--codes", "busy", "--run", "all", "--manifest=a.csv"), "is said by --run and --codes"),
+        (("--codes", "busy", "--run", "all", "--ask-again", "ok"), "is said by --run and --codes"),
+    ],
+)
+def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
+    """Expect exit 2 with the value."""
+    finished = facebeam("replay", "--output", tmp_path / "out", *flags)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr
+
+
+def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> None:
+    """Expect only those rows, with their columns, to be asked for again, in a run of their own."""
+    faces: list[object] = []
+    rows = [f"row-{number},https://images.example.com/{number}.jpg,caption {number}" for number in range(3)]
+    (tmp_path / "photos.csv").write_text("\n".join(["image_id,image_url,caption", *rows]))
+    output = tmp_path / "out"
+    flags = ("--output", output, "--run", "one", "--codes", "no_face", "--run-id", "two")
+    with FaultyServer(from_call(4, answers(), answers(faces))) as server:
+        annotate_by_api(server.base_url, tmp_path / "photos.csv", output, "--run-id", "one", *UNPACED)
+        journal = ("--base-url", server.base_url, *RUNNING)
+        finished = with_token("replay", *flags, *journal)
+        assert (finished.returncode, server.calls) == (0, 6), finished.stderr
+    found = table(output, "images", "two")
+    assert list(found["caption"]) == ["caption 0", "caption 1", "caption 2"]
+    assert set(found["outcome"]) == {"ok"}
+    finished = with_token("replay", *flags[:2], "--run", "two", "--codes", "no_face", *journal)
+    assert (finished.returncode, finished.stdout) == (0, "")
+    assert "no row ended as no_face: nothing to do" in finished.stderr

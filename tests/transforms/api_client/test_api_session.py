@@ -1,0 +1,110 @@
+"""What the session takes from its surroundings: nothing, and a proxy when it is asked to."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.paid_service import FaultyServer
+from tests.helpers.paid_service_answers import answers, drips
+from tests.helpers.scripted_server import Exchange, ScriptedServer
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+ASK = """
+import os, sys
+from schemas.values import FailureError, ImageRequest
+from transforms.api_client.client import ApiClient
+from transforms.api_client.post_request import AttemptLimits
+limits = AttemptLimits(read_timeout_s=0.3, timeout_s=0.3) if "hasty" in sys.argv else AttemptLimits()
+with ApiClient(sys.argv[1], trust_proxies="trust" in sys.argv, limits=limits).open() as ask:
+    try:
+        print(len(ask(ImageRequest("https://example.com/a.jpg")).faces), "faces")
+    except FailureError as error:
+        print(error.failure.code, error.failure.maybe_billed)
+"""
+
+
+def run_ask(base_url: str, *words: str, **environment: str) -> str:
+    """Ask in a process of its own, and give what came of it."""
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {*PROXIES, "no_proxy", "NO_PROXY"}
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, base_url, *words],
+        cwd=Path(__file__).parents[3],
+        env=kept | {"ACEDATACLOUD_API_TOKEN": "canary-0123456789"} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.strip()
+
+
+class Proxy(ScriptedServer):
+    """A proxy for http, which answers itself; it sees whole URLs."""
+
+    def __init__(self, url: str, drip: bool = False) -> None:  # noqa: FBT001, FBT002 - a test's switch
+        super().__init__({f"{url}/face/analyze": drips("HTTP/1.1 200 OK\r\nX-Slow: ") if drip else answers()})
+
+
+@contextmanager
+def both(*, drip: bool = False) -> Iterator[tuple[FaultyServer, Proxy, dict[str, str]]]:
+    """Start a service, a proxy before it, and the variables that name it."""
+    with FaultyServer() as server, Proxy(server.base_url, drip) as proxy:
+        yield server, proxy, dict.fromkeys(PROXIES, f"http://{proxy.authority}")
+
+
+def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
+    """Expect neither the proxy variables nor ~/.netrc to have a say."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+    with both() as (server, proxy, variables):
+        assert run_ask(server.base_url, HOME=str(tmp_path), **variables) == "1 faces"
+        assert (server.calls, proxy.connections) == (1, 0)
+        assert server.seen[0].headers["authorization"] == "Bearer canary-0123456789"
+
+
+def test_goes_through_a_proxy_when_asked_to(tmp_path: Path) -> None:
+    """Expect the call at the proxy, with the token and not with ~/.netrc's password."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+    with both() as (server, proxy, variables):
+        assert run_ask(server.base_url, "trust", HOME=str(tmp_path), **variables) == "1 faces"
+        assert (server.calls, len(proxy.seen)) == (0, 1)
+        assert proxy.seen[0].headers["authorization"] == "Bearer canary-0123456789"
+
+
+def test_heeds_no_proxy() -> None:
+    """Expect a host that NO_PROXY names to be asked directly."""
+    with both() as (server, proxy, variables):
+        assert run_ask(server.base_url, "trust", NO_PROXY="127.0.0.1", **variables) == "1 faces"
+        assert (server.calls, proxy.connections) == (1, 0)
+
+
+def test_a_slow_drip_through_a_proxy_ends_too() -> None:
+    """Expect the deadline to hold for the proxy's own bytes."""
+    with both(drip=True) as (server, _, variables):
+        assert run_ask(server.base_url, "trust", "hasty", **variables) == "timeout True"
+
+
+def test_a_proxy_that_is_not_there_bills_nothing() -> None:
+    """Expect `connection_failed`, not billed."""
+    with both() as (server, proxy, variables):
+        pass
+    assert proxy.connections == 0
+    assert run_ask(server.base_url, "trust", **variables) == "connection_failed False"
+
+
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect"])
+def test_keeps_no_cookies_and_follows_nothing(status: str) -> None:
+    """Expect one call, whose failure names the redirect."""
+
+    def leads_away(exchange: Exchange) -> None:
+        exchange.answer(b"", status, {"Location": "/face/analyze?again", "Set-Cookie": "seen=1"})
+
+    with FaultyServer(leads_away) as server:
+        assert run_ask(server.base_url) == "http_error True"
+        assert server.calls == 1

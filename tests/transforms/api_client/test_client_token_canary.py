@@ -1,0 +1,78 @@
+"""The token is nowhere but in the header: a canary token, every fault, every echo, all logs at DEBUG."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.helpers.paid_service import FaultyServer, image_url_of
+from tests.helpers.paid_service_answers import body_of, face, fails, raw
+from tests.helpers.paid_service_faults import ANSWERS, FAULTS
+from tests.helpers.scripted_server import Exchange
+
+TOKEN = "canary-0123456789abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - made up
+ECHOES = {
+    "message": fails("401 Unauthorized", "invalid_token", f"Bearer {TOKEN} is wrong"),
+    "code": fails("400 Bad Request", TOKEN),
+    "cut_message": fails("500 Internal Server Error", "api_error", "x" * 480 + TOKEN),
+    "html": raw(f"<html>{TOKEN}</html>"),
+    "cut_html": raw("x" * 60 + TOKEN),
+    "header": fails("500 Internal Server Error", "busy", headers={"x-trace-id": TOKEN, "Location": TOKEN}),
+    "coordinate": raw(str(body_of([face() | {"nose": "x" * 60 + TOKEN}])).replace("'", '"')),
+    "version": raw(str(body_of([face()])).replace("'", '"').replace("3.0", TOKEN)),
+}
+"""Services that repeat the token, also where a message or a value is cut off in the middle of it."""
+ENDLESS = {"hang", "drip_status", "drip_headers", "drip_body"}
+ASK = """
+import copy, http.client, logging, pickle, sys, traceback
+from schemas.values import FailureError, ImageRequest
+from transforms.api_client.client import ApiClient
+from transforms.api_client.post_request import AttemptLimits
+
+logging.basicConfig(level=logging.DEBUG)
+http.client.HTTPConnection.debuglevel = 1
+client = ApiClient(sys.argv[1], limits=AttemptLimits(read_timeout_s=5))
+print(repr(client), client.identity, pickle.dumps(client, 0), pickle.dumps(copy.deepcopy(client), 0))
+with client.open() as ask:
+    logging.getLogger("urllib3").setLevel(logging.DEBUG)
+    print(repr(ask), ask)
+    for name in sys.argv[2:]:
+        try:
+            print(ask(ImageRequest(f"https://images.example.com/fault-{name}/a.jpg")))
+        except FailureError as error:
+            print(name, repr(error), str(error), error.args, pickle.dumps(error, 0))
+            traceback.print_exception(error)
+            assert error.__context__ is None and error.__cause__ is None
+    try:
+        pickle.dumps(ask)
+    except TypeError as error:
+        print(error)
+"""
+
+
+def echoing(exchange: Exchange) -> None:
+    """Meet faults and echoes by their names."""
+    name = image_url_of(exchange).split("/fault-")[1].split("/")[0]
+    (ANSWERS | FAULTS | ECHOES)[name](exchange)
+
+
+def test_token_is_in_nothing_that_can_be_read() -> None:
+    """Expect it in no repr, text, argument, traceback, pickle or log of a run that meets everything."""
+    names = sorted((ANSWERS | FAULTS | ECHOES).keys() - ENDLESS)
+    with FaultyServer(echoing) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", ASK, server.base_url, *names],
+            cwd=Path(__file__).parents[3],
+            env=os.environ | {"ACEDATACLOUD_API_TOKEN": TOKEN},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert server.calls == len(names)
+        assert {exchange.headers["authorization"] for exchange in server.seen} == {f"Bearer {TOKEN}"}
+    output = done.stdout + done.stderr
+    assert '"POST /face/analyze HTTP/1.1" 401' in done.stderr  # urllib3 did log
+    assert output.count("[token]") > len(ECHOES)
+    assert "a token cannot be pickled" in output
+    assert not [line for line in output.splitlines() if TOKEN[:12] in line]

@@ -1,0 +1,406 @@
+"""Downloads over real sockets: what each fault of a server becomes."""
+
+import gzip
+import random
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+from itertools import repeat
+from time import sleep
+
+import pytest
+
+from schemas.errors import ErrorCode
+from schemas.values import Failure, FailureError
+from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
+from transforms.image_fetch.allowed_addresses import Address
+from transforms.image_fetch.download_image import DownloadLimits
+from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
+
+IMAGE = random.Random(0).randbytes(300_000)
+LIMITS = DownloadLimits(connect_timeout_s=10, read_timeout_s=10, timeout_s=20, max_bytes=1_000_000)
+HASTY = replace(LIMITS, timeout_s=0.3)
+"""For servers that never end: whoever meets the deadline is right, at whatever time."""
+
+
+def is_loopback_one(address: Address) -> bool:
+    """Allow 127.0.0.1, where the tests' servers are, and not 127.0.0.2."""
+    return address == ip_address("127.0.0.1")
+
+
+def fetcher(limits: DownloadLimits = LIMITS) -> ImageFetcher:
+    """Make a fetcher that may reach the tests' servers."""
+    return ImageFetcher(rule=is_loopback_one, limits=limits)
+
+
+@pytest.fixture
+def fetch() -> Iterator[Fetch]:
+    """Give a fetch with ample time."""
+    with fetcher().open() as opened:
+        yield opened
+
+
+def failure_of(fetch: Fetch, url: str) -> Failure:
+    """Fetch what must fail, and give the failure."""
+    with pytest.raises(FailureError) as caught:
+        fetch(url)
+    assert caught.value.failure.stage == "fetch"
+    return caught.value.failure
+
+
+def failure_from(script: Script, limits: DownloadLimits = LIMITS) -> Failure:
+    """Fetch `/` from a server that does what the script says."""
+    with ScriptedServer({"/": script}) as server, fetcher(limits).open() as fetch:
+        return failure_of(fetch, server.url("/"))
+
+
+def answers(status: str, headers: dict[str, str] | None = None) -> Script:
+    """Script a whole answer without a body."""
+    return lambda exchange: exchange.answer(b"", status, headers)
+
+
+def says(*parts: bytes | str) -> Script:
+    """Script raw bytes, after which the server closes."""
+
+    def script(exchange: Exchange) -> None:
+        for part in parts:
+            exchange.send(part)
+
+    return script
+
+
+def drips(exchange: Exchange) -> None:
+    """Send a byte now and then, never the last one; each is well within the read timeout."""
+    for _ in range(1000):
+        exchange.send("x")
+        sleep(0.02)
+
+
+def starts_then(start: str, then: Script) -> Script:
+    """Script the beginning of an answer and what comes after it."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.send(start)
+        then(exchange)
+
+    return script
+
+
+def test_gives_the_bytes_that_the_server_sent(fetch: Fetch) -> None:
+    """Expect the body, byte for byte, whichever way the server marks its end."""
+    chunked = "".join(["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", f"{len(IMAGE):x}\r\n"])
+    scripts: dict[str, Script] = {
+        "/length": lambda exchange: exchange.answer(IMAGE),
+        "/close": says("HTTP/1.1 200 OK\r\n\r\n", IMAGE),
+        "/chunked": says(chunked, IMAGE, "\r\n0\r\n\r\n"),
+        "/gzip": lambda exchange: exchange.answer(gzip.compress(IMAGE), headers={"Content-Encoding": "gzip"}),
+        "/http-1.0": says("HTTP/1.0 200 OK\r\n\r\n", IMAGE),
+    }
+    with ScriptedServer(scripts) as server:
+        for path in scripts:
+            assert fetch(server.url(path)) == IMAGE, path
+
+
+def test_says_who_asks_and_what_for(fetch: Fetch) -> None:
+    """Expect our own name, images preferred, and no compression asked for."""
+    with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}) as server:
+        fetch(server.url("/"))
+        headers = server.seen[0].headers
+    assert headers["User-Agent"].startswith("facebeam/")
+    assert headers["Accept"] == "image/*,*/*;q=0.5"
+    assert headers["Accept-Encoding"] == "identity"
+
+
+def test_a_connection_serves_many_images(fetch: Fetch) -> None:
+    """Expect the second image over the connection of the first."""
+    with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}) as server:
+        assert [fetch(server.url("/")) for _ in range(3)] == [IMAGE] * 3
+        assert (len(server.seen), server.connections) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("404 Not Found", ErrorCode.NOT_FOUND),
+        ("410 Gone", ErrorCode.NOT_FOUND),
+        ("401 Unauthorized", ErrorCode.FORBIDDEN),
+        ("403 Forbidden", ErrorCode.FORBIDDEN),
+        ("408 Request Timeout", ErrorCode.TIMEOUT),
+        ("429 Too Many Requests", ErrorCode.TOO_MANY_REQUESTS),
+        ("500 Internal Server Error", ErrorCode.SERVER_ERROR),
+        ("503 Service Unavailable", ErrorCode.SERVER_ERROR),
+        ("504 Gateway Timeout", ErrorCode.TIMEOUT),
+        ("418 I'm a teapot", ErrorCode.HTTP_ERROR),
+        ("304 Not Modified", ErrorCode.HTTP_ERROR),
+        ("301 Moved Permanently", ErrorCode.TOO_MANY_REDIRECTS),
+    ],
+)
+def test_a_status_has_its_code(status: str, code: ErrorCode) -> None:
+    """Expect the code of the status, the status itself, and a message that names both URL and status."""
+    failure = failure_from(answers(status))
+    assert (failure.code, failure.http_status) == (code, int(status[:3]))
+    assert failure.message.startswith("http://127.0.0.1:")
+    assert f"HTTP {status[:3]} (" in failure.message
+
+
+def test_hands_on_how_long_the_server_wants_to_be_left_alone() -> None:
+    """Expect Retry-After in seconds."""
+    assert failure_from(answers("429 Slow down", {"Retry-After": "17"})).retry_after_s == 17.0
+
+
+CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        pytest.param(
+            says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"), "response_truncated", id="short"
+        ),
+        pytest.param(says(CHUNKED + "9\r\nshort"), "response_truncated", id="torn chunk"),
+        pytest.param(says(CHUNKED + "5\r\nshort\r\n"), "response_truncated", id="no last chunk"),
+        pytest.param(says(CHUNKED + "zz\r\nshort\r\n"), "response_truncated", id="no chunk size"),
+        pytest.param(says(CHUNKED + "-5\r\nshort\r\n"), "response_truncated", id="negative chunk size"),
+        pytest.param(
+            says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nplain"), "response_truncated", id="no gzip"
+        ),
+        pytest.param(
+            starts_then("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsho", Exchange.reset),
+            "response_truncated",
+            id="reset in the body",
+        ),
+        pytest.param(Exchange.reset, "connection_failed", id="reset before an answer"),
+        pytest.param(says(), "connection_failed", id="closed before an answer"),
+        pytest.param(says("HTTP/0.9 is what this is\r\n\r\n"), "http_error", id="garbled status line"),
+        pytest.param(says(bytes(range(256)) * 9), "http_error", id="no HTTP at all"),
+        pytest.param(
+            says("HTTP/1.1 200 OK\r\n", "X-Header: 1\r\n" * 300, "\r\nimage"), "http_error", id="300 headers"
+        ),
+        pytest.param(says(f"HTTP/1.1 200 OK\r\nX: {'x' * 70_000}\r\n\r\n"), "http_error", id="a long header"),
+        pytest.param(
+            says("HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab"), "http_error", id="two lengths"
+        ),
+    ],
+)
+def test_a_broken_answer_has_its_code(script: Script, code: str) -> None:
+    """Expect each way to break an answer under one code, and a short message."""
+    failure = failure_from(script)
+    assert failure.code == code, failure
+    assert len(failure.message) < 700
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(Exchange.hang, id="no headers"),
+        pytest.param(starts_then("HTTP/1.1 200 OK\r\nContent-Le", Exchange.hang), id="half a header"),
+        pytest.param(
+            starts_then("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsho", Exchange.hang), id="half a body"
+        ),
+    ],
+)
+def test_a_silent_server_is_a_timeout(script: Script) -> None:
+    """Expect the read timeout to end a silence, wherever it begins."""
+    assert failure_from(script, replace(LIMITS, read_timeout_s=0.2)).code is ErrorCode.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param("", id="status line"),
+        pytest.param("HTTP/1.1 200 OK\r\nX-Slow: ", id="header"),
+        pytest.param("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", id="body"),
+        pytest.param("HTTP/1.1 200 OK\r\n\r\n", id="endless body"),
+        pytest.param(CHUNKED + "3e8\r\n", id="chunk"),
+        pytest.param(CHUNKED + "3e8;", id="chunk extension"),
+    ],
+)
+def test_a_dripping_server_is_a_timeout(start: str) -> None:
+    """Expect the deadline to end what no read timeout ends, wherever the drip begins."""
+    assert failure_from(starts_then(start, drips), HASTY).code is ErrorCode.TIMEOUT
+
+
+def test_redirects_share_one_deadline() -> None:
+    """Expect a timeout where every hop alone is fast enough."""
+
+    def slow_hop(exchange: Exchange) -> None:
+        sleep(0.15)
+        exchange.answer(b"", "302 Found", {"Location": "/"})
+
+    assert failure_from(slow_hop, HASTY).code is ErrorCode.TIMEOUT
+
+
+def test_an_announced_giant_is_refused_unread() -> None:
+    """Expect 10 GB of Content-Length to end the download before any of it was sent."""
+    huge = starts_then(f"HTTP/1.1 200 OK\r\nContent-Length: {10 * 2**30}\r\n\r\n", Exchange.hang)
+    failure = failure_from(huge)
+    assert failure.code is ErrorCode.IMAGE_TOO_LARGE
+    assert "10737418240 bytes announced" in failure.message
+
+
+def _streams(start: str, piece: bytes, pieces: Callable[[], Iterator[bytes]] | None = None) -> Script:
+    def script(exchange: Exchange) -> None:
+        exchange.send(start)
+        for part in pieces() if pieces else repeat(piece, 10_000):
+            exchange.send(part)
+
+    return script
+
+
+def _bomb() -> Iterator[bytes]:
+    """Give a gzip of 1 GB of zeros, 1 MB of itself, piece by piece."""
+    packer = zlib.compressobj(wbits=31)
+    yield from (packer.compress(bytes(2**20)) for _ in range(1024))
+    yield packer.flush()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(_streams("HTTP/1.1 200 OK\r\n\r\n", bytes(2**20)), id="10 GB without a length"),
+        pytest.param(_streams(CHUNKED, b"100000\r\n" + bytes(2**20) + b"\r\n"), id="10 GB in chunks"),
+        pytest.param(
+            _streams("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", b"", _bomb), id="gzip bomb"
+        ),
+    ],
+)
+def test_an_endless_body_is_cut(script: Script) -> None:
+    """Expect the cap on decoded bytes to end a body whose length nobody announced."""
+    assert failure_from(script).code is ErrorCode.IMAGE_TOO_LARGE
+
+
+def test_a_body_of_exactly_the_cap_is_fetched() -> None:
+    """Expect the cap to be a size that still passes, and one byte more not to."""
+    sizes: dict[str, Script] = {
+        "/fits": lambda e: e.answer(bytes(1000)),
+        "/over": lambda e: e.answer(bytes(1001)),
+    }
+    with ScriptedServer(sizes) as server, fetcher(replace(LIMITS, max_bytes=1000)).open() as fetch:
+        assert len(fetch(server.url("/fits"))) == 1000
+        assert failure_of(fetch, server.url("/over")).code is ErrorCode.IMAGE_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+)
+def test_follows_redirects(fetch: Fetch, status: str) -> None:
+    """Expect the image behind five redirects, relative and absolute ones."""
+    with ScriptedServer({"/5": lambda exchange: exchange.answer(IMAGE)}) as server:
+        places = ["1", "/2?x", "./3", server.url("/4"), f"//{server.authority}/5#top"]
+        hops = {f"/{i}": answers(status, {"Location": place}) for i, place in enumerate(places)}
+        server.scripts = {**server.scripts, **hops}
+        assert fetch(server.url("/0")) == IMAGE
+
+
+def test_the_body_of_a_redirect_is_not_read(fetch: Fetch) -> None:
+    """Expect the image at once from behind a redirect whose own body never ends."""
+    endless = starts_then("HTTP/1.1 302 Found\r\nLocation: /image\r\n\r\n", Exchange.hang)
+    with ScriptedServer({"/": endless, "/image": lambda exchange: exchange.answer(IMAGE)}) as server:
+        assert fetch(server.url("/")) == IMAGE
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        pytest.param("/", id="loop"),
+        pytest.param("file:///etc/passwd", id="file"),
+        pytest.param("ftp://127.0.0.1/image", id="ftp"),
+        pytest.param("gopher:x", id="other scheme"),
+        pytest.param("http://[bad/", id="no URL"),
+        pytest.param("https:///nowhere", id="no host"),
+        pytest.param("http://a..b/", id="no host name"),
+        pytest.param("http://127.0.0.1:99999/", id="no port"),
+        pytest.param("/\xff\xfe", id="no UTF-8"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_is_given_up(location: str) -> None:
+    """Expect `too_many_redirects` for loops and for what is no web address: the manifest's URL was fine."""
+    assert failure_from(answers("302 Found", {"Location": location})).code is ErrorCode.TOO_MANY_REDIRECTS
+
+
+def test_a_redirect_off_the_web_names_where_it_led() -> None:
+    """Expect the place in the message, without its query."""
+    failure = failure_from(answers("302 Found", {"Location": "ftp://files.example/a.jpg?s3cret"}))
+    assert "redirects to ftp://files.example/a.jpg (" in failure.message
+
+
+def test_a_redirect_to_a_forbidden_address_sends_nothing_there(fetch: Fetch) -> None:
+    """Expect no connection at all at the forbidden server, which listens and would have answered."""
+    with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}, host="127.0.0.2") as private:
+        with ScriptedServer({"/": answers("302 Found", {"Location": private.url("/")})}) as server:
+            failure = failure_of(fetch, server.url("/"))
+        with ImageFetcher(rule=lambda _: True).open() as marker:  # accepted after whatever came before it
+            assert marker(private.url("/")) == IMAGE
+        assert private.connections == 1
+    assert failure.code is ErrorCode.FORBIDDEN_ADDRESS
+    assert "127.0.0.2" in failure.message
+
+
+def test_a_refused_connection_is_a_failed_one(fetch: Fetch) -> None:
+    """Expect `connection_failed` in the socket's own words where nobody listens."""
+    with ScriptedServer({}) as server:
+        url = server.url("/")
+    failure = failure_of(fetch, url)
+    assert failure.code is ErrorCode.CONNECTION_FAILED
+    assert "Connection refused" in failure.message
+
+
+@pytest.mark.parametrize("host", ["does-not-exist.invalid", "bücher.invalid", "xn--bcher-kva.invalid"])
+def test_an_unknown_host_is_not_found(fetch: Fetch, host: str) -> None:
+    """Expect `host_not_found`, for international names too."""
+    assert failure_of(fetch, f"http://{host}/a.jpg").code is ErrorCode.HOST_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http:///a.jpg",
+        "http://a..b/",
+        "http://ann:secret@a..b/",
+        f"http://{'a' * 64}.invalid/",
+        "http://[::1/a.jpg",
+        "http://host:port/",
+        "http://127.0.0.1:99999/",
+        "http://*.example.com/",
+        "http://\u2028.invalid/",
+        "http://①②⑦.⓪.⓪.①/",
+        "http://a\x00b.invalid/",
+        "https://\ud800/",
+    ],
+)
+def test_a_url_that_cannot_be_asked_for_is_the_manifests_fault(fetch: Fetch, url: str) -> None:
+    """Expect `invalid_manifest_row`, and a message that can be written to Parquet."""
+    failure = failure_of(fetch, url)
+    assert failure.code is ErrorCode.INVALID_MANIFEST_ROW, failure
+    failure.message.encode()
+
+
+def test_messages_keep_secrets(fetch: Fetch) -> None:
+    """Expect neither query nor password in what a dead letter will say, whatever went wrong."""
+    scripts: dict[str, Script] = {
+        "/404": answers("404 Not Found"),
+        "/reset": Exchange.reset,
+        "/torn": says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
+        "/garbled": says("\x01\r\n\r\n"),
+        "/loop": answers("302 Found", {"Location": "/loop?signature=s3cret"}),
+        "/nowhere": answers("302 Found", {"Location": "ftp://s3cret@h/?s3cret"}),
+    }
+    with ScriptedServer(scripts) as server:
+        places = [*(f"{server.authority}{path}" for path in scripts), "none.invalid/", "a..b/", "[", "h:x/"]
+        for place in places:
+            assert "s3cret" not in failure_of(fetch, f"http://ann:s3cret@{place}?signature=s3cret").message, (
+                place
+            )
+
+
+def test_user_and_password_go_to_their_own_host_only(fetch: Fetch) -> None:
+    """Expect the manifest's credentials at its host, also after a redirect there, and nowhere else."""
+    with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}) as other:
+        elsewhere = {"Location": f"http://eve:evil@{other.authority}/"}
+        scripts = {"/": answers("302 Found", {"Location": "/here"}), "/here": answers("302 Found", elsewhere)}
+        with ScriptedServer(scripts) as own:
+            assert fetch(f"http://ann:p%40ss@{own.authority}/") == IMAGE
+    assert [exchange.headers["Authorization"] for exchange in own.seen] == ["Basic YW5uOnBAc3M="] * 2
+    assert [exchange.headers["Authorization"] for exchange in other.seen] == [None]

@@ -1,0 +1,80 @@
+"""Which way a URL goes, and that many threads may go it."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import ErrorCode
+from schemas.values import Failure, FailureError
+from tests.helpers.scripted_server import ScriptedServer
+from transforms.image_fetch.allowed_addresses import Address
+from transforms.image_fetch.download_image import DownloadLimits
+from transforms.image_fetch.fetch_image import ImageFetcher
+
+
+def anything(_: Address) -> bool:
+    """Allow every address."""
+    return True
+
+
+def failure_of(fetcher: ImageFetcher, url: str) -> Failure:
+    """Fetch what must fail, and give the failure."""
+    with fetcher.open() as fetch, pytest.raises(FailureError) as caught:
+        fetch(url)
+    return caught.value.failure
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "gs:/", "S3:/", "hdfs:/"])
+def test_files_need_permission(tmp_path: Path, scheme: str) -> None:
+    """Expect files and buckets refused, with the option that allows them, though the file is there."""
+    (tmp_path / "a.jpg").touch()
+    failure = failure_of(ImageFetcher(), f"{scheme}{tmp_path / 'a.jpg'}")
+    assert failure.code is ErrorCode.FORBIDDEN_ADDRESS
+    assert "--allow-local-files" in failure.message
+
+
+def test_files_are_read_where_allowed(tmp_path: Path) -> None:
+    """Expect the file's bytes, and the limit on them to hold."""
+    file = tmp_path / "a.jpg"
+    file.write_bytes(b"image")
+    with ImageFetcher(allow_local_files=True).open() as fetch:
+        assert fetch(str(file)) == fetch(file.as_uri()) == b"image"
+    there = ImageFetcher(allow_local_files=True, folder=str(tmp_path))
+    with there.open() as fetch:
+        assert fetch("a.jpg") == fetch(str(tmp_path / "a.jpg"))
+    small = ImageFetcher(allow_local_files=True, limits=DownloadLimits(max_bytes=4))
+    assert failure_of(small, str(file)).code is ErrorCode.IMAGE_TOO_LARGE
+
+
+def test_buckets_are_asked_where_allowed() -> None:
+    """Expect Beam to be asked; without the extra or credentials it cannot read."""
+    assert failure_of(ImageFetcher(allow_local_files=True), "gs://b").code is ErrorCode.FILE_UNREADABLE
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com/a.jpg", "javascript://x", "azfs://a/b/c"])
+def test_other_schemes_are_no_images(url: str) -> None:
+    """Expect `invalid_manifest_row`, files allowed or not."""
+    for fetcher in (ImageFetcher(), ImageFetcher(allow_local_files=True)):
+        assert failure_of(fetcher, url).code is ErrorCode.INVALID_MANIFEST_ROW
+
+
+def test_the_web_is_public_unless_told_otherwise() -> None:
+    """Expect the default fetcher to refuse this machine."""
+    assert failure_of(ImageFetcher(), "HTTP://127.0.0.1:9/").code is ErrorCode.FORBIDDEN_ADDRESS
+
+
+def test_many_threads_share_one_fetch() -> None:
+    """Expect each thread its own image, of many asked for at once."""
+    with ScriptedServer({}) as server, ImageFetcher(rule=anything, window=16).open() as fetch:
+        server.scripts = {f"/{i}": lambda e: e.answer(e.target.encode() * 10_000) for i in range(200)}
+        with ThreadPoolExecutor(16) as pool:
+            images = list(pool.map(lambda i: fetch(server.url(f"/{i}")), range(200)))
+        assert images == [f"/{i}".encode() * 10_000 for i in range(200)]
+        assert server.connections <= 16
+
+
+def test_a_description_travels_to_the_worker() -> None:
+    """Expect a pickled fetcher to be the same fetcher."""
+    assert pickle.loads(pickle.dumps(ImageFetcher(rule=anything))) == ImageFetcher(rule=anything)  # noqa: S301 - ours

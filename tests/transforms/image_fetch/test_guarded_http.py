@@ -1,0 +1,188 @@
+"""The guarded session over real sockets: where it connects to, and what it takes from its surroundings."""
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from schemas.errors import ErrorCode
+from schemas.values import FailureError
+from tests.helpers.scripted_server import Exchange, ScriptedServer
+from transforms.image_fetch.allowed_addresses import Address
+from transforms.image_fetch.deadline import finished_within
+from transforms.image_fetch.guarded_http import guarded_session
+from transforms.image_fetch.http_errors import error_code
+
+
+def anything(_: Address) -> bool:
+    """Allow every address."""
+    return True
+
+
+def hello(exchange: Exchange) -> None:
+    """Answer, and try to leave a cookie."""
+    exchange.answer(b"hello", headers={"Set-Cookie": "seen=1; Path=/"})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0"])
+def test_this_machine_is_out_of_reach_however_it_is_written(host: str) -> None:
+    """Expect `forbidden_address` under the default rule, and no connection."""
+    with ScriptedServer({"/": hello}) as server:
+        port = server.authority.partition(":")[2]
+        with guarded_session() as session, pytest.raises(FailureError) as caught:
+            session.get(f"http://{host}:{port}/", timeout=10)
+        with guarded_session(anything) as session:  # accepted after whatever came before it
+            session.get(server.url("/"), timeout=10)
+        assert server.connections == 1
+    assert caught.value.failure.code is ErrorCode.FORBIDDEN_ADDRESS
+
+
+@pytest.mark.parametrize("host", ["[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "10.0.0.1"])
+def test_private_addresses_are_out_of_reach(host: str) -> None:
+    """Expect `forbidden_address` with the address in the message, https no different."""
+    for scheme in ("http", "https"):
+        with guarded_session() as session, pytest.raises(FailureError) as caught:
+            session.get(f"{scheme}://{host}:9/", timeout=10)
+        assert caught.value.failure.code is ErrorCode.FORBIDDEN_ADDRESS
+        assert "nothing was sent" in caught.value.failure.message
+
+
+def test_a_host_is_looked_up_once_and_the_checked_address_connected_to() -> None:
+    """Expect one question to the resolver a connection: a second answer could name another address."""
+    with ScriptedServer({"/": hello}) as server:
+        port = server.authority.partition(":")[2]
+        seen = _run(
+            f"""
+            import json, sys
+            from transforms.image_fetch.guarded_http import guarded_session
+            seen = {{"asked": [], "connected": []}}
+            def watch(event, arguments):
+                if event == "socket.getaddrinfo": seen["asked"].append(arguments[0])
+                if event == "socket.connect": seen["connected"].append(arguments[1][0])
+            sys.addaudithook(watch)
+            with guarded_session(lambda address: address.is_loopback) as session:
+                session.get("http://localhost:{port}/", timeout=10)
+            print(json.dumps(seen))
+            """
+        )
+    found: dict[str, list[str]] = json.loads(seen)
+    assert found["asked"].count("localhost") == 1
+    assert set(found["asked"]) == {"localhost", *found["connected"]}
+    assert found["connected"][-1] == "127.0.0.1"
+
+
+def test_the_server_is_asked_by_its_name() -> None:
+    """Expect the name in the Host header, though the connection went to an address."""
+    with ScriptedServer({"/": hello}) as server, guarded_session(anything) as session:
+        authority = server.authority.replace("127.0.0.1", "localhost")
+        session.get(f"http://{authority}/", timeout=10)
+        assert server.seen[0].headers["Host"] == authority
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Write a certificate of `localhost` that nobody signed but itself, and its key, into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    today = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    file = tmp_path / "localhost.pem"
+    file.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + signed.public_bytes(pem)
+    )
+    return file
+
+
+def test_tls_checks_the_name_and_not_the_address(certificate: Path) -> None:
+    """Expect SNI and the certificate's check to go by name; an unknown signer or another name is an error."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    named: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: named.append(name)
+    with ScriptedServer({"/": hello}, tls=context) as server, guarded_session(anything) as session:
+        by_name = server.url("/").replace("127.0.0.1", "localhost")
+        assert session.get(by_name, timeout=10, verify=str(certificate)).content == b"hello"
+        assert named == ["localhost"]
+        with pytest.raises(requests.exceptions.SSLError, match="self-signed") as untrusted:
+            session.get(by_name, timeout=10)
+        with pytest.raises(requests.exceptions.SSLError, match=r"127\.0\.0\.1"):
+            session.get(server.url("/"), timeout=10, verify=str(certificate))
+    assert error_code(untrusted.value) is ErrorCode.TLS_ERROR
+
+
+def test_fails_to_connect_with_the_exceptions_of_requests() -> None:
+    """Expect what any session raises for an unknown name, a closed port and a connection too slow."""
+    with ScriptedServer({}) as server:
+        closed = server.url("/")
+    with guarded_session(anything) as session:
+        with pytest.raises(requests.exceptions.ConnectionError, match="NameResolutionError"):
+            session.get("http://does-not-exist.invalid/", timeout=10)
+        with pytest.raises(requests.exceptions.ConnectionError, match="refused"):
+            session.get(closed, timeout=10)
+        with finished_within(0), pytest.raises(requests.exceptions.ConnectTimeout):
+            session.get(closed, timeout=10)
+
+
+def test_keeps_no_cookies() -> None:
+    """Expect the second request without the cookie that the first answer set."""
+    with ScriptedServer({"/": hello}) as server, guarded_session(anything) as session:
+        assert [session.get(server.url("/"), timeout=10).content for _ in range(2)] == [b"hello"] * 2
+        assert [exchange.headers["Cookie"] for exchange in server.seen] == [None, None]
+
+
+def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
+    """Expect neither the proxy variables nor ~/.netrc to have a say: both would see the manifest's URLs."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+    with ScriptedServer({"/": hello}) as server, ScriptedServer({}) as proxy:
+        names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        body = _run(
+            f"""
+            from transforms.image_fetch.guarded_http import guarded_session
+            with guarded_session(lambda address: True) as session:
+                print(session.get("{server.url("/")}", timeout=10).text)
+            """,
+            {"HOME": str(tmp_path)} | dict.fromkeys(names, f"http://{proxy.authority}"),
+        )
+        assert (body.strip(), server.seen[0].headers["Authorization"], proxy.connections) == (
+            "hello",
+            None,
+            0,
+        )
+
+
+def test_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
+    """Expect silence where urllib3 would warn of a malformed header with the URL, query and all."""
+    malformed = "HTTP/1.1 200 OK\r\nNo header\r\n\r\nhello"
+    with (
+        ScriptedServer({"/": lambda exchange: exchange.send(malformed)}) as server,
+        guarded_session(anything) as session,
+    ):
+        session.get(server.url("/?signature=s3cret"), timeout=10)
+    assert "s3cret" not in caplog.text
+
+
+def _run(script: str, environment: dict[str, str] | None = None) -> str:
+    """Run a script in a process of its own, in the folder of the packages, and give what it prints."""
+    folder = Path(__file__).parents[3]
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | (environment or {}), capture_output=True, text=True, check=True
+    )
+    return done.stdout

@@ -1,0 +1,228 @@
+"""Looking up what earlier runs have paid for."""
+
+import logging
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.errors import RunError
+from schemas.values import Answer
+from tests.helpers.journal_entries import (
+    NOON,
+    REQUEST,
+    answer,
+    key_of,
+    segments,
+    stored_keys,
+    write,
+    write_newer,
+)
+from transforms.journal.entries import ENTRIES, VERSION_KEY
+from transforms.journal.journal import Journal
+
+KEYS = [key_of(number, bucket=0) for number in range(5)]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Give what was warned of."""
+    return [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]
+
+
+def test_an_empty_journal(tmp_path: Path) -> None:
+    """A folder that is not there holds nothing, and looking does not make it."""
+    assert stored_keys(tmp_path / "new", KEYS) == set()
+    assert not (tmp_path / "new").exists()
+
+
+def test_only_wanted_keys_come_out(tmp_path: Path) -> None:
+    """Keys of the same bucket, of the same segment and of other buckets stay where they are."""
+    write(tmp_path, KEYS)
+    write(tmp_path, [key_of(9, bucket=7)])
+    assert stored_keys(tmp_path, [KEYS[3], key_of(8, bucket=0), key_of(9, bucket=200)]) == {KEYS[3]}
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+def test_the_newest_entry_counts(tmp_path: Path, *, newer_first: bool) -> None:
+    """A key that stands in several segments comes out once, whatever the order of the files."""
+    times = [NOON, NOON - timedelta(days=1), NOON - timedelta(days=2)]
+    for at in times if newer_first else reversed(times):
+        write(tmp_path, KEYS, at)
+    found = [*Journal(str(tmp_path)).stored(KEYS)]
+    assert sorted(key for key, _ in found) == sorted(KEYS)
+    assert {result.answered_at for _, result in found if isinstance(result, Answer)} == {NOON}
+
+
+def test_old_answers_do_not_count(tmp_path: Path) -> None:
+    """Beyond the age allowed an answer is as good as none; a younger one beside it counts."""
+    now = datetime.now(UTC)
+    write(tmp_path, KEYS, now - timedelta(days=31))
+    write(tmp_path, KEYS[:2], now - timedelta(days=29))
+    month = Journal(str(tmp_path), max_age_s=30 * 24 * 3600)
+    assert {key for key, _ in month.stored(KEYS)} == set(KEYS[:2])
+    assert stored_keys(tmp_path, KEYS) == set(KEYS)
+
+
+def test_keys_may_change_while_results_stream(tmp_path: Path) -> None:
+    """The caller may take keys out of its own collection as their results come."""
+    asked = dict.fromkeys([*KEYS, key_of(0, bucket=9)])
+    write(tmp_path, KEYS)
+    for key, _ in Journal(str(tmp_path)).stored(asked.keys()):
+        del asked[key]
+    assert [*asked] == [key_of(0, bucket=9)]
+
+
+def emptied(_: bytes) -> bytes:
+    """Give a file without a byte."""
+    return b""
+
+
+def cut(data: bytes) -> bytes:
+    """Take the last byte away."""
+    return data[:-1]
+
+
+def halved(data: bytes) -> bytes:
+    """Give what an interrupted copy leaves."""
+    return data[: len(data) // 2]
+
+
+def other_text(_: bytes) -> bytes:
+    """Give what is no Parquet at all."""
+    return b"image_url\n"
+
+
+def zeros(data: bytes) -> bytes:
+    """Give what a power failure can leave."""
+    return bytes(len(data))
+
+
+def flipped(data: bytes) -> bytes:
+    """Turn a bit among the coordinates, which then are other coordinates."""
+    columns = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0).to_dict()["columns"]
+    faces = next(column for column in columns if column["path_in_schema"].startswith("faces"))
+    at = (faces["dictionary_page_offset"] + faces["data_page_offset"]) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+DAMAGES: list[Callable[[bytes], bytes]] = [
+    emptied,
+    cut,
+    halved,
+    other_text,
+    zeros,
+    flipped,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_segments_are_set_aside(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are renamed with one warning, once and for all; the others are read."""
+    write(tmp_path, KEYS[:2])
+    torn = write(tmp_path, KEYS[2:])
+    damaged = damage(torn.read_bytes())
+    torn.write_bytes(damaged)
+    assert stored_keys(tmp_path, KEYS) == set(KEYS[:2])
+    assert stored_keys(tmp_path, KEYS) == set(KEYS[:2])
+    (warning,) = warnings(caplog)
+    assert str(torn) in warning
+    assert torn.with_name(f"_{torn.name}.torn").read_bytes() == damaged
+
+
+def test_foreign_parquet_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A table that somebody put there is warned of, and neither read nor touched."""
+    write(tmp_path, KEYS)
+    foreign = tmp_path / "bucket=000" / "own.parquet"
+    pq.write_table(pa.table({"key": KEYS}), foreign)
+    before = foreign.read_bytes()
+    assert stored_keys(tmp_path, KEYS) == set(KEYS)
+    assert foreign.read_bytes() == before
+    (warning,) = warnings(caplog)
+    assert str(foreign) in warning
+
+
+def test_a_newer_version_ends_the_run(tmp_path: Path) -> None:
+    """To pass over what a newer facebeam wrote would be to pay for it twice."""
+    write_newer(tmp_path / "bucket=000" / "new.parquet")
+    with pytest.raises(RunError, match=r"new\.parquet.*newer.*upgrade"):
+        stored_keys(tmp_path, KEYS)
+
+
+def test_unfinished_and_other_files_are_no_segments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What another writer is about to rename is nobody's business, nor is a copy in a folder below."""
+    path = write(tmp_path, KEYS)
+    (tmp_path / "copy").mkdir()
+    path.rename(tmp_path / "copy" / path.name)
+    (path.parent / "_abc.unfinished").write_bytes(b"PAR1")
+    (tmp_path / "README").write_text("mine")
+    assert stored_keys(tmp_path, KEYS) == set()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("name", ["a[1]", "[x]*", "?", "what {a,b}", "größe #1?x=%20"])
+def test_folders_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    """Names that look like a glob are names: written, read, compacted, absolute and relative."""
+    with chdir(tmp_path):
+        for path in (tmp_path / name / "j", Path(name)):
+            Journal(str(path)).check_writable()
+            for number in range(70):
+                write(path, [key_of(number, bucket=0)])
+            assert len(stored_keys(path, (key_of(number, bucket=0) for number in range(70)))) == 70
+            assert len(list(path.glob("bucket=000/*"))) == 1
+
+
+def test_readers_that_compact_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Whoever finds files gone that another one has merged looks again."""
+    keys = [key_of(number, bucket=0) for number in range(150)]
+    for key in keys:
+        write(tmp_path, [key])
+    with ThreadPoolExecutor(6) as pool:
+        found = pool.map(lambda _: stored_keys(tmp_path, keys), range(8))
+    assert [len(one) for one in found] == [150] * 8
+
+
+def test_a_segment_that_is_never_there_ends_the_run(tmp_path: Path) -> None:
+    """A name without a file behind it is no reason to look for ever."""
+    (tmp_path / "bucket=000").mkdir()
+    (tmp_path / "bucket=000" / "a.parquet").symlink_to(tmp_path / "nothing")
+    with pytest.raises(RunError, match=r"a\.parquet"):
+        stored_keys(tmp_path, KEYS)
+
+
+def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
+    """A journal below a regular file can neither be read nor written, and both name the path."""
+    (tmp_path / "file").write_bytes(b"")
+    journal = Journal(str(tmp_path / "file" / "journal"))
+    with pytest.raises(RunError, match="file/journal"):
+        journal.check_writable()
+    with pytest.raises(RunError, match="file/journal"):
+        list(journal.stored(KEYS))
+
+
+def test_checking_leaves_no_file(tmp_path: Path) -> None:
+    """The check makes the folder, and nothing that readers or people would wonder about."""
+    Journal(str(tmp_path / "new")).check_writable()
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_journal_travels(tmp_path: Path) -> None:
+    """A pickled journal is the same journal, trailing slash or not."""
+    journal = Journal(f"{tmp_path}/", max_age_s=1.5)
+    assert pickle.loads(pickle.dumps(journal)) == journal  # noqa: S301 - our own
+    with journal.open() as writer:
+        writer.record(KEYS[0], REQUEST, answer())
+    assert len(segments(tmp_path)) == 1
+
+
+def test_the_version_stands_in_the_file(tmp_path: Path) -> None:
+    """A later version can tell what it reads."""
+    assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"1"
+    assert pq.read_schema(segments(tmp_path)[0]).equals(ENTRIES)

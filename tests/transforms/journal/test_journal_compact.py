@@ -1,0 +1,139 @@
+"""Many small segments become one, and at no point is an answer only on its way."""
+
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.values import Answer, Face
+from tests.helpers.journal_entries import NOON, answer, key_of, segments, stored_keys, write
+from transforms.journal.compact import LARGEST_MERGED_BYTES, MOST_SMALL_SEGMENTS
+from transforms.journal.encode_entries import encode_entries
+from transforms.journal.entries import Entry
+from transforms.journal.journal import Journal
+from transforms.journal.segment import write_segment
+
+PROJECT = Path(__file__).parents[3]
+MANY = MOST_SMALL_SEGMENTS + 1
+KEYS = [key_of(number, bucket=0) for number in range(MANY)]
+
+
+def many_segments(path: Path, number: int = MANY) -> list[Path]:
+    """Write a segment for each of so many keys."""
+    return [write(path, [key]) for key in KEYS[:number]]
+
+
+def child(*arguments: object) -> subprocess.Popen[bytes]:
+    """Start one of the journal's child processes."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.helpers.journal_process", *map(str, arguments)], cwd=PROJECT
+    )
+
+
+def test_many_become_one(tmp_path: Path) -> None:
+    """A look into the bucket leaves one segment with all answers, also of keys that nobody asked for."""
+    many_segments(tmp_path)
+    before = pq.read_table(tmp_path).sort_by("key")
+    assert stored_keys(tmp_path, KEYS[:1]) == {KEYS[0]}
+    assert len(segments(tmp_path)) == 1
+    assert pq.read_table(tmp_path).sort_by("key").equals(before)
+
+
+def test_few_stay(tmp_path: Path) -> None:
+    """As many segments as are allowed are left as they are."""
+    many_segments(tmp_path, MOST_SMALL_SEGMENTS)
+    before = segments(tmp_path)
+    assert stored_keys(tmp_path, KEYS) == set(KEYS[:-1])
+    assert segments(tmp_path) == before
+
+
+def test_the_newest_entry_is_kept(tmp_path: Path) -> None:
+    """What has been superseded is gone after merging."""
+    for hours in range(MANY):
+        write(tmp_path, KEYS[:1], NOON - timedelta(hours=hours))
+    list(Journal(str(tmp_path)).stored(KEYS))
+    assert pq.read_table(tmp_path)["answered_at"].to_pylist() == [NOON]
+
+
+@pytest.mark.parametrize("deleted", [0, 1, MANY - 1])
+def test_a_crash_leaves_entries_twice_and_harmless(tmp_path: Path, deleted: int) -> None:
+    """With the merged segment there and old ones too, each key comes out once."""
+    old = many_segments(tmp_path / "journal")
+    shutil.copytree(tmp_path / "journal", tmp_path / "copy")
+    stored_keys(tmp_path / "journal", KEYS)
+    for path in old[deleted:]:
+        shutil.copy(tmp_path / "copy" / path.parent.name / path.name, path)
+    found = [key for key, _ in Journal(str(tmp_path / "journal")).stored(KEYS)]
+    assert sorted(found) == sorted(KEYS)
+
+
+def test_killed_at_any_point_it_loses_nothing(tmp_path: Path) -> None:
+    """SIGKILL before the new file is opened or renamed, before the first, the third and the last deletion."""
+    points = [1, 2, 3, 5, 2 + MANY]
+    for point in points:
+        many_segments(tmp_path / str(point))
+    processes = [child("look_up", tmp_path / str(point), point) for point in points]
+    assert [process.wait(60) for process in processes] == [-signal.SIGKILL] * len(points)
+    for point in points:
+        found = [key for key, _ in Journal(str(tmp_path / str(point))).stored(KEYS)]
+        assert sorted(found) == sorted(KEYS), point
+    left = {point: len(segments(tmp_path / str(point))) for point in points}
+    assert left == {1: 1, 2: 1, 3: 1, 5: 8, 2 + MANY: 2}  # the last two had too few left to merge again
+
+
+def test_on_a_full_disk_nothing_is_merged(tmp_path: Path) -> None:
+    """A look into the journal does not need to write: it works, and every segment stays."""
+    before = many_segments(tmp_path)
+    assert child("look_up_on_full_disk", tmp_path).wait(60) == 0
+    assert segments(tmp_path) == sorted(before)
+
+
+def test_what_is_no_segment_is_not_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Among merged segments a torn one is set aside and a foreign one stays, each with one warning."""
+    torn, *_ = many_segments(tmp_path)
+    torn.write_bytes(b"PAR1")
+    foreign = torn.with_name("own.parquet")
+    pq.write_table(pa.table({"a": [1]}), foreign)
+    assert stored_keys(tmp_path, KEYS) == set(KEYS[1:])
+    assert len(segments(tmp_path)) == 2
+    assert foreign.exists()
+    assert torn.with_name(f"_{torn.name}.torn").exists()
+    assert len([entry for entry in caplog.records if entry.levelno == logging.WARNING]) == 2
+
+
+def large_segment(path: Path, bucket: int) -> Path:
+    """Write a segment that is too large to be merged."""
+    rng = np.random.default_rng(bucket)
+    faces = rng.normal(size=(6600, 90, 2)).astype(np.float32)
+    results = [Answer((Face(points),), 640, 480, "api", "3.0", answered_at=NOON) for points in faces]
+    entries = [Entry(key_of(1000 + i, bucket=0), "url", result, NOON) for i, result in enumerate(results)]
+    written = Path(write_segment(f"{path}/bucket=000", encode_entries(entries)))
+    assert written.stat().st_size > LARGEST_MERGED_BYTES // 2
+    return written
+
+
+def test_large_segments_are_not_written_again(tmp_path: Path) -> None:
+    """What is large already stays as it is while the small ones beside it are merged."""
+    large = large_segment(tmp_path, bucket=0)
+    many_segments(tmp_path)
+    found = dict(Journal(str(tmp_path)).stored([*KEYS, key_of(1000, bucket=0)]))
+    assert len(found) == MANY + 1
+    assert large in segments(tmp_path)
+    assert len(segments(tmp_path)) == 2
+
+
+def test_merged_answers_are_the_same(tmp_path: Path) -> None:
+    """Each key has its own answer after merging, not its neighbour's."""
+    for number in range(MANY):
+        entry = Entry(KEYS[number], "url", answer(number), NOON)
+        write_segment(f"{tmp_path}/bucket=000", encode_entries([entry]))
+    found = dict(Journal(str(tmp_path)).stored(KEYS))
+    assert [found[key].trace_id for key in KEYS] == [f"trace-{number}" for number in range(MANY)]

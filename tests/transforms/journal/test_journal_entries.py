@@ -1,0 +1,116 @@
+"""What goes into the journal comes out again."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from schemas.errors import ErrorCode, Fate
+from schemas.values import Answer, Face, Failure, ImageRequest
+from tests.helpers.journal_entries import NOON, REJECTS, REQUEST, answer, key_of, reject
+from transforms.journal.journal import Journal
+
+POINTS = npst.arrays(np.float32, (90, 2), elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
+PIXELS = st.none() | st.integers(1, 2**31 - 1)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+ANSWERS = st.builds(
+    Answer,
+    faces=st.lists(st.builds(Face, POINTS), max_size=12).map(tuple),
+    image_width=PIXELS,
+    image_height=PIXELS,
+    source=TEXT,
+    face_model_version=TEXT,
+    trace_id=st.none() | TEXT,
+    attempts=st.integers(1, 9),
+    latency_ms=st.floats(0, 1e6),
+    answered_at=st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+)
+
+
+def through_a_journal(*results: Answer | Failure, url: str = REQUEST.image_url) -> list[Answer | Failure]:
+    """Record results, read them back from the files."""
+    with TemporaryDirectory() as folder:
+        with Journal(folder).open() as writer:
+            for number, result in enumerate(results):
+                writer.record(key_of(number), ImageRequest(url), result)
+        found = dict(Journal(folder).stored([key_of(number) for number in range(len(results))]))
+    return [found[key_of(number)] for number in range(len(results)) if key_of(number) in found]
+
+
+@given(answers=st.lists(ANSWERS, min_size=1, max_size=3), url=TEXT)
+def test_answers_come_back(answers: list[Answer], url: str) -> None:
+    """Every field and each bit of the coordinates, with 0 to 12 faces; nothing was sent for them now."""
+    back = through_a_journal(*answers, url=url)
+    assert back == [replace(a, attempts=0, latency_ms=0.0, from_journal=True) for a in answers]
+    bits = [[face.points.tobytes() for face in one.faces] for one in back if isinstance(one, Answer)]
+    assert bits == [[face.points.tobytes() for face in one.faces] for one in answers]
+
+
+@pytest.mark.parametrize("code", REJECTS)
+def test_rejects_come_back(code: ErrorCode) -> None:
+    """Every field of a final failure, and its fate; but it was not sent this time."""
+    (back,) = through_a_journal(reject(code))
+    assert back == replace(reject(code), was_sent=False)
+    assert isinstance(back, Failure)
+    assert back.fate is Fate.REJECT
+
+
+@given(
+    texts=st.tuples(*[st.none() | TEXT] * 3),
+    status=st.none() | st.integers(100, 599),
+    message=TEXT,
+    maybe_billed=st.booleans(),
+)
+def test_failures_of_all_kinds_come_back(
+    texts: tuple[str | None, ...], status: int | None, message: str, *, maybe_billed: bool
+) -> None:
+    """Fields that are empty stay empty."""
+    raw_code, upstream_code, trace_id = texts
+    failure = replace(reject(), raw_code=raw_code, upstream_code=upstream_code, trace_id=trace_id)
+    failure = replace(failure, http_status=status, message=message, maybe_billed=maybe_billed)
+    assert through_a_journal(failure) == [replace(failure, was_sent=False)]
+
+
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code not in REJECTS])
+def test_what_may_be_asked_again_is_not_kept(code: ErrorCode) -> None:
+    """A failure that another call may cure, or that stopped all calls, is asked for again."""
+    assert through_a_journal(reject(code)) == []
+
+
+def test_what_was_not_sent_is_not_kept() -> None:
+    """A refusal of our own costs nothing to repeat, and other options may lift it."""
+    assert through_a_journal(replace(reject(ErrorCode.FORBIDDEN_ADDRESS), was_sent=False)) == []
+
+
+def test_lone_surrogates_are_escaped() -> None:
+    """Texts that JSON can spell and Parquet cannot hold do not stop a run."""
+    (back,) = through_a_journal(replace(answer(), trace_id="a\ud800b"), url="https://example.com/\udcff")
+    assert back.trace_id == "a\\ud800b"
+
+
+def test_without_a_time_the_recording_counts() -> None:
+    """A source that does not tell when it answered gets the time of the recording."""
+    before = datetime.now(UTC)
+    (back,) = through_a_journal(replace(answer(), answered_at=None))
+    assert isinstance(back, Answer)
+    assert back.answered_at is not None
+    assert before <= back.answered_at <= datetime.now(UTC)
+
+
+def test_pandas_reads_a_journal(tmp_path: Path) -> None:
+    """The folder as it is, for people: URL, outcome or error code, time."""
+    with Journal(str(tmp_path)).open() as writer:
+        writer.record(key_of(1), REQUEST, answer())
+        writer.record(key_of(2), REQUEST, reject())
+    frame = pd.read_parquet(tmp_path)
+    assert set(frame["image_url"]) == {REQUEST.image_url}
+    assert set(frame["outcome"].dropna()) == {"ok"}
+    assert set(frame["error_code"].dropna()) == {"forbidden"}
+    assert set(frame["answered_at"]) == {pd.Timestamp(NOON)}

@@ -1,0 +1,156 @@
+"""Answers reach the disk while a run goes on, and stay there however it ends."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from schemas.errors import RunError
+from tests.helpers.journal_entries import REQUEST, answer, key_of, segments, stored_keys
+from transforms.journal.journal import Journal
+
+PROJECT = Path(__file__).parents[3]
+PATIENCE_S = 60
+
+
+@contextmanager
+def child(command: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Run one of the journal's child processes; it is killed at the end."""
+    line = [sys.executable, "-m", "tests.helpers.journal_process", command, *map(str, arguments)]
+    with subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def wait_until_stored(path: Path, keys: list[bytes]) -> None:
+    """Look into the journal until the keys are there."""
+    deadline = monotonic() + PATIENCE_S
+    while len(stored_keys(path, keys)) < len(keys):
+        assert monotonic() < deadline, "they never came"
+        sleep(0.05)
+
+
+def test_a_kill_takes_nothing_that_was_written(tmp_path: Path) -> None:
+    """A process that never flushed of its own accord is killed: what its timer had written is there."""
+    keys = [key_of(number) for number in range(100)]
+    with child("record_and_wait", tmp_path) as process:
+        wait_until_stored(tmp_path, keys)
+        process.kill()
+    assert stored_keys(tmp_path, keys) == set(keys)
+
+
+def test_a_kill_at_full_speed_leaves_no_torn_segment(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a process said was flushed is there after SIGKILL, and every segment is whole."""
+    with child("record_endlessly", tmp_path) as process:
+        assert process.stdout
+        for _ in range(30):
+            flushed = int(process.stdout.readline())
+        process.kill()
+        rest = process.stdout.read().split()
+    keys = [
+        key_of(number, bucket=number % 2) for number in range(1, (int(rest[-1]) if rest else flushed) + 1)
+    ]
+    assert process.returncode == -signal.SIGKILL
+    assert stored_keys(tmp_path, keys) == set(keys)
+    assert caplog.records == []
+
+
+def test_a_kill_in_the_middle_of_a_segment_leaves_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is half written has a name that nobody reads."""
+    with child("die_while_writing", tmp_path) as process:
+        assert process.wait(PATIENCE_S) == -signal.SIGXFSZ
+    assert [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()] == [64]
+    assert stored_keys(tmp_path, [key_of(0)]) == set()
+    assert caplog.records == []
+
+
+def test_two_processes_write_at_once(tmp_path: Path) -> None:
+    """Writers of the same bucket, and partly of the same keys, do each other no harm."""
+    with child("record_some", tmp_path, 0) as one, child("record_some", tmp_path, 500) as other:
+        assert (one.wait(PATIENCE_S), other.wait(PATIENCE_S)) == (0, 0)
+    keys = [key_of(number, bucket=0) for number in range(1500)]
+    found = [key for key, _ in Journal(str(tmp_path)).stored(keys)]
+    assert sorted(found) == sorted(keys)
+
+
+def test_a_full_disk_is_said_and_nothing_more_accepted(tmp_path: Path) -> None:
+    """A write that failed in the background is raised by record, by flush and at the end, naming the path."""
+    with child("record_on_full_disk", tmp_path) as process:
+        assert process.stdout
+        complaints = process.stdout.read().splitlines()
+        assert process.wait(PATIENCE_S) == 1
+    assert len(complaints) == 2
+    assert all(str(tmp_path) in complaint and "space" in complaint for complaint in complaints)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
+    """The first flush fails, and so does everything after it, without a word about another cause."""
+    (tmp_path / "file").write_bytes(b"")
+    with ExitStack() as stack:
+        writer = stack.enter_context(Journal(str(tmp_path / "file" / "journal")).open(flush_every_s=3600))
+        writer.record(key_of(0), REQUEST, answer())
+        record = partial(writer.record, key_of(1), REQUEST, answer())
+        for call in (writer.flush, writer.flush, record, stack.close, record):
+            with pytest.raises(RunError, match="file/journal"):
+                call()
+
+
+def test_a_full_buffer_does_not_wait_for_the_clock(tmp_path: Path) -> None:
+    """Five hundred results are written at once, however long the interval."""
+    keys = [key_of(number, bucket=number % 3) for number in range(500)]
+    with Journal(str(tmp_path)).open(flush_every_s=3600) as writer:
+        for key in keys:
+            writer.record(key, REQUEST, answer())
+        wait_until_stored(tmp_path, keys)
+
+
+def test_a_flush_writes_one_segment_a_bucket(tmp_path: Path) -> None:
+    """Results of three buckets become three files, and a flush without results none."""
+    with Journal(str(tmp_path)).open(flush_every_s=3600) as writer:
+        for number in range(30):
+            writer.record(key_of(number, bucket=number % 3), REQUEST, answer())
+        writer.flush()
+        assert [path.parent.name for path in segments(tmp_path)] == ["bucket=000", "bucket=001", "bucket=002"]
+        writer.flush()
+    assert len(segments(tmp_path)) == 3
+
+
+def test_many_threads_record(tmp_path: Path) -> None:
+    """No result of eight threads is lost between flushes."""
+    keys = [key_of(number, bucket=number % 2) for number in range(4000)]
+    with Journal(str(tmp_path)).open(flush_every_s=0.01) as writer, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: writer.record(key, REQUEST, answer()), keys))
+    assert stored_keys(tmp_path, keys) == set(keys)
+
+
+def test_results_that_come_late_are_written(tmp_path: Path) -> None:
+    """A call that was under way when the run was stopped is paid for: its answer is kept all the same."""
+    with Journal(str(tmp_path)).open() as writer:
+        pass
+    writer.record(key_of(0), REQUEST, answer())
+    assert stored_keys(tmp_path, [key_of(0)]) == {key_of(0)}
+
+
+def test_an_error_in_the_block_loses_nothing(tmp_path: Path) -> None:
+    """Leaving by an exception writes what was recorded, and lets the exception pass."""
+
+    def run() -> None:
+        with Journal(str(tmp_path)).open() as writer:
+            writer.record(key_of(0), REQUEST, answer())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        run()
+    assert stored_keys(tmp_path, [key_of(0)]) == {key_of(0)}

@@ -1,0 +1,159 @@
+"""jsonl manifests: their rows, and the types of their columns."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.values import DeadLetter, ManifestRow, default_image_id
+from tests.helpers.manifests import URL, arrow_types, letters, read, rows, write
+from transforms.inspect_manifest import inspect_manifest
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.just("k"), inner)
+)
+
+
+def objects(path: Path, *values: object) -> Path:
+    """Write objects that have `a` as their own column."""
+    lines = (json.dumps({"image_url": URL} | ({} if value is ... else {"a": value})) for value in values)
+    return write(path, "\n".join(lines))
+
+
+def test_an_object_a_line(tmp_path: Path) -> None:
+    """URL and id are keys like the others; an integer id becomes its text, null and '' the default."""
+    lines = [
+        {"image_url": URL, "image_id": 17, "a": 1},
+        {"a": 2, "image_id": None, "image_url": f" {URL} "},
+        {"image_url": URL, "image_id": "", "a": None},
+        {"image_url": URL, "image_id": "x"},
+    ]
+    path = write(tmp_path / "a.jsonl", "\r\n\r\n".join(map(json.dumps, lines)))
+    digest = default_image_id(URL)
+    assert rows(path) == [
+        ManifestRow(URL, "17", (1,)),
+        ManifestRow(URL, digest, (2,)),
+        ManifestRow(URL, digest, (None,)),
+        ManifestRow(URL, "x", (None,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "read"),
+    [
+        ([True, False, None], "bool", [True, False, None]),
+        ([1, -(2**63), 2**63 - 1], "int64", [1, -(2**63), 2**63 - 1]),
+        ([1, 2.5, ...], "double", [1.0, 2.5, None]),
+        (["x", "", None], "string", ["x", "", None]),
+        ([None, ...], "string", [None, None]),
+        ([[1], {"k": "ü"}, None], "string", ["[1]", '{"k": "ü"}', None]),
+        (["x", 1, True], "string", ['"x"', "1", "true"]),
+        ([True, 1], "string", ["true", "1"]),
+        ([2**63], "string", [str(2**63)]),
+        ([2**53 + 1, 0.5], "string", [str(2**53 + 1), "0.5"]),
+    ],
+)
+def test_column_has_the_narrowest_type_without_loss(
+    tmp_path: Path, values: list[object], kind: str, read: list[object]
+) -> None:
+    """All values of a column decide its type; what fits none is JSON text, where a string has quotes."""
+    path = objects(tmp_path / "a.jsonl", *values)
+    assert arrow_types(path) == {"a": kind}
+    found = [row.columns[0] for row in rows(path)]
+    assert [(type(value), value) for value in found] == [(type(value), value) for value in read]
+
+
+def test_late_column_is_found(tmp_path: Path) -> None:
+    """The last line of many may bring a column."""
+    early, late = f'{{"image_url": "{URL}"}}\n', f'{{"image_url": "{URL}", "late": 1}}'
+    path = write(tmp_path / "a.jsonl", early * 5000 + late)
+    assert arrow_types(path) == {"late": "int64"}
+    assert rows(path)[-1].columns == (1,)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("https://example.com/a.jpg", "not JSON"),
+        ('{"image_url": "https://example.com/a.jpg"', "not JSON"),
+        ('["https://example.com/a.jpg"]', "no object"),
+        ('"https://example.com/a.jpg"', "no object"),
+        ('{"image_url": "https://example.com/a.jpg", "a": NaN}', "not JSON (NaN is no finite number)"),
+        ('{"image_url": "https://example.com/a.jpg", "a": -Infinity}', "not JSON"),
+        ('{"image_url": "https://example.com/a.jpg", "a": 1e999}', "not JSON"),
+        ('{"image_url": "https://example.com/a.jpg", "image_url": "b"}', "the key 'image_url' comes twice"),
+        ('{"image_url": "https://example.com/a.jpg", "a": {"b": 1, "b": 2}}', "the key 'b' comes twice"),
+        ('{"image_url": "https://example.com/a.jpg", "a": ' + "9" * 5000 + "}", "not JSON"),
+        ('{"image_url": "https://example.com/a.jpg", "a": ' + "[" * 100_000, "not JSON"),
+        ('{"image_url": "https://example.com/a.jpg", "a": ' + "[" * 101 + "]" * 101 + "}", "deeper than 100"),
+        ('{"image_url": "https://example.com/\\udcff.jpg"}', "not UTF-8"),
+        ('{"image_url": "https://example.com/a.jpg", "a": "\\ud83d"}', "not UTF-8"),
+        ('{"image_url": null}', "no URL"),
+        ('{"image_url": " "}', "no URL"),
+        ('{"image_url": 17}', "no string"),
+        ('{"image_url": ["https://example.com/a.jpg"]}', "no string"),
+        ('{"image_url": "https://example.com/a.jpg", "image_id": 1.5}', "neither string nor integer"),
+        ('{"image_url": "https://example.com/a.jpg", "image_id": true}', "neither string nor integer"),
+        ('{"image_url": "https://example.com/a.jpg", "image_id": "' + "x" * 513 + '"}', "over 512"),
+    ],
+)
+def test_bad_line_is_a_dead_letter(tmp_path: Path, line: str, rule: str) -> None:
+    """What is no object with a URL is a dead letter naming line and rule; its texts fit into Parquet."""
+    path = write(tmp_path / "a.jsonl", f"\n{line}\n")
+    (letter,) = letters(path)
+    assert letter.failure.message.startswith(f"{path}:2: ")
+    assert rule in letter.failure.message
+    pa.array([letter.row.image_url, letter.row.image_id, letter.failure.message], pa.string())
+
+
+def test_object_without_a_url_is_a_dead_letter(tmp_path: Path) -> None:
+    """Where other lines have the URL's key, one without it is a bad row; what it has is kept."""
+    path = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}"}}\n{{"a": 1, "image_id": "x1"}}')
+    _, letter = read(path)
+    assert isinstance(letter, DeadLetter)
+    assert letter.row == ManifestRow("", "x1", (1,))
+    assert "no URL" in letter.failure.message
+
+
+def test_bad_bytes_are_a_dead_letter(tmp_path: Path) -> None:
+    """A line in latin-1 is a dead letter."""
+    (letter,) = letters(
+        write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "a": "gr\xf6\xdfe"}}'.encode("latin-1"))
+    )
+    assert "not UTF-8" in letter.failure.message
+
+
+def test_emoji_in_escapes_are_fine(tmp_path: Path) -> None:
+    """A pair of escaped surrogates is a character."""
+    path = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "a": "\\ud83d\\ude00"}}')
+    assert rows(path)[0].columns == ("😀",)
+
+
+def test_nesting_up_to_the_limit_passes(tmp_path: Path) -> None:
+    """A hundred levels, the object itself being one, are fine."""
+    nested = "[" * 99 + "]" * 99
+    line = f'{{"image_url": "{URL}", "a": {nested}, "b": [{"[]," * 200}[]]}}'
+    assert rows(write(tmp_path / "a.jsonl", line))[0].columns[0] == nested
+
+
+@given(st.lists(VALUES, min_size=1, max_size=6))
+def test_what_json_writes_comes_back(values: list[object]) -> None:
+    """Any JSON values come back: as themselves, or as JSON text where the column says so."""
+    with TemporaryDirectory() as folder:
+        path = objects(Path(folder) / "a.jsonl", *values)
+        (field,) = inspect_manifest([str(path)]).columns
+        found = [row.columns[0] for row in rows(path)]
+    as_json = field.metadata == {b"facebeam.json": b"true"}
+    assert pa.array(found, field.type).to_pylist() == found
+    assert [json.loads(str(value)) if as_json and value is not None else value for value in found] == values

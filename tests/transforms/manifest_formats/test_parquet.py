@@ -1,0 +1,243 @@
+"""Parquet manifests."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.tables import DEAD_LETTERS, with_manifest_columns
+from schemas.values import DeadLetter, ManifestRow, default_image_id
+from tests.helpers.manifests import URL, arrow_types, entries, letters, read, rows, write
+from transforms.inspect_manifest import inspect_manifest
+from transforms.manifest_formats.manifest_error import ManifestError
+from transforms.manifest_formats.manifest_file import ManifestPart
+from transforms.manifest_formats.read_records import read_records
+
+NOT_UTF8 = pa.array([b"https://example.com/\xff.jpg"], pa.binary()).view(pa.string())
+
+
+def parquet(path: Path, columns: dict[str, object], **options: object) -> Path:
+    """Write a Parquet file."""
+    pq.write_table(pa.table(columns), path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.int8(), 7),
+        (pa.uint64(), 2**64 - 1),
+        (pa.float32(), 1.5),
+        (pa.bool_(), False),
+        (pa.string(), ""),
+        (pa.large_string(), "größe"),
+        (pa.binary(), b"\x00\xff"),
+        (pa.date32(), date(2024, 2, 29)),
+        (pa.timestamp("us", tz="UTC"), datetime(2024, 2, 29, 1, 2, 3, 4, UTC)),
+        (pa.duration("us"), timedelta(microseconds=5)),
+        (pa.decimal128(9, 2), Decimal("-1.25")),
+        (pa.list_(pa.int32()), [1, None]),
+        (pa.struct([("x", pa.int64())]), {"x": 1}),
+        (pa.map_(pa.string(), pa.int64()), [("k", 1)]),
+    ],
+)
+def test_types_are_kept(tmp_path: Path, kind: pa.DataType, value: object) -> None:
+    """A column has the type and the values it was written with, null included."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL, URL], "a": pa.array([value, None], kind)})
+    (field,) = inspect_manifest([str(path)]).columns
+    assert field.type == pq.read_schema(path).field("a").type
+    assert [row.columns for row in rows(path)] == [(value,), (None,)]
+
+
+@pytest.mark.parametrize(
+    ("stored", "kind"),
+    [
+        (pa.array(["x", None]).dictionary_encode(), "string"),
+        (pa.ExtensionArray.from_storage(pa.json_(), pa.array(["x", None])), "string"),
+        (pa.nulls(2), "string"),
+    ],
+)
+def test_stored_forms_become_plain_types(tmp_path: Path, stored: pa.Array, kind: str) -> None:
+    """Dictionaries, extensions and columns without any value come out as the plain type of their values."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL, URL], "a": stored})
+    assert arrow_types(path) == {"a": kind}
+    assert [row.columns[0] for row in rows(path)] == pa.array(stored.to_pylist(), pa.string()).to_pylist()
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        pa.array([URL], pa.large_string()),
+        pa.array([URL.encode()], pa.binary()),
+        pa.array([URL]).dictionary_encode(),
+    ],
+)
+@pytest.mark.parametrize(("ids", "image_id"), [(pa.array([17], pa.uint8()), "17"), (pa.array(["x"]), "x")])
+def test_keys_may_be_stored_in_several_ways(
+    tmp_path: Path, urls: pa.Array, ids: pa.Array, image_id: str
+) -> None:
+    """URLs may be any kind of text, ids text or integer."""
+    path = parquet(tmp_path / "a.parquet", {"image_id": ids, "image_url": urls})
+    assert rows(path) == [ManifestRow(URL, image_id)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"image_url": [1]}, "'image_url' is int64: a URL is a string"),
+        ({"image_url": [URL], "image_id": [1.0]}, "'image_id' is double"),
+        ({"url": [URL]}, "--url-column url"),
+        ({}, "no column 'image_url'"),
+        ({"image_url": [URL], "face_index": [1]}, "column of the output"),
+    ],
+)
+def test_bad_columns_are_refused(tmp_path: Path, columns: dict[str, object], reason: str) -> None:
+    """A file whose every row would be bad never starts a run."""
+    path = parquet(tmp_path / "a.parquet", columns)
+    with pytest.raises(ManifestError, match=reason):
+        inspect_manifest([str(path)])
+
+
+def test_names_with_dots_are_no_paths(tmp_path: Path) -> None:
+    """A column `s.x` beside a struct `s` is itself."""
+    path = parquet(tmp_path / "a.parquet", {"s": [{"x": 1, "y": 2}], "s.x": [3], "image_url": [URL]})
+    assert rows(path)[0].columns == ({"x": 1, "y": 2}, 3)
+
+
+def test_bad_rows_are_named_by_their_number(tmp_path: Path) -> None:
+    """Null, blank, bad URLs and bad UTF-8 are dead letters that name the row, across row groups."""
+    urls = pa.concat_arrays([pa.array([URL, None, " ", "nowhere"]), NOT_UTF8, pa.array([URL])])
+    path = parquet(tmp_path / "a.parquet", {"image_url": urls, "n": range(6)}, row_group_size=2)
+    found = entries(inspect_manifest([str(path)]), part_bytes=1)
+    bad = [entry for entry in found if isinstance(entry, DeadLetter)]
+    assert [letter.row.columns for letter in bad] == [(1,), (2,), (3,), (4,)]
+    for number, (letter, rule) in enumerate(
+        zip(bad, ["no URL", "no URL", "no http", "not UTF-8"], strict=True), start=2
+    ):
+        assert letter.failure.message.startswith(f"{path}, row {number}: ")
+        assert rule in letter.failure.message
+    assert bad[-1].row.image_url == "https://example.com/\\udcff.jpg"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([0, 3_000_000, 1], pa.date32()),
+        pa.array([0, 2**58, 1], pa.timestamp("ms")),
+        pa.array([0, 2**62, 1], pa.duration("ms")),
+    ],
+    ids=str,
+)
+def test_a_time_out_of_range_costs_its_row(tmp_path: Path, column: pa.Array) -> None:
+    """Expect a dead letter that names row and rule; the other rows keep their values."""
+    urls = [f"https://example.com/{number}.jpg" for number in range(3)]
+    first, bad, last = read(parquet(tmp_path / "a.parquet", {"image_url": urls, "when": column}))
+    assert (first, last) == tuple(
+        ManifestRow(urls[i], default_image_id(urls[i]), (column[i].as_py(),)) for i in (0, 2)
+    )
+    assert isinstance(bad, DeadLetter)
+    assert "row 2: 'https://example.com/1.jpg' has a date or time that is out of range" in bad.failure.message
+
+
+def test_bad_text_beside_the_url_costs_its_row(tmp_path: Path) -> None:
+    """Text that is not UTF-8 in a column of its own is a dead letter too: no table could hold it."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL], "a": NOT_UTF8})
+    assert letters(path)[0].row.columns == ("https://example.com/\\udcff.jpg",)
+
+
+def test_bad_text_deep_inside_stops_the_run(tmp_path: Path) -> None:
+    """Text that is not UTF-8 inside a list cannot be told from damage: the place is named."""
+    path = parquet(
+        tmp_path / "a.parquet", {"image_url": [URL], "a": pa.ListArray.from_arrays([0, 1], NOT_UTF8)}
+    )
+    with pytest.raises(ManifestError, match=r"a\.parquet, after row 0: cannot be read"):
+        read(path)
+
+
+def test_dead_letters_are_a_manifest(tmp_path: Path) -> None:
+    """A dead letter file of ours is read as it is: its failure's columns are dropped."""
+    schema = with_manifest_columns(DEAD_LETTERS, pa.schema([("caption", pa.string())]))
+    letter = dict.fromkeys(schema.names) | {
+        "image_id": "x1",
+        "image_url": URL,
+        "caption": "a face",
+        "raw_code": "timeout",
+        "message": "no answer",
+        "stage": "fetch",
+        "attempts": 4,
+        "maybe_billed": False,
+        "retryable": True,
+    }
+    path = tmp_path / "part.parquet"
+    pq.write_table(pa.Table.from_pylist([letter], schema=schema), path)
+    manifest = inspect_manifest([str(path)], "photo")
+    assert manifest.columns == pa.schema([("caption", pa.string())])
+    assert entries(manifest) == [ManifestRow(URL, "x1", ("a face",))]
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100, -1, -8, -300])
+def test_truncated_file_stops_the_run(tmp_path: Path, keep: int) -> None:
+    """A Parquet file that ends early is refused before the run starts."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [f"{URL}?{i}" for i in range(1000)]})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ManifestError, match=r"a\.parquet: cannot be read .*: the file is damaged"):
+        inspect_manifest([str(path)])
+
+
+def test_corrupt_row_group_stops_the_run(tmp_path: Path) -> None:
+    """Damage below a healthy footer names the last row that was fine."""
+    urls = [f"{URL}?{i * 7919 % 10007}" for i in range(10_000)]
+    path = parquet(tmp_path / "a.parquet", {"image_url": urls}, row_group_size=5000, compression="zstd")
+    content = bytearray(path.read_bytes())
+    middle = pq.read_metadata(path).row_group(1).column(0).data_page_offset
+    content[middle + 40 : middle + 400] = bytes(360)
+    path.write_bytes(content)
+    with pytest.raises(ManifestError, match=r"a\.parquet, after row 5000: cannot be read"):
+        read(path)
+
+
+def test_rows_are_streamed(tmp_path: Path) -> None:
+    """The first rows come before a damaged row group is met."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL] * 20_000}, row_group_size=10_000)
+    manifest = inspect_manifest([str(path)])
+    content = bytearray(path.read_bytes())
+    start = pq.read_metadata(path).row_group(1).column(0).dictionary_page_offset
+    content[start : start + 30] = bytes(30)
+    path.write_bytes(content)
+    records = read_records(ManifestPart(manifest.files[0], 0, 2), manifest.columns)
+    assert next(records).image_url == URL
+    with pytest.raises(ManifestError, match="after row 10000"):
+        list(records)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.integers(-(2**63), 2**63 - 1),
+            st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+            st.none() | st.lists(st.floats(allow_nan=False), max_size=3),
+        ),
+        max_size=20,
+    ),
+    st.integers(1, 7),
+)
+def test_what_arrow_writes_comes_back(table: list[tuple[object, ...]], row_group_size: int) -> None:
+    """Any values come back in order, for any size of row groups."""
+    kinds = [pa.int64(), pa.string(), pa.list_(pa.float64())]
+    own = {f"c{i}": pa.array([row[i] for row in table], kind) for i, kind in enumerate(kinds)}
+    urls = pa.array([URL] * len(table), pa.string())
+    with TemporaryDirectory() as folder:
+        path = parquet(Path(folder) / "a.parquet", {"image_url": urls, **own}, row_group_size=row_group_size)
+        assert rows(path) == [ManifestRow(URL, default_image_id(URL), row) for row in table]
+
+
+def test_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    """The ending alone makes no Parquet file."""
+    with pytest.raises(ManifestError, match="not what its ending says"):
+        inspect_manifest([str(write(tmp_path / "a.parquet", f"image_url\n{URL}\n"))])

@@ -1,0 +1,292 @@
+"""AnnotateImages in a pipeline: each image is asked for once, each row comes out once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Barrier
+from typing import Self
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.testing.util import assert_that
+
+from schemas.call_counts import CallCounts, sum_of_calls
+from schemas.errors import ErrorCode, RunError
+from schemas.values import Annotation, Answer, DeadLetter, ImageRequest, ManifestRow
+from tests.helpers.values import row
+from transforms.annotate_images import AnnotateImages
+from transforms.face_source import OpenSource
+from transforms.fake_source import fake_answer
+from transforms.journal.journal import Journal
+from transforms.progress import PROGRESS
+from transforms.retry import RetryPolicy
+
+AT_ONCE = RetryPolicy(max_attempts=4, base_s=0)
+"""The usual number of attempts, without the pauses."""
+LONG_S = 30
+"""What a broken window would hang for; a good one never waits."""
+
+
+@dataclass(frozen=True)
+class LoggingSource:
+    """The fake, which writes every request into a file, each time the source is opened into another."""
+
+    folder: Path
+    largest_window: int = 8
+    name: str = "fake"
+    identity: str = "fake 1"
+
+    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
+        """Give the source itself."""
+        return self
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Give an attempt that tells what it is asked."""
+        log = self.folder / f"{len(list(self.folder.iterdir()))}.log"
+
+        def attempt(request: ImageRequest) -> Answer:
+            with log.open("a") as file:
+                file.write("|".join(map(str, request)) + "\n")
+            return fake_answer(request)
+
+        log.touch()
+        yield OpenSource(attempt, lambda: self.largest_window)
+        log.with_suffix(".closed").touch()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> LoggingSource:
+    """Give a source that was not asked yet."""
+    (tmp_path / "logs").mkdir()
+    return LoggingSource(tmp_path / "logs")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """Give a journal without answers."""
+    return Journal(str(tmp_path / "journal"))
+
+
+def asked(source: LoggingSource) -> Counter[str]:
+    """Count the attempts for each request: `url|mode|need_rotate_detection`."""
+    return Counter("".join(log.read_text() for log in source.folder.glob("*.log")).split())
+
+
+def url_of(number: int | str) -> str:
+    """Give the URL of a row of `row`, or of one that fails with a code."""
+    return row(number).image_url if isinstance(number, int) else f"https://example.com/fail-{number}/a.jpg"
+
+
+def rows_of(*numbers: int | str) -> list[ManifestRow]:
+    """Make rows with ids of their own, numbered, of these URLs."""
+    return [ManifestRow(url_of(number), f"row-{i}", (i,)) for i, number in enumerate(numbers)]
+
+
+Check = Callable[[Sequence[Annotation], Sequence[DeadLetter]], None]
+
+
+def annotate(rows: Sequence[ManifestRow], step: AnnotateImages, check: Check) -> None:
+    """Run rows through the step, and check both ends together."""
+    with beam.Pipeline(FnApiRunner()) as root:
+        ends = root | beam.Create(rows, reshuffle=False) | step
+        both = (ends.annotations, ends.dead_letters) | beam.Flatten()
+        assert_that(both, lambda found: check(*_parted(found)))
+
+
+def _parted(found: Sequence[object]) -> tuple[list[Annotation], list[DeadLetter]]:
+    return (
+        [each for each in found if isinstance(each, Annotation)],
+        [each for each in found if isinstance(each, DeadLetter)],
+    )
+
+
+@pytest.mark.parametrize("shards", [1, 5])
+def test_equal_urls_are_asked_once_and_answered_each(
+    source: LoggingSource, journal: Journal, shards: int
+) -> None:
+    """Expect one request a URL, and its one answer for every row that has it, columns and ids kept."""
+    rows = rows_of(*(number % 40 for number in range(700)))
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert sorted(each.row for each in annotations) == sorted(rows)
+        assert letters == []
+        answers = {each.row.image_url: each.answer for each in annotations}
+        assert all(each.answer == answers[each.row.image_url] for each in annotations)
+        for url, answer in answers.items():
+            assert answer.faces == fake_answer(ImageRequest(url)).faces
+            assert answer.attempts == 1
+            assert answer.answered_at is not None
+
+    annotate(rows, AnnotateImages(source, journal, shards=shards), check)
+    assert asked(source) == {f"{url_of(number)}|0|0": 1 for number in range(40)}
+
+
+def test_a_failure_is_shared_too(source: LoggingSource, journal: Journal) -> None:
+    """Expect a dead letter with the one failure for every row of a bad image, and the others answered."""
+    rows = rows_of("not_found", 1, "not_found", 2, "not_found")
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert sorted(each.row for each in annotations) == [rows[1], rows[3]]
+        assert sorted(each.row for each in letters) == [rows[0], rows[2], rows[4]]
+        assert len({each.failure for each in letters}) == 1
+        assert (letters[0].failure.code, letters[0].failure.attempts) == (ErrorCode.NOT_FOUND, 1)
+
+    annotate(rows, AnnotateImages(source, journal), check)
+    assert asked(source)[f"{url_of('not_found')}|0|0"] == 1
+
+
+def test_the_policy_says_how_often_to_ask(source: LoggingSource, journal: Journal) -> None:
+    """Expect four attempts where a pause may help, one where nothing helps, in letters and at the source."""
+    rows = rows_of("timeout", "server_error", "image_empty")
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert annotations == []
+        tries = {each.failure.code: each.failure.attempts for each in letters}
+        assert tries == {"timeout": 4, "server_error": 4, "image_empty": 1}
+        assert all(each.failure.first_attempt_at is not None for each in letters)
+
+    annotate(rows, AnnotateImages(source, journal, policy=AT_ONCE), check)
+    assert asked(source) == {
+        f"{url_of('timeout')}|0|0": 4,
+        f"{url_of('server_error')}|0|0": 4,
+        f"{url_of('image_empty')}|0|0": 1,
+    }
+
+
+def test_the_parameters_reach_the_source(source: LoggingSource, journal: Journal) -> None:
+    """Expect mode and rotation search in the request, and the answer that they lead to."""
+
+    def check(annotations: Sequence[Annotation], _letters: Sequence[DeadLetter]) -> None:
+        assert max(len(each.answer.faces) for each in annotations) == 1
+
+    annotate(rows_of(*range(20)), AnnotateImages(source, journal, mode=1, need_rotate_detection=1), check)
+    assert asked(source) == {f"{url_of(number)}|1|1": 1 for number in range(20)}
+
+
+def test_a_source_that_was_opened_is_closed(source: LoggingSource, journal: Journal) -> None:
+    """Expect each open source to be left again, so that connections and models are freed."""
+    annotate(rows_of(1), AnnotateImages(source, journal), lambda *_: None)
+    assert list(source.folder.glob("*.log"))
+    assert len(list(source.folder.glob("*.log"))) == len(list(source.folder.glob("*.closed")))
+
+
+@dataclass(frozen=True)
+class MeetingSource:
+    """A source whose requests wait for each other."""
+
+    largest_window: int = 6
+    name: str = "fake"
+    identity: str = "fake 1"
+
+    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
+        """Give the source itself."""
+        return self
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Give an attempt that goes on when `largest_window` of them are under way."""
+        together = Barrier(self.largest_window, timeout=LONG_S)
+
+        def attempt(request: ImageRequest) -> Answer:
+            together.wait()
+            return fake_answer(request)
+
+        yield OpenSource(attempt, lambda: self.largest_window)
+
+
+def test_the_whole_window_is_in_flight(journal: Journal) -> None:
+    """Expect as many requests at the same time as the source has said."""
+
+    def check(annotations: Sequence[Annotation], _letters: Sequence[DeadLetter]) -> None:
+        assert len(annotations) == 12
+
+    annotate(rows_of(*range(12)), AnnotateImages(MeetingSource(), journal), check)
+
+
+@dataclass(frozen=True)
+class InterruptedSource(LoggingSource):
+    """A source during whose first request the run is asked to stop."""
+
+    largest_window: int = 1
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Give an attempt that asks the run to stop."""
+        with super().open() as source:
+
+            def interrupted(request: ImageRequest) -> Answer:
+                PROGRESS.stop.set()
+                return source.attempt(request)
+
+            yield replace(source, attempt=interrupted)
+
+
+@pytest.fixture
+def _not_stopped() -> Iterator[None]:
+    """Take back that the run was asked to stop."""
+    yield
+    PROGRESS.stop.clear()
+
+
+@pytest.mark.usefixtures("_not_stopped")
+def test_a_run_that_is_asked_to_stop_asks_no_more(source: LoggingSource, journal: Journal) -> None:
+    """Expect the run to end after the request that is under way, and another one to ask nothing."""
+    step = AnnotateImages(InterruptedSource(source.folder), journal)
+    for _ in range(2):
+        with pytest.raises(RunError, match="asked to stop"):
+            annotate(rows_of(1, 2, 3), step, lambda *_: None)
+    assert asked(source).total() == 1
+
+
+def test_progress_counts_every_row(source: LoggingSource, journal: Journal) -> None:
+    """Expect rows, not requests, in the numbers that the runner shows."""
+    rows = rows_of(*(number % 20 for number in range(60)), "not_found", "not_found")
+    before = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
+    annotate(rows, AnnotateImages(source, journal), lambda *_: None)
+    after = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
+    counts = [len(fake_answer(ImageRequest(url_of(number))).faces) for number in range(20)]
+    empty = 3 * counts.count(0)
+    assert [new - old for old, new in zip(before, after, strict=True)] == [
+        60 - empty,
+        empty,
+        3 * sum(counts),
+        2,
+    ]
+
+
+def test_an_answer_of_an_earlier_run_is_not_asked_for(source: LoggingSource, journal: Journal) -> None:
+    """Expect answers and rejects from the journal, transient failures and what is to be asked again anew."""
+    rows = rows_of(1, "image_empty", "timeout")
+    step = AnnotateImages(source, journal, policy=AT_ONCE)
+    annotate(rows, step, lambda *_: None)
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert [(each.row, each.answer.from_journal, each.answer.attempts) for each in annotations] == [
+            (rows[0], True, 0)
+        ]
+        assert sorted(each.failure.code for each in letters) == ["image_empty", "timeout"]
+
+    annotate(rows, step, check)
+    annotate(rows, replace(step, ask_again=["image_empty"]), lambda *_: None)
+    counts = [asked(source)[f"{url_of(name)}|0|0"] for name in (1, "image_empty", "timeout")]
+    assert counts == [1, 2, 12]
+
+
+def test_what_was_asked_is_counted_by_the_image(source: LoggingSource, journal: Journal) -> None:
+    """Expect calls, retries and stored answers of distinct images, however many rows share them."""
+    annotate(rows_of(1), AnnotateImages(source, journal), lambda *_: None)
+    rows = rows_of(1, 1, 2, 2, "timeout", "timeout")
+    with beam.Pipeline(FnApiRunner()) as root:
+        made = root | beam.Create(rows, reshuffle=False)
+        ends = made | AnnotateImages(source, journal, policy=AT_ONCE)
+        expected = CallCounts(images=3, from_journal=1, sent=5, retries=3)
+        assert_that(ends.calls, lambda found: equal_to_one(sum_of_calls(found), expected))
+
+
+def equal_to_one(found: CallCounts, expected: CallCounts) -> None:
+    """Compare in a way that tells both."""
+    assert found == expected

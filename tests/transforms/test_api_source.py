@@ -1,0 +1,162 @@
+"""The API source over real sockets: when it slows down, how much is in flight, what it never sends."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+
+from schemas.errors import ErrorCode
+from schemas.values import FailureError, ImageRequest
+from tests.helpers.paid_service import FaultyServer, Latency, in_bursts, slow
+from tests.helpers.paid_service_answers import answers, fails, retry_after
+from tests.helpers.values import row
+from tests.helpers.waiting import wait_until
+from transforms import api_source
+from transforms.annotate_images import AnnotateImages, answer_or_failure
+from transforms.api_client.client import ApiClient
+from transforms.api_client.token_reference import TokenReference
+from transforms.api_source import SERVER_FAULTS_IN_A_ROW, UNPACED_WINDOW, ApiSource
+from transforms.face_source import OpenSource
+from transforms.journal.journal import Journal
+from transforms.retry import RetryPolicy
+
+RATE = 200.0
+FIRST_WINDOW = 262
+"""`RATE` times a latency of 1 s, which is supposed until there is an answer, times 1.3, and two more."""
+GOOD = ImageRequest("https://images.example.com/a.jpg")
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    """Start a service that has every fault by name."""
+    with FaultyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def source(server: FaultyServer, tmp_path: Path) -> ApiSource:
+    """Describe the service as a source."""
+    return source_of(server, tmp_path)
+
+
+def source_of(server: FaultyServer, folder: Path) -> ApiSource:
+    """Describe a service as a source, with a token that any service takes."""
+    (folder / "token").write_text("made-up")
+    return ApiSource(ApiClient(server.base_url, TokenReference(file=str(folder / "token"))), RATE)
+
+
+def ask_for(opened: OpenSource, *faults: str) -> None:
+    """Ask once for images that meet these faults, one after another."""
+    for fault in faults:
+        with pytest.raises(FailureError):
+            opened.attempt(ImageRequest(f"https://images.example.com/fault-{fault}/a.jpg"))
+
+
+def test_a_private_url_is_sent_only_when_allowed(server: FaultyServer, source: ApiSource) -> None:
+    """Expect `forbidden_address`, neither sent nor taken from the budget, unless private URLs are allowed."""
+    request = ImageRequest("http://10.0.0.1/a.jpg")
+    one_call = replace(source, limits=replace(source.limits, calls=1))
+    with one_call.open() as opened, pytest.raises(FailureError) as caught:
+        opened.attempt(request)
+    failure = caught.value.failure
+    assert (failure.code, failure.was_sent) == (ErrorCode.FORBIDDEN_ADDRESS, False)
+    assert (failure.maybe_billed, server.calls) == (False, 0)
+    with replace(one_call, allow_private_urls=True).open() as opened:
+        opened.attempt(request)
+    assert server.calls == 1
+
+
+@pytest.mark.parametrize("faults", [["too_many_requests"], ["busy"], ["api_error"] * SERVER_FAULTS_IN_A_ROW])
+def test_a_service_that_is_asked_too_much_is_asked_less(source: ApiSource, faults: list[str]) -> None:
+    """Expect fewer in flight after a refusal, or after the 500s that the gateway makes of refusals."""
+    with source.open() as opened:
+        assert opened.window() == FIRST_WINDOW
+        ask_for(opened, *faults)
+        assert opened.window() < FIRST_WINDOW / 2
+
+
+@pytest.mark.parametrize(
+    "faults", [["api_error"] * 2, ["api_error", "api_error", "bad_request", "api_error"], ["fin_before"] * 5]
+)
+def test_other_failures_slow_nothing_down(source: ApiSource, faults: list[str]) -> None:
+    """Expect as many in flight as before: 500s count only one after another."""
+    with source.open() as opened:
+        ask_for(opened, *faults)
+        assert opened.window() == FIRST_WINDOW
+
+
+def test_a_pause_that_is_asked_for_is_capped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expect `Retry-After: 1e9` to hold the whole source up for a minute at most, here for less."""
+    monkeypatch.setattr(api_source, "LONGEST_PAUSE_S", 0.2)
+    with FaultyServer(in_bursts(2, 1, retry_after("1000000000"), answers())) as server:
+        with source_of(server, tmp_path).open() as opened:
+            ask_for(opened, "unnamed")
+            assert opened.held_back_s() < 0.1
+            opened.attempt(GOOD)
+            assert opened.held_back_s() > 0.1
+        assert server.calls == 2
+
+
+def test_the_window_follows_the_latency(source: ApiSource) -> None:
+    """Expect fewer in flight when answers come faster than in the second that was supposed."""
+    with source.open() as opened, ThreadPoolExecutor(4) as pool:
+        list(pool.map(opened.attempt, [GOOD] * 60))
+        assert opened.window() < FIRST_WINDOW / 2
+
+
+def test_who_waits_to_retry_keeps_nobody_from_asking(source: ApiSource) -> None:
+    """Expect a place more for each request that sleeps, and that the end of all sending wakes them."""
+    with source.open() as opened, ThreadPoolExecutor(3) as pool:
+        sleepers = [pool.submit(opened.sleep, 3600) for _ in range(3)]
+        wait_until(lambda: opened.window() == FIRST_WINDOW + 3)
+        ask_for(opened, "used_up")
+        for sleeper in sleepers:
+            with pytest.raises(FailureError, match="used_up"):
+                sleeper.result()
+        assert opened.window() == FIRST_WINDOW
+
+
+@pytest.mark.parametrize(
+    ("rate", "window", "in_flight"), [(None, None, UNPACED_WINDOW), (None, 7, 7), (RATE, 7, 7)]
+)
+def test_a_window_that_is_given_is_kept(
+    source: ApiSource, rate: float | None, window: int | None, in_flight: int
+) -> None:
+    """Expect the user's number, whatever the latency; and a fixed one where no rate says how many."""
+    with replace(source, rate_per_s=rate, window=window).open() as opened:
+        opened.attempt(GOOD)
+        assert opened.window() == in_flight
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Internal Server Error"])
+def test_bursts_of_refusals_lose_nothing(tmp_path: Path, status: str) -> None:
+    """Expect every image to be answered by a service that refuses three calls of each twenty."""
+    code = "too_many_requests" if status.startswith("429") else "api_error"
+    policy = RetryPolicy(base_s=0.01)
+    with FaultyServer(in_bursts(20, 3, fails(status, code), answers())) as server:
+        with replace(source_of(server, tmp_path), rate_per_s=None).open() as opened:
+            requests = [ImageRequest(f"https://images.example.com/{number}.jpg") for number in range(40)]
+            results = [answer_or_failure(opened, policy, request) for request in requests]
+        assert [result.name for result in results] == ["ok"] * 40
+        assert [result.attempts for result in results] == [4, *[1] * 16] * 2 + [4, *[1] * 5]
+
+
+def test_the_engine_is_told_that_calls_wait_for_their_turn(tmp_path: Path) -> None:
+    """Expect Beam's throttling counter, by which an engine knows that more workers would only wait too."""
+    rows = [row(number) for number in range(6)]
+    with FaultyServer(slow(Latency(0.01), answers())) as server:
+        source = replace(source_of(server, tmp_path), rate_per_s=2.0)
+        pipeline = beam.Pipeline(FnApiRunner())
+        _ = pipeline | beam.Create(rows) | AnnotateImages(source, Journal(str(tmp_path / "journal")))
+        metrics = pipeline.run().metrics().query()
+    told = [
+        metric.committed
+        for metric in metrics["counters"]
+        if metric.key.metric.name == "cumulativeThrottlingSeconds"
+    ]
+    assert len(told) == 1
+    assert 1 <= told[0] <= 10

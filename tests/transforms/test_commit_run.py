@@ -1,0 +1,255 @@
+"""CommitRun checks staged files against the run's laws, then makes them visible, once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import apache_beam as beam
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+
+from schemas.call_counts import CallCounts, sum_of_calls
+from schemas.errors import ErrorCode, RunError
+from schemas.layout import Layout
+from schemas.tables import TABLES
+from schemas.values import Annotation, Answer
+from tests.helpers.values import annotation, dead_letter, row
+from transforms.commit_run import CommitRun, commit_run, latency_percentiles
+from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
+from transforms.progress import PROGRESS
+from transforms.write_table import StagedFile
+
+CALLS = CallCounts(images=5, from_journal=2, sent=4, retries=1)
+
+OWN = pa.schema([pa.field("caption", pa.string()), pa.field("n", pa.int64())])
+FACTS: Mapping[str, object] = {"options": {"mode": 0}}
+ROWS_READ = 5
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Give a run of an output that is not there yet."""
+    return Layout(str(tmp_path / "out"), "r1")
+
+
+def stage(layout: Layout, table: str, batch: pa.RecordBatch, partition: str = "") -> StagedFile:
+    """Write a staged file."""
+    folder = Path(layout.staging, table)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{len(list(folder.iterdir()))}.parquet"
+    pq.write_table(pa.Table.from_batches([batch]), path)
+    return StagedFile(table, partition, str(path))
+
+
+def staged_run(layout: Layout) -> list[StagedFile]:
+    """Stage two images with three faces, one without, and two dead letters: five rows of the manifest."""
+    parts = [[annotation(1, 2, "one", 1)], [annotation(2, 1, None, 2), annotation(3, 0, "three", None)]]
+    codes = (ErrorCode.TIMEOUT, ErrorCode.NOT_FOUND)
+    letters = [dead_letter(number, code, "dead", number) for number, code in enumerate(codes, 4)]
+    return [
+        *(stage(layout, "faces", flatten_faces(part, OWN)) for part in parts),
+        *(stage(layout, "images", flatten_images(part, OWN)) for part in parts),
+        *(
+            stage(
+                layout,
+                "dead_letters",
+                flatten_dead_letters([letter], OWN),
+                f"error_code={letter.failure.code}",
+            )
+            for letter in letters
+        ),
+    ]
+
+
+def frames(layout: Layout) -> dict[str, pd.DataFrame]:
+    """Read every table of an output as a user does."""
+    return {table: pd.read_parquet(layout.folder(table)) for table in TABLES}
+
+
+def nothing_is_visible(layout: Layout) -> bool:
+    """Tell whether an output has neither a table's folder nor a record."""
+    return {path.name for path in Path(layout.output).iterdir()} <= {"_staging"}
+
+
+def files(layout: Layout) -> dict[Path, bytes]:
+    """Give every file of an output with its content."""
+    return {path: path.read_bytes() for path in Path(layout.output).rglob("*") if path.is_file()}
+
+
+def test_a_run_is_read_with_pandas(layout: Layout) -> None:
+    """Expect every staged row once, with its run and its error code as columns."""
+    commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
+    tables = frames(layout)
+    assert sorted(tables["faces"].image_id) == ["image-1", "image-1", "image-2"]
+    assert sorted(tables["images"].outcome) == ["no_face", "ok", "ok"]
+    assert set(tables["images"].caption) == {"one", None, "three"}
+    letters = tables["dead_letters"].set_index("image_id").error_code.astype(str)
+    assert letters.to_dict() == {"image-4": "timeout", "image-5": "not_found"}
+    assert all(set(frame.run) == {"r1"} for frame in tables.values())
+    assert not Path(layout.staging).exists()
+
+
+def test_the_record_tells_what_was_committed(layout: Layout) -> None:
+    """Expect counts, facts, latencies and every published file under its name."""
+    commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
+    record = json.loads(Path(layout.run_json).read_bytes())
+    assert record["run_id"] == "r1"
+    assert record["options"] == {"mode": 0}
+    assert record["counts"] == {
+        "rows_read": 5,
+        "ok": 2,
+        "no_face": 1,
+        "face_count": 3,
+        "faces": 3,
+        "dead": {"not_found": 1, "timeout": 1},
+    }
+    assert record["latency_ms"] == {"p50": 12.5, "p95": 12.5, "p99": 12.5}
+    assert sorted(record["files"]) == sorted(map(str, Path(layout.output).rglob("*.parquet")))
+    assert {path.removeprefix(f"{layout.output}/") for path in record["files"]} == {
+        "faces/run=r1/part-00000.parquet",
+        "faces/run=r1/part-00001.parquet",
+        "images/run=r1/part-00000.parquet",
+        "images/run=r1/part-00001.parquet",
+        "dead_letters/run=r1/error_code=timeout/part-00000.parquet",
+        "dead_letters/run=r1/error_code=not_found/part-00000.parquet",
+    }
+    assert Path(layout.success).read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("missing", "rows_read", "law"),
+    [
+        (None, 4, "every manifest row ends in exactly one place: 4 rows read"),
+        (None, 6, "every manifest row ends in exactly one place: 6 rows read"),
+        (0, 5, "one row a face: the images have 3 faces, the faces table 1 rows"),
+        (2, 5, "5 rows read, 1 ok"),
+        (4, 5, r"5 rows read, 2 ok \+ 1 no_face \+ 1 dead letters"),
+    ],
+)
+def test_a_broken_law_is_not_committed(layout: Layout, missing: int | None, rows_read: int, law: str) -> None:
+    """Expect an error with the law and the counts, and nothing to be visible, when any file is lost."""
+    staged = [file for number, file in enumerate(staged_run(layout)) if number != missing]
+    with pytest.raises(RunError, match=f"run r1 is not committed, a law is broken: .*{law}"):
+        commit_run(layout, staged, rows_read, CALLS, OWN, FACTS)
+    assert nothing_is_visible(layout)
+    assert not Path(layout.plan).exists()
+
+
+def test_what_is_counted_is_what_is_on_the_disk(layout: Layout) -> None:
+    """Expect a staged file that was cut short, or is gone, to end the run, and nothing to be visible."""
+    staged = staged_run(layout)
+    whole = Path(staged[3].path).read_bytes()
+    for broken in (whole[:-10], whole[:10], b""):
+        Path(staged[3].path).write_bytes(broken)
+        with pytest.raises(RunError, match=f"cannot read back {staged[3].path}"):
+            commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
+    Path(staged[3].path).unlink()
+    with pytest.raises(RunError, match=f"cannot read back {staged[3].path}"):
+        commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
+    assert nothing_is_visible(layout)
+
+
+@pytest.mark.parametrize(("rows_read", "dead"), [(0, 0), (1, 1)])
+def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dead: int) -> None:
+    """Expect empty tables with all columns and types, for an empty manifest and for one of bad rows."""
+    letters = [dead_letter(1, ErrorCode.TIMEOUT, "dead", 1)] * dead
+    batch = flatten_dead_letters(letters, OWN)
+    staged = [stage(layout, "dead_letters", batch, "error_code=timeout")] * dead
+    commit_run(layout, staged, rows_read, CALLS, OWN, FACTS)
+    for table, frame in frames(layout).items():
+        partitions = ["run", "error_code"] if table == "dead_letters" else ["run"]
+        assert list(frame.columns) == [*TABLES[table].names, "caption", "n", *partitions]
+        assert len(frame) == (dead if table == "dead_letters" else 0)
+    schema = pq.read_schema(layout.published("images", name="part-00000.parquet"))
+    assert schema.field("n").type == pa.int64()
+    assert schema.metadata[b"facebeam.table"] == b"images"
+    assert set(json.loads(Path(layout.run_json).read_bytes())["latency_ms"].values()) == {None}
+
+
+def test_two_runs_lie_beside_each_other(layout: Layout) -> None:
+    """Expect an empty run and a full one to be read as one table each, told apart by `run`."""
+    commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
+    commit_run(Layout(layout.output, "r2"), [], 0, CALLS, OWN, FACTS)
+    other = Layout(layout.output, "r3")
+    commit_run(other, staged_run(other), ROWS_READ, CALLS, OWN, FACTS)
+    tables = frames(layout)
+    assert tables["images"].run.value_counts().to_dict() | {"r2": 0} == {"r1": 3, "r3": 3, "r2": 0}
+    assert len(tables["faces"]) == 6
+    assert set(tables["dead_letters"].error_code.astype(str)) == {"timeout", "not_found"}
+
+
+def test_committing_again_changes_nothing(layout: Layout) -> None:
+    """Expect every file as it was, whatever the second time brings."""
+    staged = staged_run(layout)
+    commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
+    before = files(layout)
+    commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
+    commit_run(layout, [], 99, CALLS, OWN, {"options": "others"})
+    assert files(layout) == before
+
+
+def test_a_commit_that_was_cut_off_is_finished_as_it_was_planned(layout: Layout) -> None:
+    """Expect the first commit's files and record, whatever the next one brings."""
+    staged = staged_run(layout)
+    obstacle = Path(layout.published("images", name="part-00001.parquet"))
+    obstacle.mkdir(parents=True)
+    with pytest.raises(RunError, match=f"cannot publish {obstacle}"):
+        commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
+    assert not Path(layout.success).exists()
+    obstacle.rmdir()
+    commit_run(layout, [], 0, CALLS, OWN, {})
+    assert len(frames(layout)["images"]) == 3
+    assert json.loads(Path(layout.run_json).read_bytes())["options"] == {"mode": 0}
+
+
+def test_latencies_are_percentiles(layout: Layout) -> None:
+    """Expect median, 95th and 99th percentile over all files."""
+    answered = [
+        Annotation(row(n), Answer((), 640, 480, "fake", "1", latency_ms=float(n))) for n in range(100)
+    ]
+    parts = (answered[70:], answered[:70])
+    staged = [stage(layout, "images", flatten_images(part, pa.schema([]))) for part in parts]
+    found = latency_percentiles(staged)
+    assert found == {
+        "p50": pytest.approx(49.5, abs=1),
+        "p95": pytest.approx(94.5, abs=1),
+        "p99": pytest.approx(98.5, abs=1),
+    }
+
+
+@pytest.fixture
+def _progress() -> Iterator[None]:
+    """Leave the process's progress as it was found."""
+    before = PROGRESS.committed
+    yield
+    PROGRESS.committed = before
+
+
+@pytest.mark.usefixtures("_progress")
+def test_the_step_commits_once_in_a_pipeline(layout: Layout) -> None:
+    """Expect the run's id when all files and all counts have come together; a repeated bundle is harmless."""
+    staged = staged_run(layout)
+    with beam.Pipeline(FnApiRunner(bundle_repeat=1)) as root:
+        counts = root | "Counts" >> beam.Create([2, 3, 0])
+        calls = root | "Calls" >> beam.Create([CALLS, CALLS])
+        committed = root | "Files" >> beam.Create(staged) | CommitRun(layout, counts, calls, OWN, FACTS)
+        assert_that(committed, equal_to(["r1"]))
+    assert PROGRESS.committed
+    assert len(frames(layout)["images"]) == 3
+    assert json.loads(Path(layout.run_json).read_text())["calls"] == sum_of_calls([CALLS, CALLS])._asdict()
+
+
+def test_a_pipeline_with_a_broken_law_fails(layout: Layout) -> None:
+    """Expect the pipeline to end in the law's error, without a file to commit and without rows lost."""
+    root = beam.Pipeline(FnApiRunner())
+    counts = root | "Counts" >> beam.Create([1])
+    calls = root | "Calls" >> beam.Create([CALLS])
+    files_written = root | "Files" >> beam.Create([]).with_output_types(StagedFile)
+    _ = files_written | CommitRun(layout, counts, calls, OWN, FACTS)
+    with pytest.raises(RunError, match="1 rows read, 0 ok"):
+        root.run()
+    assert not Path(layout.output).exists()

@@ -1,0 +1,59 @@
+"""The fake answers from the URL alone."""
+
+import pickle
+from collections import Counter
+
+import pytest
+
+from schemas.errors import ErrorCode
+from schemas.values import FailureError, ImageRequest, Outcome
+from tests.helpers.values import row
+from transforms.face_source import FaceSource
+from transforms.fake_source import FakeSource, fake_answer
+
+REQUESTS = [ImageRequest(row(number).image_url) for number in range(100)]
+
+
+def test_the_same_url_has_the_same_answer() -> None:
+    """Expect equal answers, and other URLs to have other faces."""
+    assert [fake_answer(request) for request in REQUESTS] == [fake_answer(request) for request in REQUESTS]
+    assert len({fake_answer(request).faces for request in REQUESTS}) > 50
+
+
+def test_there_are_none_to_three_faces() -> None:
+    """Expect each number of faces among a hundred URLs, each face another."""
+    answers = [fake_answer(request) for request in REQUESTS]
+    assert Counter(len(answer.faces) for answer in answers).keys() == {0, 1, 2, 3}
+    assert all(len(set(answer.faces)) == len(answer.faces) for answer in answers)
+    assert {answer.source for answer in answers} == {"fake"}
+
+
+def test_mode_one_is_one_face_at_most() -> None:
+    """Expect the first of all faces, and none where there is none."""
+    for request in REQUESTS:
+        assert fake_answer(request._replace(mode=1)).faces == fake_answer(request).faces[:1]
+    assert {fake_answer(request._replace(mode=1)).outcome for request in REQUESTS} == set(Outcome)
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_a_url_can_ask_for_any_failure(code: ErrorCode) -> None:
+    """Expect the failure that the URL names."""
+    with pytest.raises(FailureError) as caught:
+        fake_answer(ImageRequest(f"https://example.com/fail-{code}/a.jpg"))
+    assert (caught.value.failure.code, caught.value.failure.stage) == (code, "annotate")
+    assert str(code) in caught.value.failure.message
+
+
+@pytest.mark.parametrize("path", ["/fail-nonsense/a.jpg", "/fail-/a.jpg", "/fail-timeout.jpg"])
+def test_a_url_that_names_no_code_is_answered(path: str) -> None:
+    """Expect an answer: a URL of any spelling never ends a run."""
+    assert fake_answer(ImageRequest(f"https://example.com{path}")).source == "fake"
+
+
+def test_the_source_travels_and_opens() -> None:
+    """Expect the interface of every face source, after a pickle too."""
+    source: FaceSource = pickle.loads(pickle.dumps(FakeSource(largest_window=3)))  # noqa: S301 - our own
+    assert (source.name, source.largest_window) == ("fake", 3)
+    with source.open() as opened:
+        assert opened.attempt(REQUESTS[0]) == fake_answer(REQUESTS[0])
+        assert opened.window() == 3

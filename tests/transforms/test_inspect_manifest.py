@@ -1,0 +1,224 @@
+"""What is wrong with a manifest as a whole, found before a run starts."""
+
+import gzip
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.io.filesystem import FileMetadata, MatchResult
+from apache_beam.io.localfilesystem import LocalFileSystem
+
+from schemas.values import ManifestRow, default_image_id
+from tests.helpers.manifests import URL, entries, rows, write
+from transforms.inspect_manifest import inspect_manifest
+from transforms.manifest_formats.manifest_error import ManifestError
+from transforms.manifest_formats.manifest_file import ManifestFormat
+
+
+def refusal(*patterns: Path | str, url_column: str = "image_url") -> str:
+    """Inspect what cannot be a manifest; give the message."""
+    with pytest.raises(ManifestError) as caught:
+        inspect_manifest(map(str, patterns), url_column)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "compressed"),
+    [
+        ("a.txt", ManifestFormat.TXT, False),
+        ("A.TXT.GZ", ManifestFormat.TXT, True),
+        ("a.b.csv", ManifestFormat.CSV, False),
+        ("a.csv.gz", ManifestFormat.CSV, True),
+        ("a.tsv", ManifestFormat.TSV, False),
+        ("a.jsonl.gz", ManifestFormat.JSONL, True),
+    ],
+)
+def test_ending_decides_the_format(tmp_path: Path, name: str, kind: ManifestFormat, compressed: bool) -> None:  # noqa: FBT001 - a parameter
+    """The ending, in any case of letters, tells format and compression; the size is that of the file."""
+    path = write(tmp_path / name, gzip.compress(b"") if compressed else "")
+    (file,) = inspect_manifest([str(path)]).files
+    assert (file.format, file.compressed, file.size_bytes) == (kind, compressed, path.stat().st_size)
+
+
+@pytest.mark.parametrize("name", ["a", "a.json", "a.gz", "a.parquet.gz", "a.csv.zip", "csv", "a.txt.gz.gz"])
+def test_unknown_ending_names_the_known(tmp_path: Path, name: str) -> None:
+    """A file whose format cannot be told is refused with the endings that can."""
+    message = refusal(write(tmp_path / name, URL))
+    assert name in message
+    assert ".txt, .csv, .tsv or .jsonl, each also .gz, or .parquet" in message
+
+
+def test_missing_files_and_empty_globs_are_named(tmp_path: Path) -> None:
+    """What is not there is named as it was given, before anything else is read."""
+    there = write(tmp_path / "a.txt", URL)
+    assert f"{tmp_path}/b.txt: cannot be read" in refusal(there, tmp_path / "b.txt")
+    assert refusal(there, tmp_path / "*.csv").startswith(f"{tmp_path}/*.csv: no such file")
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    """A folder is answered with a glob, a pipe is not opened, a link in a circle is no crash."""
+    assert f"'{tmp_path}/*.csv'" in refusal(tmp_path)
+    os.mkfifo(tmp_path / "a.csv")
+    assert "no regular file" in refusal(tmp_path / "a.csv")
+    (tmp_path / "b.csv").symlink_to(tmp_path / "b.csv")
+    assert "b.csv: cannot be read" in refusal(tmp_path / "b.csv")
+    assert "0 bytes" in refusal(write(tmp_path / "c.txt.gz", ""))
+    assert "cannot be read" in refusal(tmp_path / f"{'x' * 300}*.csv")
+
+
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
+    """A file without the right to read it is refused with its cure."""
+    path = write(tmp_path / "a.txt", URL)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    assert "the right to read it is missing" in refusal(path)
+
+
+def test_globs_find_files_once_and_in_order(tmp_path: Path) -> None:
+    """Globs, also deep ones, skip folders; a file that two patterns name is read once."""
+    (tmp_path / "deep" / "x.txt").mkdir(parents=True)
+    for name in ("b.txt", "a.txt", "deep/c.txt", "x[1].txt"):
+        write(tmp_path / name, f"{URL}?{name}")
+    patterns = [f"{tmp_path}/x[1].txt", f"{tmp_path}/**/*.txt", f"{tmp_path}/./a.txt"]
+    names = [Path(file.path).relative_to(tmp_path).as_posix() for file in inspect_manifest(patterns).files]
+    assert names == ["x[1].txt", "a.txt", "b.txt", "deep/c.txt"]
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("url,caption", "--url-column url"),
+        ("image_url,", "named ''"),
+        ("image_url,a/b", "named 'a/b'"),
+        ("image_url,source", "column 'source', which is a column of the output"),
+        ("image_url,error_code", "'error_code'"),
+        ("image_url;caption", "'image_url;caption'"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_bad_columns_are_refused(tmp_path: Path, header: str, reason: str, kind: str) -> None:
+    """A bad name ends the run before it starts, with path and cure, in any format."""
+    names = header.split(",")
+    keys = ", ".join(f'"{name}": "x"' for name in names)
+    path = write(tmp_path / f"a.{kind}", header if kind == "csv" else f"{{{keys}}}")
+    message = refusal(path)
+    assert message.startswith(f"{path}: ")
+    assert reason in message
+
+
+def test_column_twice_is_refused(tmp_path: Path) -> None:
+    """Two columns of one name have no place in a table; a JSON key that comes twice costs its line only."""
+    assert "two columns 'a'" in refusal(write(tmp_path / "a.csv", "image_url,a,a\n"))
+
+
+def test_url_column_may_have_another_name(tmp_path: Path) -> None:
+    """With --url-column the URL comes from there; `image_url` beside it is refused."""
+    path = write(tmp_path / "a.csv", f"caption,photo\nx,{URL}\n")
+    manifest = inspect_manifest([str(path)], "photo")
+    assert [entry.image_url for entry in entries(manifest) if isinstance(entry, ManifestRow)] == [URL]
+    assert manifest.columns.names == ["caption"]
+    assert "--url-column photo" in refusal(write(tmp_path / "b.csv", "photo,image_url\n"), url_column="photo")
+
+
+def test_columns_of_several_files_are_put_together(tmp_path: Path) -> None:
+    """Each row has the columns of all files, in types that hold all values; what a file lacks is null."""
+    pq.write_table(
+        pa.table({"n": pa.array([3], pa.int8()), "image_url": [URL], "p": [None]}), tmp_path / "d.parquet"
+    )
+    paths = [
+        write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "n": 1}}'),
+        write(tmp_path / "b.csv", f"a,image_url\nx,{URL}\n"),
+        write(tmp_path / "c.jsonl", f'{{"image_url": "{URL}", "n": 2.5, "p": 7}}'),
+        tmp_path / "d.parquet",
+        write(tmp_path / "e.txt", URL),
+    ]
+    columns = inspect_manifest(map(str, paths)).columns
+    assert {field.name: str(field.type) for field in columns} == {"n": "double", "a": "string", "p": "int64"}
+    found = [row.columns for row in rows(*paths)]
+    assert found == [
+        (1.0, None, None),
+        (None, "x", None),
+        (2.5, None, 7),
+        (3.0, None, None),
+        (None, None, None),
+    ]
+    assert [type(values[0]) for values in found] == [float, type(None), float, float, type(None)]
+
+
+def test_clash_of_types_names_both_files(tmp_path: Path) -> None:
+    """A column that is text here and a number there is refused, naming column, types and files."""
+    numbers = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "n": 1}}')
+    texts = write(tmp_path / "b.csv", "image_url,n\n")
+    assert f"column 'n' is int64 in {numbers} but string in {texts}" in refusal(numbers, texts)
+
+
+def test_error_survives_pickling() -> None:
+    """Workers send their errors home."""
+    assert str(pickle.loads(pickle.dumps(ManifestError("a.csv: no")))) == "a.csv: no"  # noqa: S301 - our own bytes
+
+
+def test_local_files_are_inspected_without_beam(tmp_path: Path) -> None:
+    """A wrong path is told at once: Beam, which takes seconds to import, is not needed."""
+    path = write(tmp_path / "a.csv", "image_url\n")
+    code = f"""if True:
+        import sys
+        from transforms.inspect_manifest import inspect_manifest
+        inspect_manifest([{str(path)!r}])
+        sys.exit("apache_beam" in sys.modules)"""
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+class _Mounted(LocalFileSystem):
+    """A file system of Beam's that knows local paths as `mounted://...`: a stand-in for an object store."""
+
+    @classmethod
+    def scheme(cls) -> str:
+        """Tell Beam which paths are its own."""
+        return _SCHEME.removesuffix("://")
+
+    def match(self, patterns: list[str], limits: list[int | None] | None = None) -> list[MatchResult]:
+        """Find files by their path below the scheme."""
+        found = super().match([pattern.removeprefix(_SCHEME) for pattern in patterns], limits)  # type: ignore[no-untyped-call]  # Beam has no types here
+        return [MatchResult(each.pattern, [_mounted(file) for file in each.metadata_list]) for each in found]
+
+    def open(self, path: str, *args: str, **options: str) -> BinaryIO:
+        """Open a file by its path below the scheme."""
+        return super().open(path.removeprefix(_SCHEME), *args, **options)
+
+
+_SCHEME = "mounted://"
+
+
+def _mounted(file: FileMetadata) -> FileMetadata:
+    return FileMetadata(_SCHEME + file.path, file.size_in_bytes)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+def test_remote_files_are_read_through_beam(tmp_path: Path, name: str) -> None:
+    """Files of another file system are found by name and glob, split and read like local ones."""
+    content = f"image_url,a\n{URL},x\n".encode()
+    if name.endswith("parquet"):
+        pq.write_table(pa.table({"image_url": [URL], "a": ["x"]}), tmp_path / name)
+    else:
+        write(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content)
+    for pattern in (f"{_SCHEME}{tmp_path}/{name}", f"{_SCHEME}{tmp_path}/*"):
+        manifest = inspect_manifest([pattern])
+        assert [file.path for file in manifest.files] == [f"{_SCHEME}{tmp_path}/{name}"]
+        assert entries(manifest) == [ManifestRow(URL, default_image_id(URL), ("x",))]
+
+
+def test_remote_failures_name_path_and_cure(tmp_path: Path) -> None:
+    """A missing remote file, a cut one and a file system that is not installed are errors like local ones."""
+    assert "no such file" in refusal(f"{_SCHEME}{tmp_path}/a.csv")
+    write(tmp_path / "a.csv.gz", gzip.compress(b"image_url\n" * 999)[:-9])
+    with pytest.raises(ManifestError, match="gzip -t"):
+        entries(inspect_manifest([f"{_SCHEME}{tmp_path}/a.csv.gz"]))
+    assert "nowhere://a.csv: no file system for this path" in refusal("nowhere://a.csv")

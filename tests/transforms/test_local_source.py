@@ -1,0 +1,128 @@
+"""The local model as a face source, with real photographs from files and from a server."""
+
+import pickle
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+import pytest
+
+from schemas.errors import ErrorCode
+from schemas.values import Answer, FailureError, ImageRequest, Outcome
+from tests.helpers.scripted_server import Exchange, ScriptedServer
+from transforms.face_source import Attempt, FaceSource
+from transforms.image_fetch.allowed_addresses import any_address
+from transforms.image_fetch.fetch_image import ImageFetcher
+from transforms.local_source import LocalSource
+
+SOURCE = LocalSource(ImageFetcher(allow_local_files=True, rule=any_address))
+LONG_S = 60
+"""What a source that keeps its model would hang for; a good one never waits."""
+
+
+def under_way(work: Callable[[], Answer]) -> Future[Answer]:
+    """Begin work in a thread that a hanging test leaves behind."""
+    future: Future[Answer] = Future()
+    Thread(target=lambda: future.set_result(work()), daemon=True).start()
+    return future
+
+
+def code_of(attempt: Attempt, url: object) -> tuple[ErrorCode, str]:
+    """Ask for what must fail; give code and stage."""
+    with pytest.raises(FailureError) as caught:
+        attempt(ImageRequest(str(url)))
+    return caught.value.failure.code, caught.value.failure.stage
+
+
+def test_a_portrait_has_its_face(photos: Path) -> None:
+    """Expect one face, its points upon the photograph, the image's size, and who answered."""
+    with SOURCE.open() as opened:
+        answer = opened.attempt(ImageRequest(str(photos / "astronaut.png")))
+    (face,) = answer.faces
+    assert (answer.outcome, answer.image_width, answer.image_height) == (Outcome.OK, 512, 512)
+    assert (answer.source, answer.face_model_version) == ("local", "blazeface-full-range+facemesh-v2")
+    left, top = face.points.min(axis=0)
+    right, bottom = face.points.max(axis=0)
+    assert 150 < left < right < 300
+    assert 50 < top < bottom < 230
+
+
+@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg"])
+def test_a_thing_is_an_answer_without_faces(photos: Path, name: str) -> None:
+    """Expect the outcome `no_face`, and the image's size, which the model does know."""
+    with SOURCE.open() as opened:
+        answer = opened.attempt(ImageRequest((photos / name).as_uri()))
+    assert answer.outcome is Outcome.NO_FACE
+    assert (answer.image_width or 0) > (answer.image_height or 0) > 0
+
+
+def test_the_parameters_reach_the_model(photos: Path, tmp_path: Path) -> None:
+    """Expect a portrait turned by a quarter to be found when turned faces are looked for, and only then."""
+    from PIL import Image  # noqa: PLC0415 - this test alone makes an image
+
+    with Image.open(photos / "obama.jpg") as image:
+        image.rotate(180).save(tmp_path / "turned.png")
+    request = ImageRequest(str(tmp_path / "turned.png"), mode=1)
+    with SOURCE.open() as opened:
+        assert opened.attempt(request).outcome is Outcome.NO_FACE
+        assert opened.attempt(request._replace(need_rotate_detection=1)).outcome is Outcome.OK
+
+
+def test_each_failure_has_its_stage(photos: Path, tmp_path: Path) -> None:
+    """Expect what is wrong with the way to be `fetch`, with the image `decode`; the model stays usable."""
+    (tmp_path / "text.jpg").write_text("not a photograph")
+    (tmp_path / "empty.jpg").touch()
+    portrait = ImageRequest(str(photos / "obama.jpg"))
+
+    def fail_then_look() -> Answer:
+        with SOURCE.open() as opened:
+            assert code_of(opened.attempt, tmp_path / "gone.jpg") == (ErrorCode.NOT_FOUND, "fetch")
+            assert code_of(opened.attempt, tmp_path / "text.jpg") == (ErrorCode.IMAGE_UNDECODABLE, "decode")
+            assert code_of(opened.attempt, tmp_path / "empty.jpg") == (ErrorCode.IMAGE_EMPTY, "decode")
+            return opened.attempt(portrait)
+
+    assert len(under_way(fail_then_look).result(LONG_S).faces) == 1
+
+
+def test_a_slow_download_keeps_no_model(photos: Path) -> None:
+    """Expect the one model to look at another image while a server is slow, then at the slow one."""
+    go_on = Event()
+    content = (photos / "obama.jpg").read_bytes()
+
+    def slow(exchange: Exchange) -> None:
+        assert go_on.wait(LONG_S)
+        exchange.answer(content)
+
+    with ScriptedServer({"/slow.jpg": slow}) as server, SOURCE.open() as opened:
+        late = under_way(lambda: opened.attempt(ImageRequest(server.url("/slow.jpg"))))
+        request = ImageRequest(str(photos / "obama.jpg"))
+        early = under_way(lambda: opened.attempt(request)).result(LONG_S)
+        assert not late.done()
+        go_on.set()
+        assert late.result(LONG_S).faces == early.faces
+
+
+def test_several_models_agree(photos: Path) -> None:
+    """Expect two workers with many threads to give what one gives."""
+    requests = [ImageRequest(str(photos / name)) for name in ("obama.jpg", "biden.jpg", "coffee.png")]
+    with SOURCE.open() as opened:
+        alone = [opened.attempt(request) for request in requests]
+    with LocalSource(SOURCE.fetcher, workers=2).open() as opened:
+        futures = [under_way(partial(opened.attempt, request)) for request in requests * 3]
+        together = [future.result(LONG_S) for future in futures]
+    for one, other in zip(alone * 3, together, strict=True):
+        assert len(one.faces) == len(other.faces)
+        assert all(map(np.array_equal, (f.points for f in one.faces), (f.points for f in other.faces)))
+
+
+def test_the_source_is_a_description(photos: Path) -> None:
+    """Expect it to travel to a worker, and its window to leave room for downloads beside the models."""
+    source: FaceSource = pickle.loads(pickle.dumps(LocalSource(SOURCE.fetcher, workers=3)))  # noqa: S301 - our own
+    assert source == LocalSource(SOURCE.fetcher, workers=3)
+    assert source.name == "local"
+    assert source.largest_window > 3
+    with source.open() as opened:
+        assert opened.attempt(ImageRequest(str(photos / "biden.jpg"))).faces

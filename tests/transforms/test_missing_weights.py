@@ -1,0 +1,48 @@
+"""A copy of the packages without the right weights: the user is told how to mend it, before Beam starts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+import pytest
+
+from tests.helpers.console import ROOT, write_urls
+from transforms.local_model.weights import DETECTOR, MESH
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the four packages without what is fetched."""
+    folder = tmp_path_factory.mktemp("packages")
+    for name in ("schemas", "transforms", "pipelines", "runners"):
+        copytree(ROOT / name, folder / name, ignore=ignore_patterns("__pycache__", "*.tflite"))
+    return folder
+
+
+@pytest.mark.parametrize("altered", [None, DETECTOR, MESH])
+def test_wrong_weights_name_the_make_target(packages: Path, tmp_path: Path, altered: str | None) -> None:
+    """Expect exit 2 with the file, what is wrong with it and `make weights`, in one line; no output."""
+    weights = packages / "transforms/local_model/weights"
+    weights.mkdir(exist_ok=True)
+    for name in (DETECTOR, MESH) if altered else ():
+        content = (ROOT / "transforms/local_model/weights" / name).read_bytes()
+        (weights / name).write_bytes(content + b"!" if name == altered else content)
+    manifest = write_urls(tmp_path / "photos.txt", ["https://example.com/a.jpg"])
+    flags = ["--manifest", str(manifest), "--output", str(tmp_path / "out")]
+    finished = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "runners.local", *flags],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = [each for each in finished.stderr.splitlines() if not each.startswith("import time:")]
+    assert finished.returncode == 2
+    assert line.startswith(f"facebeam: {weights / (altered or DETECTOR)}: ")
+    assert ("expected sha256" if altered else "No such file") in line
+    assert "`make weights`" in line
+    assert "apache_beam" not in finished.stderr
+    assert not (tmp_path / "out").exists()

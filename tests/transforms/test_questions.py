@@ -1,0 +1,40 @@
+"""Rows that ask the same are put together."""
+
+from dataclasses import replace
+
+from schemas.request_key import BUCKETS, bucket_of, request_key
+from schemas.values import ImageRequest
+from tests.helpers.values import row
+from transforms.questions import Asked, Question, group_by_question
+
+QUESTION = Question("fake 1", mode=1)
+
+
+def test_rows_are_grouped_by_what_is_asked() -> None:
+    """Expect each distinct image once, with its rows in order, sorted by the key."""
+    rows = [row(7), row(8), row(7), row(9), row(8)]
+    grouped = group_by_question(rows, QUESTION)
+    assert list(grouped) == sorted(grouped)
+    assert sorted(grouped.values(), key=lambda asked: asked.rows[0].image_id) == [
+        Asked(ImageRequest(rows[0].image_url, 1, 0), [rows[0], rows[2]]),
+        Asked(ImageRequest(rows[1].image_url, 1, 0), [rows[1], rows[4]]),
+        Asked(ImageRequest(rows[3].image_url, 1, 0), [rows[3]]),
+    ]
+
+
+def test_another_question_has_another_key() -> None:
+    """Expect whom, mode and rotation search to decide what is the same."""
+    others = [replace(QUESTION, identity="fake 2"), replace(QUESTION, mode=0)]
+    others += [replace(QUESTION, need_rotate_detection=1)]
+    keys = {question.key(row(1)) for question in [QUESTION, *others]} | {QUESTION.key(row(2))}
+    assert len(keys) == 5
+
+
+def test_parts_of_a_key_cannot_be_mistaken_for_each_other() -> None:
+    """Expect the end of one part and the beginning of the next to be told apart."""
+    assert request_key("ab", ImageRequest("c")) != request_key("a", ImageRequest("bc"))
+
+
+def test_keys_spread_over_the_buckets() -> None:
+    """Expect ten thousand images in all 256 buckets."""
+    assert {bucket_of(QUESTION.key(row(number))) for number in range(10_000)} == set(range(BUCKETS))
