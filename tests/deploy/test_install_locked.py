@@ -16,6 +16,8 @@ import pytest
 
 from tests.helpers.console import ROOT, Finished
 
+pytestmark = pytest.mark.slow
+
 PIPS = ROOT / ".pips"
 """`make .pips/ready`: wheels of several versions of pip, and of uv."""
 SCRIPT = ROOT / "deploy/install_locked.py"

@@ -13,6 +13,8 @@ import pytest
 from tests.helpers.console import ROOT, run_json, table
 from transforms.local_model.weights import DETECTOR, MESH
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

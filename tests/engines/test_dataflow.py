@@ -27,6 +27,8 @@ from tests.helpers.processes import free_port
 from tests.helpers.worker_pool import worker_pool
 from tests.runners.test_token_canary import PIECES, unpacked
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "workers@a-project.iam.gserviceaccount.com"
 SUBMITTERS = "token-of-the-submitter"
 """Not what workers use, and nobody else's business."""

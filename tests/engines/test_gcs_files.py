@@ -17,6 +17,8 @@ from tests.helpers.object_store import BUCKET, gcs_emulator
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.worker_pool import WORKER
 
+pytestmark = pytest.mark.slow
+
 WRITE_AND_READ = """
 import json, sys
 from transforms import output_files as files

@@ -19,6 +19,8 @@ from tests.helpers.paid_service import FaultyServer
 from tests.helpers.processes import free_port
 from tests.helpers.worker_pool import WORKER, worker_pool
 
+pytestmark = pytest.mark.slow
+
 FAILING = ("--max-failure-share", 1)
 CLOCK = ("latency_ms", "answered_at", "first_attempt_at", "last_attempt_at", "trace_id")
 

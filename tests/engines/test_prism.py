@@ -7,6 +7,8 @@ import pytest
 
 from tests.helpers.console import ROOT, TABLES, rehearse, table, write_urls
 
+pytestmark = pytest.mark.slow
+
 PRISM = ROOT / ".boot/prism"
 CLOCK = ["latency_ms", "answered_at", "first_attempt_at", "last_attempt_at"]
 

@@ -1,13 +1,12 @@
 """Start `facebeam --source api` as a user does, with a token that no service knows."""
 
 import os
-import signal
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.helpers.console import FACEBEAM, Finished, facebeam
+from tests.helpers.console import Finished, facebeam
+from tests.helpers.warm_process import Command, WarmProcess, running_warm
 
 TOKEN = "canary-0123456789abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - made up
 VARIABLE = "ACEDATACLOUD_API_TOKEN"
@@ -30,25 +29,12 @@ def annotate_by_api(base_url: str, manifest: Path, output: Path, *flags: object)
     return with_token("annotate", *_flags(base_url, manifest, output), "--max-failure-share", 1, *flags)
 
 
-@contextmanager
 def running_by_api(
     base_url: str, manifest: Path, output: Path, *flags: object
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager[WarmProcess]:
     """Start `facebeam annotate --source api` in a session of its own; what is left of it is killed."""
-    command = [FACEBEAM, "annotate", *map(str, (*_flags(base_url, manifest, output), *flags))]
-    with subprocess.Popen(
-        command,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    arguments = ["annotate", *map(str, (*_flags(base_url, manifest, output), *flags))]
+    return running_warm(Command(arguments, environment()))
 
 
 def images(count: int, first: int = 0) -> list[str]:

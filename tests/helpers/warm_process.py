@@ -5,52 +5,123 @@ imports, two thirds of a short run, are not repeated. How an interpreter starts 
 """
 
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TextIO
 
 _IMPORTED: Final = (
-    "runners.in_process",
-    "runners.plan",
-    "runners.replay",
-    "transforms.local_source",
-    "rich.live",
+    *("runners.in_process", "runners.plan", "runners.replay"),
+    *("transforms.local_source", "rich.live"),
 )
 _PROCESSES: Final = get_context("forkserver")
 _PROCESSES.set_forkserver_preload([*_IMPORTED])
 
 
-def run_warm(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, within_s: float
-) -> CompletedProcess[str]:
+@dataclass(frozen=True)
+class Command:
+    """What is to be run.
+
+    Args:
+        arguments: those of `facebeam`.
+        env: all environment variables that it sees.
+        cwd: the folder that it is started in. None: that of the tests.
+        prepare: called in the new process first; a function that can be imported.
+    """
+
+    arguments: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path | None = None
+    prepare: Callable[[], None] | None = None
+
+    def carry_out(self, stdout: Path, stderr: Path) -> None:
+        """Become `facebeam`: the rest of this process's life."""
+        os.setsid()
+        for path, descriptor in ((stdout, 1), (stderr, 2)):
+            opened = os.open(path, os.O_WRONLY | os.O_CREAT)
+            os.dup2(opened, descriptor)
+            os.close(opened)
+        os.environ.clear()
+        os.environ.update(self.env)
+        os.chdir(self.cwd or Path.cwd())
+        sys.argv = ["facebeam", *self.arguments]
+        if self.prepare:
+            self.prepare()
+        from runners.cli import main  # noqa: PLC0415 - in the new process alone
+
+        sys.exit(main())
+
+
+class WarmProcess:
+    """A process that runs `facebeam`, in a session of its own; like `subprocess.Popen`."""
+
+    stderr: TextIO
+    """What it says, where it was started by `running_warm`."""
+
+    def __init__(self, command: Command, stdout: Path, stderr: Path) -> None:
+        self._command = command
+        self._process = _PROCESSES.Process(target=command.carry_out, args=(stdout, stderr))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process and of its group."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Give the exit code, minus the signal that killed it, or None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, within_s: float) -> int:
+        """Wait for its end and give its exit code; raises TimeoutExpired."""
+        self._process.join(within_s)
+        if self._process.exitcode is None:
+            raise TimeoutExpired(self._command.arguments, within_s)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to this process, not to its group."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill this process; its children go on."""
+        self.send_signal(signal.SIGKILL)
+
+    def kill_group(self) -> None:
+        """Kill what is left of the process and its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.join()
+
+
+def run_warm(command: Command, within_s: float) -> CompletedProcess[str]:
     """Run `facebeam` to its end, as `subprocess.run` would; raises TimeoutExpired."""
     with TemporaryDirectory() as folder:
         stdout, stderr = Path(folder) / "stdout", Path(folder) / "stderr"
-        process = _PROCESSES.Process(
-            target=_facebeam, args=(arguments, dict(env), cwd or Path.cwd(), stdout, stderr)
-        )
-        process.start()
-        process.join(within_s)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise TimeoutExpired(arguments, within_s, stdout.read_bytes(), stderr.read_bytes())
-        return CompletedProcess(arguments, process.exitcode, stdout.read_text(), stderr.read_text())
+        process = WarmProcess(command, stdout, stderr)
+        try:
+            code = process.wait(within_s)
+        finally:
+            process.kill_group()
+        return CompletedProcess(command.arguments, code, stdout.read_text(), stderr.read_text())
 
 
-def _facebeam(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: Path, stderr: Path
-) -> None:
-    for path, descriptor in ((stdout, 1), (stderr, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-    os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-    sys.argv = ["facebeam", *arguments]
-    from runners.cli import main  # noqa: PLC0415 - in the child alone
-
-    sys.exit(main())
+@contextmanager
+def running_warm(command: Command) -> Iterator[WarmProcess]:
+    """Start `facebeam`; what is left of it is killed at the end."""
+    with TemporaryDirectory() as folder:
+        pipe = Path(folder) / "stderr"
+        os.mkfifo(pipe)
+        process = WarmProcess(command, Path(os.devnull), pipe)
+        try:
+            with pipe.open() as process.stderr:
+                yield process
+        finally:
+            process.kill_group()

@@ -93,7 +93,6 @@ def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
         with running_by_api(server.base_url, manifest, output, *flags) as process:
             wait_until(service.is_reached)
             process.send_signal(signal.SIGTERM)
-            assert process.stderr is not None
             assert "stopping: the images under way are finished first" in process.stderr.readline()
             service.let_go.set()
             said = process.stderr.read()
@@ -114,7 +113,6 @@ def test_a_run_that_is_stopped_at_once_keeps_what_came(tmp_path: Path) -> None:
     with service.server as server:
         with running_by_api(server.base_url, manifest, output, *UNPACED, "--window", WINDOW) as process:
             wait_until(service.is_reached)
-            assert process.stderr is not None
             for _ in range(2):
                 process.send_signal(signal.SIGINT)
                 assert "stopping: " in process.stderr.readline()
@@ -138,7 +136,6 @@ def test_runs_at_the_same_time_are_told_of_each_other(tmp_path: Path) -> None:
             second = annotate_by_api(server.base_url, other, output, *UNPACED, "--run-id", "second")
             process.send_signal(signal.SIGCONT)
             assert process.wait(DEADLINE_S) == 0
-            assert process.stderr is not None
             assert warned not in process.stderr.read()
         assert (second.returncode, warned in second.stderr) == (0, True)
         third = annotate_by_api(server.base_url, other, output, *UNPACED, "--run-id", "third")

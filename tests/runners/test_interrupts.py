@@ -1,14 +1,14 @@
 """Runs that are stopped, killed or doubled: nothing half visible, and the next run mends what is left."""
 
 import gzip
+import itertools
 import os
 import signal
 import subprocess
-import sys
-import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Semaphore
@@ -18,7 +18,6 @@ from PIL import Image
 
 from tests.helpers.console import (
     FACEBEAM,
-    ROOT,
     annotate,
     journaled,
     rehearse,
@@ -30,11 +29,14 @@ from tests.helpers.console import (
 )
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.waiting import DEADLINE_S, wait_until
+from tests.helpers.warm_process import Command, WarmProcess, run_warm, running_warm
+from transforms import publish
 from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.local_source import LocalSource
+from transforms.output_files import move
 
-Process = subprocess.Popen[str]
 IMAGES = 40
+SLOW = pytest.mark.slow
 UNDER_WAY = LocalSource(ImageFetcher(), workers=2).largest_window
 """Images that two workers have under way: far fewer than the run has."""
 
@@ -76,26 +78,16 @@ def host() -> Iterator[SlowHost]:
 
 
 @contextmanager
-def held_run(host: SlowHost, folder: Path, run_id: str = "one") -> Iterator[Process]:
+def held_run(host: SlowHost, folder: Path, run_id: str = "one") -> Iterator[WarmProcess]:
     """Start a run in a session of its own, and go on when it can do no more."""
-    command = [FACEBEAM, "annotate", "--manifest", str(host.manifest(folder)), "--run-id", run_id]
-    flags = ["--output", str(folder / "out"), "--allow-private-urls", "--workers", "2"]
-    with subprocess.Popen(
-        [*command, *flags],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            wait_until(lambda: host.is_asked() or process.poll() is not None)
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    manifest = ("--manifest", str(host.manifest(folder)), "--run-id", run_id)
+    flags = ("--output", str(folder / "out"), "--allow-private-urls", "--workers", "2")
+    with running_warm(Command(["annotate", *manifest, *flags], dict(os.environ))) as process:
+        wait_until(lambda: host.is_asked() or process.poll() is not None)
+        yield process
 
 
-def assert_nothing_is_left(process: Process, output: Path) -> None:
+def assert_nothing_is_left(process: WarmProcess, output: Path) -> None:
     """See that no process of the run's session lives, and that nothing is visible or staged."""
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
@@ -110,7 +102,6 @@ def test_one_signal_ends_a_run_in_order(
     """Expect images under way to end, then 130 or 143 and nothing left; the same run id then commits."""
     with held_run(host, tmp_path) as process:
         process.send_signal(number)
-        assert process.stderr is not None
         assert "stopping: the images under way are finished first" in process.stderr.readline()
         host.let_go.set()
         said = process.stderr.read()
@@ -147,7 +138,6 @@ def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> N
     """Expect exit 130 and nothing left, though the host never answers."""
     with held_run(host, tmp_path) as process:
         process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
         assert "once more stops at once" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_S) == 130
@@ -205,43 +195,27 @@ def test_runs_side_by_side_do_not_harm_each_other(host: SlowHost, tmp_path: Path
     assert staged(output) == []
 
 
-CUT_OFF = """
-import os, sys
-from runners import local
-from transforms import publish
+def die_after_moves(count: int) -> None:
+    """Let the run die after so many files are published, as by a power cut at a known place."""
+    moves = itertools.count(1)
 
-def cut_off(source, target, moved=[]):
-    moved.append(target)
-    if len(moved) > int(os.environ["MOVES"]):
-        os._exit(137)
-    move(source, target)
+    def cut_off(source: str, target: str) -> None:
+        if next(moves) > count:
+            os._exit(137)
+        move(source, target)
 
-move, publish.move = publish.move, cut_off
-sys.exit(local.main(sys.argv[1:]))
-"""
-"""A run that dies after so many files are published: what a power cut can do, at a place that is known."""
+    publish.move = cut_off  # type: ignore[attr-defined]  # the name under which it was imported
 
 
-@pytest.mark.parametrize("moves", [0, 1, 2])
+@pytest.mark.parametrize("moves", [pytest.param(0, marks=SLOW), 1, pytest.param(2, marks=SLOW)])
 def test_a_run_that_died_while_it_was_published_is_finished_by_the_next(tmp_path: Path, moves: int) -> None:
     """Expect the whole run, with its record, once any other run has begun; its rows are not read again."""
     output = tmp_path / "out"
     urls = [f"https://example.com/{number}.jpg" for number in range(20)]
     manifest = write_urls(tmp_path / "photos.txt", urls)
-    command = [
-        sys.executable,
-        "-c",
-        textwrap.dedent(CUT_OFF),
-        "--manifest",
-        str(manifest),
-        "--source",
-        "fake",
-    ]
-    died = subprocess.run(
-        [*command, "--output", str(output), "--run-id", "one"],
-        env={**os.environ, "MOVES": str(moves), "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
+    flags = ["--manifest", str(manifest), "--output", str(output), "--run-id", "one"]
+    command = ["annotate", "--source", "fake", *flags]
+    died = run_warm(Command(command, dict(os.environ), prepare=partial(die_after_moves, moves)), within_s=120)
     assert died.returncode == 137
     assert (len([name for name in visible(output) if "_runs" not in name]), len(staged(output)) > 0) == (
         moves,
