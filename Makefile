@@ -1,6 +1,6 @@
 # Every target sets up what it needs: Python 3.11 and make are all a new machine must have.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test flink-test runners check bench lock weights wheel image clean
+.PHONY: help setup demo test test-all flink-test runners check bench lock weights wheel image clean
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -69,8 +69,15 @@ demo: $(VENV)/ready .photos/ready ## annotate real photographs with the local mo
 	    --only-binary=:all: --require-hashes -r $$lock -d .pips || exit 1; done
 	@touch $@
 
-test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .pips/ready ## run the tests
-	$(BIN)/python -m pytest --junitxml=.reports/test.xml
+# Tests wait more than they compute: three processes keep two cores busy.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadscope
+
+test: $(VENV)/ready .photos/ready ## run the tests that a change needs: some minutes
+	$(PYTEST) -m "not slow" --junitxml=.reports/test.xml
+	@touch .tested
+
+test-all: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .pips/ready ## run all tests but Flink's: engines, set-up and what takes long, too
+	$(PYTEST) --junitxml=.reports/test-all.xml
 	@touch .tested
 
 .tested: $(shell find * -type f -not -path 'demo-out/*' -not -path 'dist/*' -not -path '*/__pycache__/*')
@@ -91,7 +98,7 @@ test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .pip
 flink-test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .flink/ready ## run on a real Flink: wants Java, Maven, Go
 	$(BIN)/python -m pytest tests/engines/flink --junitxml=.reports/flink.xml
 
-runners: ## print which engine passed which check, from what 'make test' and 'make flink-test' said
+runners: ## print which engine passed which check, from what 'make test-all' and 'make flink-test' said
 	$(BIN)/python -m tests.helpers.runner_checks .reports
 
 check: $(VENV)/ready ## format, lint, types, layers, generated docs; tests, unless these very files passed them

@@ -13,6 +13,7 @@ from tests.helpers.paid_service_answers import answers
 from tests.transforms.api_client.test_client import ENDLESS, RETRIED, STOPPED
 
 ACCOUNTS = STOPPED | {ErrorCode.UPSTREAM_ACCOUNT: RETRIED[ErrorCode.UPSTREAM_ACCOUNT]}
+ACCOUNT_FAULTS = [(name, code) for code, names in ACCOUNTS.items() for name in names.split()]
 LONG_PAUSES = {"retry_after_1e9", "retry_after_long", "retry_after_date"}
 CODES = {
     name: code
@@ -33,7 +34,11 @@ def url_of(fault: str) -> str:
 
 @pytest.mark.parametrize(
     ("faults", "good"),
-    [(CODES.keys() - REFUSALS, 900), (REFUSALS - FORMS, 20), (FORMS, 20)],
+    [
+        (CODES.keys() - REFUSALS, 900),
+        pytest.param(REFUSALS - FORMS, 20, marks=pytest.mark.slow),
+        pytest.param(FORMS, 20, marks=pytest.mark.slow),
+    ],
     ids=["faults", "refusals", "forms of Retry-After"],
 )
 def test_what_may_pass_is_asked_for_again(tmp_path: Path, faults: Collection[str], good: int) -> None:
@@ -49,7 +54,8 @@ def test_what_may_pass_is_asked_for_again(tmp_path: Path, faults: Collection[str
 
 
 @pytest.mark.parametrize(
-    ("fault", "code"), [(name, code) for code, names in ACCOUNTS.items() for name in names.split()]
+    ("fault", "code"),
+    [ACCOUNT_FAULTS[0], *(pytest.param(*fault, marks=pytest.mark.slow) for fault in ACCOUNT_FAULTS[1:])],
 )
 def test_the_account_stops_the_run_and_what_to_do_is_said(
     tmp_path: Path, fault: str, code: ErrorCode

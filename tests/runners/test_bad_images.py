@@ -127,6 +127,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_urls(folder / "images.txt", sorted(folder.glob("*.png")))
 
 
+@pytest.mark.slow
 def test_large_images_side_by_side_stay_under_a_gigabyte(large: Path) -> None:
     """Expect two workers' process to peak under 1 GB, as the kernel counted it."""
     output = large.parent / "out"

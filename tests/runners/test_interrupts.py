@@ -36,7 +36,6 @@ from transforms.local_source import LocalSource
 from transforms.output_files import move
 
 IMAGES = 40
-SLOW = pytest.mark.slow
 UNDER_WAY = LocalSource(ImageFetcher(), workers=2).largest_window
 """Images that two workers have under way: far fewer than the run has."""
 
@@ -207,7 +206,9 @@ def die_after_moves(count: int) -> None:
     publish.move = cut_off  # type: ignore[attr-defined]  # the name under which it was imported
 
 
-@pytest.mark.parametrize("moves", [pytest.param(0, marks=SLOW), 1, pytest.param(2, marks=SLOW)])
+@pytest.mark.parametrize(
+    "moves", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_a_run_that_died_while_it_was_published_is_finished_by_the_next(tmp_path: Path, moves: int) -> None:
     """Expect the whole run, with its record, once any other run has begun; its rows are not read again."""
     output = tmp_path / "out"

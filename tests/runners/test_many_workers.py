@@ -54,6 +54,7 @@ def test_four_workers_keep_one_rate(manifest: Path, tmp_path: Path) -> None:
     assert len(table(tmp_path / "out", "images")) == 200
 
 
+@pytest.mark.slow
 def test_four_workers_spend_one_budget(manifest: Path, tmp_path: Path) -> None:
     """Expect the budget's calls to the call, though four spend it; the rest is not sent."""
     with FaultyServer() as server:
@@ -64,6 +65,7 @@ def test_four_workers_spend_one_budget(manifest: Path, tmp_path: Path) -> None:
     assert calls_of(tmp_path / "out", "one")["not_sent"] == 150
 
 
+@pytest.mark.slow
 def test_a_bad_account_stops_each_worker(manifest: Path, tmp_path: Path) -> None:
     """Expect no more calls than what four workers have in flight when each of them is told."""
     with FaultyServer(fails("401 Unauthorized", "invalid_token")) as server:

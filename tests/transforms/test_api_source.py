@@ -132,6 +132,7 @@ def test_a_window_that_is_given_is_kept(
         assert opened.window() == in_flight
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Internal Server Error"])
 def test_bursts_of_refusals_lose_nothing(tmp_path: Path, status: str) -> None:
     """Expect every image to be answered by a service that refuses three calls of each twenty."""

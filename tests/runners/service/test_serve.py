@@ -273,6 +273,7 @@ def test_the_page_needs_nothing_from_elsewhere(served: ServeProcess) -> None:
             assert part.status == 200
 
 
+@pytest.mark.slow
 def test_half_a_request_is_not_waited_for(served: ServeProcess) -> None:
     """Expect a refusal of a body that never comes whole, in the contract's shape."""
     with closing(HTTPConnection(served.origin.removeprefix("http://"), timeout=60)) as connection:
