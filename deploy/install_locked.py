@@ -51,8 +51,9 @@ def uv_environment(pip_settings: Mapping[str, str]) -> dict[str, str]:
         folder for folder in folders if "://" in folder or Path(folder).exists()
     ]  # pip ignores the others
     links = {"UV_FIND_LINKS": ",".join(there)} if there else {}
-    # pip searches all indexes. That is safe here: what has the locked sha256 is right, wherever it lies.
-    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **named, **links}
+    # pip searches all indexes, which is safe here: what has the locked sha256 is right, wherever it lies.
+    # pip compiles what it installs. Else each start compiles it again where nobody may write bytecode.
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_COMPILE_BYTECODE": "1", **named, **links}
 
 
 def install_locked(lock: Path, project: Path | None, python: str) -> None:
