@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("facebeam", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("facebeam")
 
 _SHARED = Path(os.environ.get("FACEBEAM_SHARED", Path(__file__).parents[2] / "shared"))
 

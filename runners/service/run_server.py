@@ -45,12 +45,18 @@ def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.s
         with models:
             LOGGER.info("answering POST %s/face/analyze", _origin(listener))
             server.run([listener])
-            if server.force_exit:
-                os._exit(STOPPED_AT_ONCE)
     return STOPPED
 
 
-def _server(face_analyze: FaceAnalyze) -> Server:
+class _Server(Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the process at a second Ctrl-C: uvicorn waits for open connections since Python 3.12."""
+        super().handle_exit(sig, frame)
+        if self.force_exit:
+            os._exit(STOPPED_AT_ONCE)
+
+
+def _server(face_analyze: FaceAnalyze) -> _Server:
     config = Config(
         web_app(face_analyze),
         lifespan="off",
@@ -61,7 +67,7 @@ def _server(face_analyze: FaceAnalyze) -> Server:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    return Server(config)
+    return _Server(config)
 
 
 def _stop_by_signal(server: Server) -> None:

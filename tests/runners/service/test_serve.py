@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -23,6 +22,7 @@ import pytest
 from schemas.landmarks import REGIONS
 from tests.helpers.face_server import BEARER, ServeProcess
 from tests.helpers.scripted_server import Exchange, ScriptedServer
+from tests.helpers.waiting import wait_until
 from transforms.local_model.decode_image import decode_image
 from transforms.local_model.face_model import FaceModel
 from transforms.parse_answer import parse_answer
@@ -349,8 +349,7 @@ def test_a_full_server_refuses_at_once(images: ScriptedServer) -> None:
         assert (reply.status, reply.code) == (429, "too_many_requests")
         assert reply.headers["retry-after"] == "1"
         process.process.send_signal(signal.SIGINT)
-        while accepts(process):
-            time.sleep(0.05)
+        wait_until(lambda: not accepts(process))
         assert process.stop(signal.SIGINT) == 130
         assert all(each.exception() for each in hanging)
 
@@ -373,8 +372,7 @@ def test_a_killed_model_is_replaced(images: ScriptedServer) -> None:
         before = len(images.seen)
         with ThreadPoolExecutor(1) as threads:
             asked = threads.submit(process.ask, images.url("/obama.jpg"))
-            while len(images.seen) == before:
-                time.sleep(0.05)
+            wait_until(lambda: len(images.seen) > before)
             os.kill(victim, signal.SIGKILL)
             reply = asked.result()
         assert (reply.status, reply.code) == (500, "busy")
@@ -391,8 +389,7 @@ def test_a_signal_stops_it_in_order(images: ScriptedServer, number: int) -> None
         with ThreadPoolExecutor(8) as threads:
             before = len(images.seen)
             asked = [threads.submit(process.ask, images.url("/obama.jpg")) for _ in range(8)]
-            while len(images.seen) < before + 8:
-                time.sleep(0.01)
+            wait_until(lambda: len(images.seen) >= before + 8)
             for worker in workers:  # as a terminal's Ctrl-C, or systemd, has it
                 os.kill(worker, number)
             assert process.stop(number) == 0
@@ -407,10 +404,7 @@ def test_workers_do_not_outlive_a_killed_server() -> None:
         assert len(workers) == 2
         process.process.kill()
         process.ended()
-    deadline = time.monotonic() + 20
-    while any(is_running(worker) for worker in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not any(is_running(worker) for worker in workers))
 
 
 def is_running(process_id: int) -> bool:
