@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from tests.helpers.console import FACEBEAM, ROOT
 from tests.helpers.deploy_files import DEPLOY, text
-from tests.helpers.worker_pool import WORKER
+from tests.helpers.worker_pool import worker_environment
 from transforms.local_model.weights import DETECTOR, MESH
 from transforms.same_version import installed_version
 
@@ -33,9 +33,7 @@ def pins(python: str = platform.python_version()) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def worker() -> Path:
     """Give the environment that holds what the image holds."""
-    if not (WORKER / "ready").exists():
-        pytest.skip("no worker environment: run 'make .worker/ready'")
-    return WORKER
+    return worker_environment()
 
 
 def test_the_image_has_the_locked_beam_and_our_python() -> None:

@@ -15,7 +15,7 @@ from tests.helpers.google_account import service_account
 from tests.helpers.google_cloud import Cloud
 from tests.helpers.object_store import BUCKET, gcs_emulator
 from tests.helpers.scripted_server import Exchange, ScriptedServer
-from tests.helpers.worker_pool import WORKER
+from tests.helpers.worker_pool import worker_environment
 
 pytestmark = pytest.mark.slow
 
@@ -77,9 +77,7 @@ with Journal(sys.argv[1]).open(flush_every_s=60) as writer:
 
 def in_workers_environment(script: str, argument: str, env: Mapping[str, str]) -> bytes:
     """Run a script where Google's client is, and none of this checkout; give what it printed."""
-    if not (WORKER / "ready").exists():
-        pytest.skip("no worker environment: run 'make .worker/ready'")
-    command = [str(WORKER / "bin/python"), "-P", "-c", script, argument]
+    command = [str(worker_environment() / "bin/python"), "-P", "-c", script, argument]
     env = {**os.environ, "NO_GCE_CHECK": "true", **env}
     return subprocess.run(command, env=env, cwd="/", stdout=subprocess.PIPE, check=True, timeout=60).stdout
 

@@ -17,7 +17,7 @@ from tests.helpers.beam_job_service import job_service
 from tests.helpers.console import FACEBEAM, TABLES, Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer
 from tests.helpers.processes import free_port
-from tests.helpers.worker_pool import WORKER, worker_pool
+from tests.helpers.worker_pool import worker_environment, worker_pool
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +126,7 @@ def test_a_token_that_workers_do_not_have_is_told(tmp_path: Path, manifest: Path
 
 def test_a_worker_of_another_version_is_told(tmp_path: Path, manifest: Path) -> None:
     """Expect exit 1 with both versions, where the workers' environment says that it has another one."""
-    (installed,) = (WORKER / "lib").glob("python3*/site-packages/facebeam-*.dist-info")
+    (installed,) = (worker_environment() / "lib").glob("python3*/site-packages/facebeam-*.dist-info")
     other = tmp_path / "other/facebeam-99.0.dist-info"
     shutil.copytree(installed, other)
     metadata = (other / "METADATA").read_text()

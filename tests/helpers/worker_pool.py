@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from sysconfig import get_python_version
 
 import pytest
 
@@ -16,6 +17,14 @@ BOOT = ROOT / ".boot" / "container"
 """The boot program of Beam's worker images, where Go could build it."""
 
 
+def worker_environment() -> Path:
+    """Give the workers' environment; skips the test where there is none for this version of Python."""
+    python = f"python{get_python_version()}"
+    if not ((WORKER / "ready").exists() and (WORKER / "lib" / python).is_dir()):
+        pytest.skip(f"no worker environment with {python}: run 'make .worker/ready'")
+    return WORKER
+
+
 @contextmanager
 def worker_pool(log: Path, env: Mapping[str, str] | None = None) -> Iterator[str]:
     """Start a pool and give its address; skips the test where there is no worker environment.
@@ -24,8 +33,7 @@ def worker_pool(log: Path, env: Mapping[str, str] | None = None) -> Iterator[str
         log: where pool and workers write; its folder is theirs to work in.
         env: what the workers see besides PATH and HOME: a token, an emulator's address.
     """
-    if not (WORKER / "ready").exists():
-        pytest.skip("no worker environment: run 'make .worker/ready'")
+    worker_environment()
     port = free_port()
     main = "apache_beam.runners.worker.worker_pool_main"
     command: list[str | Path] = [WORKER / "bin/python", "-m", main, f"--service_port={port}"]
