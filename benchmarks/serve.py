@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.processes import machine
-from tests.helpers.face_server import BEARER, ServeProcess
+from tests.helpers.face_server import BEARER, FaceServer, face_server
 from tests.helpers.scripted_server import ScriptedServer
 from transforms.local_model.decode_image import decode_image
 from transforms.local_model.face_model import FaceModel
@@ -65,7 +65,7 @@ def main(photo: Path = Path(".photos/obama.jpg")) -> None:
     print(f"{IMAGES} images of {SIZE[0]} x {SIZE[1]} with one face, {len(data)} bytes; {machine()}")
     with (
         ScriptedServer({"/face.jpg": lambda exchange: exchange.answer(data)}) as images,
-        ServeProcess("--allow-private-urls", "--workers", str(PROCESSES)) as server,
+        face_server("--allow-private-urls", "--workers", str(PROCESSES)) as server,
     ):
         _serve_speed(server, images.url("/face.jpg"))  # warm-up
         rounds = [_round(data, server, images.url("/face.jpg")) for _ in range(ROUNDS)]
@@ -98,7 +98,7 @@ def bare_model(data: bytes, images: int, start: Barrier) -> tuple[float, float]:
     return _seconds(lambda: model.find_faces(decode_image(data)), images, start)
 
 
-def _round(data: bytes, server: ServeProcess, url: str) -> Round:
+def _round(data: bytes, server: FaceServer, url: str) -> Round:
     networks, model = _bare_speed(bare_networks, data), _bare_speed(bare_model, data)
     served = _serve_speed(server, url)
     print(f"networks {networks}; model {model}; serve {served}")
@@ -123,7 +123,7 @@ def _bare_speed(bare: Callable[[bytes, int, Barrier], tuple[float, float]], data
     return Speed(IMAGES / max(walls_s), sum(cpus_s) / IMAGES * 1000)
 
 
-def _serve_speed(server: ServeProcess, url: str) -> Speed:
+def _serve_speed(server: FaceServer, url: str) -> Speed:
     body = json.dumps({"image_url": url}).encode()
 
     def call(images: int) -> None:
@@ -142,7 +142,7 @@ def _serve_speed(server: ServeProcess, url: str) -> Speed:
     return Speed(IMAGES / wall_s, (_cpu_s(server) - started_cpu) / IMAGES * 1000)
 
 
-def _cpu_s(server: ServeProcess) -> float:
+def _cpu_s(server: FaceServer) -> float:
     """Read what the server and its workers have used so far: fields 14 and 15 of proc(5)'s stat."""
     stats = [Path(f"/proc/{each}/stat").read_text() for each in (server.process.pid, *server.worker_ids())]
     ticks = sum(int(field) for stat in stats for field in stat.rpartition(")")[2].split()[11:13])

@@ -1,22 +1,22 @@
 """A run on Beam's job service, whose workers have our wheel and no source tree, is the same run."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 import pandas as pd
 import pytest
 
-from tests.helpers.api_console import TOKEN, VARIABLE, environment, images
+from tests.helpers.api_console import TOKEN, VARIABLE, environment, images, with_token
 from tests.helpers.beam_job_service import job_service
 from tests.helpers.console import FACEBEAM, TABLES, Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer
-from tests.helpers.processes import free_port
+from tests.helpers.processes import free_port, running
+from tests.helpers.waiting import DEADLINE_S, wait_until
 from tests.helpers.worker_pool import worker_environment, worker_pool
 
 pytestmark = pytest.mark.slow
@@ -97,14 +97,7 @@ def test_the_token_is_the_workers_own(engine: Engine, tmp_path: Path) -> None:
         api = ("--source", "api", "--base-url", server.base_url, "--rate", "200", *engine.flags)
         where = ("--manifest", str(manifest), "--output", str(tmp_path / "out"))
         for _ in range(2):
-            finished = subprocess.run(
-                [FACEBEAM, "annotate", *where, *api],
-                env=environment(token=None),
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
+            finished = with_token("annotate", *where, *api, token=None)
             assert finished.returncode == 0, finished.stderr
         assert server.calls == 30
 
@@ -216,17 +209,13 @@ def test_ctrl_c_while_waiting_cancels_the_job(engine: Engine, tmp_path: Path) ->
     manifest = write_urls(tmp_path / "urls.txt", images(3000))
     with FaultyServer() as server:
         api = ("--source", "api", "--base-url", server.base_url, "--rate", "20", *engine.flags)
-        where = ("--manifest", str(manifest), "--output", str(tmp_path / "out"), "--run-id", "one")
-        with subprocess.Popen(
-            [FACEBEAM, "annotate", *where, *api],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(token=None),
+        where = ("--manifest", manifest, "--output", tmp_path / "out", "--run-id", "one")
+        with running(
+            [FACEBEAM, "annotate", *where, *api], stderr=PIPE, env=environment(token=None)
         ) as process:
-            while server.calls < 5 and process.poll() is None:
-                pass
-            os.kill(process.pid, signal.SIGINT)
-            _, said = process.communicate(timeout=60)
+            wait_until(lambda: server.calls >= 5 or process.poll() is not None)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert "is cancelled, run one is not visible" in said
     assert not (tmp_path / "out/images").exists()

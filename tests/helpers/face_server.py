@@ -3,15 +3,17 @@
 import json
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPMessage
-from os import environ
 from pathlib import Path
 from queue import Queue
+from subprocess import PIPE, Popen
 from threading import Thread
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
+
+from tests.helpers.console import FACEBEAM
+from tests.helpers.processes import running
 
 BEARER = {"authorization": "Bearer any"}
 START_S = 60.0
@@ -39,27 +41,27 @@ class Reply(NamedTuple):
         return error["message"]
 
 
-class ServeProcess:
-    """A running server; leaving the context stops it by SIGTERM, in order."""
+@contextmanager
+def face_server(*flags: str) -> Iterator["FaceServer"]:
+    """Start a server and stop it by SIGTERM, in order."""
+    with running([FACEBEAM, "serve", "--port", "0", *flags], stderr=PIPE) as process:
+        server = FaceServer(process)
+        yield server
+        if process.poll() is None:
+            server.stop()
 
-    def __init__(self, *flags: str, environment: Mapping[str, str] | None = None) -> None:
-        command = [str(Path(sys.executable).with_name("facebeam")), "serve", "--port", "0", *flags]
-        self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, env={**environ, **(environment or {})}
-        )
+
+class FaceServer:
+    """A running server, once it answers."""
+
+    def __init__(self, process: Popen[str]) -> None:
+        self.process = process
         self.lines: list[str] = []
         """What it has said so far."""
         self._origins: Queue[str] = Queue()
         self._reader = Thread(target=self._read, daemon=True)
-
-    def __enter__(self) -> Self:
         self._reader.start()
         self.origin = self._origins.get(timeout=START_S)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.stop()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop, and give its exit code."""

@@ -8,12 +8,25 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
+from subprocess import PIPE, Popen
 from time import sleep
 
 from schemas.errors import RunError
 from tests.helpers.journal_entries import REQUEST, answer, key_of
+from tests.helpers.processes import running
 from transforms.journal.journal import Journal, JournalWriter
+
+
+@contextmanager
+def journal_process(command: str, *arguments: object) -> Iterator[Popen[str]]:
+    """Start one of these commands; it is killed at the end."""
+    line = [sys.executable, "-m", "tests.helpers.journal_process", command, *arguments]
+    with running(line, cwd=Path(__file__).parents[2], stdout=PIPE) as process:
+        yield process
 
 
 def die_at(path: str, number: int) -> None:

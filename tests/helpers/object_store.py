@@ -65,6 +65,6 @@ def gcs_emulator(log: Path) -> Iterator[ObjectStore]:
         pytest.skip("no emulator of Google's object store: run 'make .emulator/ready'")
     port = free_port()
     start = ("start", "--host", "127.0.0.1", "--port", str(port), "--default-bucket", BUCKET)
-    command: list[str | Path] = [EMULATOR / "bin/gcp-storage-emulator", *start, "--in-memory", "--quiet"]
+    command = [EMULATOR / "bin/gcp-storage-emulator", *start, "--in-memory", "--quiet"]
     with serving(command, port, log, {"PATH": os.environ["PATH"]}) as address:
         yield ObjectStore(f"http://{address}")

@@ -13,7 +13,6 @@ import argparse
 import json
 import random
 import re
-import subprocess
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,12 +21,14 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from ssl import SSLContext
+from subprocess import PIPE
 from threading import Event, Lock
 from time import monotonic, sleep
 from typing import Final
 
 from tests.helpers.paid_service_answers import answers, fails, says, whole
 from tests.helpers.paid_service_faults import ANSWERS, FAULTS
+from tests.helpers.processes import running
 from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
 
 PATH: Final = "/face/analyze"
@@ -191,14 +192,9 @@ def faulty_process(*flags: str) -> Iterator[str]:
         *flags: as `python -m tests.helpers.paid_service --help` lists them.
     """
     command = [sys.executable, "-m", "tests.helpers.paid_service", *flags]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with running(command, cwd=Path(__file__).parents[2], stdout=PIPE) as process:
         assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
+        yield process.stdout.readline().strip()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,32 +1,53 @@
-"""A server in a process of its own, for as long as a test needs it."""
+"""Processes that live as long as a test needs them."""
 
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import IO
 
 _STARTS_WITHIN_S = 60
+
+Output = int | IO[bytes] | None
+"""Where a process writes, as `subprocess` has it; None: where the tests write."""
+
+
+@contextmanager
+def running(
+    command: Sequence[object],
+    *,
+    stdout: Output = None,
+    stderr: Output = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a command in a session of its own; what is left of it is killed with its children."""
+    arguments = [str(argument) for argument in command]
+    with subprocess.Popen(
+        arguments, stdout=stdout, stderr=stderr, env=env, cwd=cwd, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
 def serving(
-    command: Sequence[str | Path], port: int, log: Path, env: Mapping[str, str] | None = None
+    command: Sequence[object], port: int, log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Start a server in the log's folder and give its address; it is killed with its children."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, env=env, cwd=log.parent, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
+    """Start a server in the log's folder and give its address."""
+    with (
+        log.open("ab") as output,
+        running(command, stdout=output, stderr=output, env=env, cwd=log.parent),
+    ):
         wait_for_port(port)
         yield f"127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def free_port() -> int:

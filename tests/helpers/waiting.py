@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import TextIO
 
 DEADLINE_S = 60.0
 
@@ -12,3 +13,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < give_up
         time.sleep(0.02)
+
+
+def wait_for_line(stream: TextIO | None, words: str) -> None:
+    """Read what a process says until a line has the words; others may come before."""
+    assert stream is not None
+    said: list[str] = []
+    while not said or words not in said[-1]:
+        line = stream.readline()
+        assert line, f"it ended without {words!r}: {said}"
+        said.append(line)

@@ -36,7 +36,7 @@ def worker_pool(log: Path, env: Mapping[str, str] | None = None) -> Iterator[str
     worker_environment()
     port = free_port()
     main = "apache_beam.runners.worker.worker_pool_main"
-    command: list[str | Path] = [WORKER / "bin/python", "-m", main, f"--service_port={port}"]
+    command = [WORKER / "bin/python", "-m", main, f"--service_port={port}"]
     boot = [f"--container_executable={BOOT}"] if BOOT.exists() else []
     with serving([*command, *boot], port, log, _environment() | dict(env or {})) as address:
         yield address

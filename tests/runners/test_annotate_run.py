@@ -28,6 +28,8 @@ from tests.helpers.console import (
     staged,
     table,
 )
+from tests.helpers.processes import running
+from tests.helpers.waiting import DEADLINE_S
 
 MANIFEST = """\
 image_id,image_url,caption,weight
@@ -185,14 +187,14 @@ def test_the_default_run_id_sorts_by_time(run: Run) -> None:
 def test_a_terminal_gets_a_live_bar(run: Run) -> None:
     """Expect rich's bar on stderr when that is a terminal, and the summary on stdout all the same."""
     ours, theirs = pty.openpty()
-    command = [FACEBEAM, "annotate", "--manifest", str(run.manifest), "--allow-local-files"]
-    flags = ["--output", str(run.output), "--run-id", "seen", "--max-failure-share", "1"]
-    with subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, stderr=theirs) as process:
+    command = [FACEBEAM, "annotate", "--manifest", run.manifest, "--allow-local-files"]
+    flags = ["--output", run.output, "--run-id", "seen", "--max-failure-share", "1"]
+    with running([*command, *flags], stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         shown = _read_all(ours)
         assert process.stdout is not None
-        assert b"run seen" in process.stdout.read()
-    assert process.returncode == 0
+        assert "run seen" in process.stdout.read()
+        assert process.wait(DEADLINE_S) == 0
     assert "annotating" in shown or "reading" in shown
     assert "\x1b[" in shown
 

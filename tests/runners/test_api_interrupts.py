@@ -9,7 +9,7 @@ from tests.helpers.console import journaled, run_json, visible, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url, from_call
 from tests.helpers.paid_service_answers import answers, raw
 from tests.helpers.scripted_server import Exchange
-from tests.helpers.waiting import DEADLINE_S, wait_until
+from tests.helpers.waiting import DEADLINE_S, wait_for_line, wait_until
 
 WINDOW = 32
 FLUSH_AT = 500
@@ -93,7 +93,7 @@ def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
         with running_by_api(server.base_url, manifest, output, *flags) as process:
             wait_until(service.is_reached)
             process.send_signal(signal.SIGTERM)
-            assert "stopping: the images under way are finished first" in process.stderr.readline()
+            wait_for_line(process.stderr, "stopping: the images under way are finished first")
             service.let_go.set()
             said = process.stderr.read()
             assert process.wait(DEADLINE_S) == 143
@@ -115,7 +115,7 @@ def test_a_run_that_is_stopped_at_once_keeps_what_came(tmp_path: Path) -> None:
             wait_until(service.is_reached)
             for _ in range(2):
                 process.send_signal(signal.SIGINT)
-                assert "stopping: " in process.stderr.readline()
+                wait_for_line(process.stderr, "stopping: ")
             assert process.wait(DEADLINE_S) == 130
             assert "stopped at once: nothing of run" in process.stderr.read()
         service.let_go.set()

@@ -4,13 +4,13 @@ import gzip
 import itertools
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from subprocess import PIPE
 from threading import Event, Semaphore
 
 import pytest
@@ -27,8 +27,9 @@ from tests.helpers.console import (
     visible,
     write_urls,
 )
+from tests.helpers.processes import running
 from tests.helpers.scripted_server import Exchange, ScriptedServer
-from tests.helpers.waiting import DEADLINE_S, wait_until
+from tests.helpers.waiting import DEADLINE_S, wait_for_line, wait_until
 from tests.helpers.warm_process import Command, WarmProcess, run_warm, running_warm
 from transforms import publish
 from transforms.image_fetch.fetch_image import ImageFetcher
@@ -101,7 +102,7 @@ def test_one_signal_ends_a_run_in_order(
     """Expect images under way to end, then 130 or 143 and nothing left; the same run id then commits."""
     with held_run(host, tmp_path) as process:
         process.send_signal(number)
-        assert "stopping: the images under way are finished first" in process.stderr.readline()
+        wait_for_line(process.stderr, "stopping: the images under way are finished first")
         host.let_go.set()
         said = process.stderr.read()
         assert process.wait(DEADLINE_S) == exit_code
@@ -118,15 +119,12 @@ def test_an_early_signal_ends_a_run_in_order(tmp_path: Path) -> None:
     manifest = tmp_path / "long.jsonl.gz"
     member = gzip.compress(b'{"image_url": "https://example.com/a.jpg"}\n' * 100_000)
     manifest.write_bytes(member * 1000)  # minutes to read: however late the signal comes, it is not too late
-    command = [FACEBEAM, "annotate", "--manifest", str(manifest), "--output", str(tmp_path / "out")]
-    with subprocess.Popen([*command, "--source", "fake"], stderr=subprocess.PIPE, text=True) as process:
-        try:
-            files = Path(f"/proc/{process.pid}/fd")
-            wait_until(lambda: any(manifest.samefile(file) for file in files.iterdir() if file.exists()))
-            process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=DEADLINE_S)[1]
-        finally:
-            process.kill()
+    command = [FACEBEAM, "annotate", "--manifest", manifest, "--output", tmp_path / "out"]
+    with running([*command, "--source", "fake"], stderr=PIPE) as process:
+        files = Path(f"/proc/{process.pid}/fd")
+        wait_until(lambda: any(manifest.samefile(file) for file in files.iterdir() if file.exists()))
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=DEADLINE_S)[1]
     assert process.returncode == 130
     assert "stopped" in said
     assert "Traceback" not in said
@@ -137,7 +135,7 @@ def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> N
     """Expect exit 130 and nothing left, though the host never answers."""
     with held_run(host, tmp_path) as process:
         process.send_signal(signal.SIGINT)
-        assert "once more stops at once" in process.stderr.readline()
+        wait_for_line(process.stderr, "once more stops at once")
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_S) == 130
         assert_nothing_is_left(process, tmp_path / "out")

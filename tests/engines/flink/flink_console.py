@@ -1,9 +1,9 @@
 """Start `facebeam --runner flink` as a user does, without a token, and look at what it did."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE, Popen
 from time import monotonic, sleep
 
 import requests
@@ -11,6 +11,7 @@ import requests
 from tests.engines.flink.session_cluster import JOB_SERVER_JAR, SessionCluster
 from tests.helpers.api_console import environment, with_token
 from tests.helpers.console import FACEBEAM, Finished
+from tests.helpers.processes import running
 
 _WITHIN_S = 100
 
@@ -32,24 +33,21 @@ def job(command: str, output: Path, run_id: str = "one") -> Finished:
 
 
 @contextmanager
-def annotating(manifest: Path, output: Path, *flags: object) -> Iterator[subprocess.Popen[str]]:
+def annotating(manifest: Path, output: Path, *flags: object) -> Iterator[Popen[str]]:
     """Start `facebeam annotate`; it is killed when the block ends."""
-    command = [FACEBEAM, "annotate", "--manifest", str(manifest), "--output", str(output), *map(str, flags)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(token=None)) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    command = [FACEBEAM, "annotate", "--manifest", manifest, "--output", output, *flags]
+    with running(command, stderr=PIPE, env=environment(token=None)) as process:
+        yield process
 
 
-def wait_until_submitted(process: subprocess.Popen[str]) -> None:
+def wait_until_submitted(process: Popen[str]) -> None:
     """Wait until a job is there to ask after."""
     assert process.stderr is not None
     said = next((line for line in process.stderr if "is submitted: flink job" in line), "")
     assert said, "the run ended before it was submitted"
 
 
-def wait_for_calls(service: str, calls: int, process: subprocess.Popen[str] | None = None) -> None:
+def wait_for_calls(service: str, calls: int, process: Popen[str] | None = None) -> None:
     """Wait until the stand-in service was called so often."""
     until = monotonic() + _WITHIN_S
     while counts(service)["calls"] < calls:

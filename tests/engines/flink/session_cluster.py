@@ -1,11 +1,11 @@
 """A Flink session cluster on the loopback: a JobManager, and TaskManagers that can be killed and replaced."""
 
 import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import Popen
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import requests
 
 from tests.engines.flink.flink_configuration import SCRATCH, write_configuration
 from tests.helpers.console import ROOT
-from tests.helpers.processes import free_port, wait_for_port
+from tests.helpers.processes import free_port, running, wait_for_port
 
 FLINK: Final = ROOT / ".flink"
 """`make .flink/ready`: Flink's libraries from PyPI, and Beam's job server for them."""
@@ -47,8 +47,10 @@ class SessionCluster:
 
     folder: Path
     rest_port: int = field(default_factory=free_port)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Popen[str]] = field(default_factory=list)
     """All that were started, the last one last."""
+    ends: ExitStack = field(default_factory=ExitStack)
+    """Ends them, the last one first."""
 
     @property
     def address(self) -> str:
@@ -97,17 +99,6 @@ class SessionCluster:
         """Count how many slots a job's steps were spread over at most."""
         return max(vertex["parallelism"] for vertex in self._ask(f"jobs/{job_id}")["vertices"])
 
-    def stop(self) -> None:
-        """End what is left, the last started first."""
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(_STARTS_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
     def _ask(self, path: str) -> dict[str, Any]:
         answer: dict[str, Any] = requests.get(f"http://{self.address}/v1/{path}", timeout=20).json()
         return answer
@@ -125,16 +116,10 @@ class SessionCluster:
             "--configDir",
             str(self.folder),
         ]
+        env = os.environ | {"FLINK_PLUGINS_DIR": f"{FLINK}/deps/plugins"}
         log = self.folder / f"{len(self.processes)}-{main.rpartition('.')[2]}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                env=os.environ | {"FLINK_PLUGINS_DIR": f"{FLINK}/deps/plugins"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            process = self.ends.enter_context(running(command, stdout=output, stderr=output, env=env))
         self.processes.append(process)
 
 
@@ -142,8 +127,6 @@ class SessionCluster:
 def session_cluster(folder: Path) -> Iterator[SessionCluster]:
     """Start a cluster and end it."""
     cluster = SessionCluster(folder)
-    try:
+    with cluster.ends:
         cluster.start()
         yield cluster
-    finally:
-        cluster.stop()

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from schemas.landmarks import REGIONS
-from tests.helpers.face_server import BEARER, ServeProcess
+from tests.helpers.face_server import BEARER, FaceServer, face_server
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.waiting import wait_until
 from transforms.local_model.decode_image import decode_image
@@ -85,9 +85,9 @@ def images() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[ServeProcess]:
+def served() -> Iterator[FaceServer]:
     """Give a server that downloads from this machine too."""
-    with ServeProcess("--allow-private-urls", "--workers", "2") as process:
+    with face_server("--allow-private-urls", "--workers", "2") as process:
         yield process
 
 
@@ -99,7 +99,7 @@ def test_the_examples_are_the_guides(shared: Path) -> None:
 
 
 def test_the_guides_curl_line_works_with_only_the_host_changed(
-    served: ServeProcess, images: ScriptedServer
+    served: FaceServer, images: ScriptedServer
 ) -> None:
     """The line as it stands, `{token}` and all, gives a face."""
     if not shutil.which("curl"):
@@ -110,7 +110,7 @@ def test_the_guides_curl_line_works_with_only_the_host_changed(
 
 
 def test_the_guides_python_works_with_only_the_host_changed(
-    served: ServeProcess, images: ScriptedServer
+    served: FaceServer, images: ScriptedServer
 ) -> None:
     """The lines as they stand print a face."""
     program = elsewhere(PYTHON, served, images)
@@ -118,14 +118,14 @@ def test_the_guides_python_works_with_only_the_host_changed(
     assert len(json.loads(done.stdout)["face_shape_set"]) == 1
 
 
-def elsewhere(example: str, served: ServeProcess, images: ScriptedServer) -> str:
+def elsewhere(example: str, served: FaceServer, images: ScriptedServer) -> str:
     """Change the two hosts, and nothing else."""
     example = example.replace("https://api.acedata.cloud", served.origin)
     return example.replace("https://cdn.acedata.cloud", images.url(""))
 
 
 @pytest.mark.parametrize("name", ["obama.jpg", "astronaut.png"])
-def test_the_points_are_the_local_models(served: ServeProcess, images: ScriptedServer, name: str) -> None:
+def test_the_points_are_the_local_models(served: FaceServer, images: ScriptedServer, name: str) -> None:
     """The client's own reader finds the model's points again, each to half a pixel."""
     reply = served.ask(images.url(f"/{name}"))
     answer = parse_answer(reply.body)
@@ -137,7 +137,7 @@ def test_the_points_are_the_local_models(served: ServeProcess, images: ScriptedS
     assert np.abs(face.points - expected).max() > 0
 
 
-def test_an_answer_has_the_guides_shape(served: ServeProcess, images: ScriptedServer) -> None:
+def test_an_answer_has_the_guides_shape(served: FaceServer, images: ScriptedServer) -> None:
     """Four keys, nine regions a face in the guide's order, whole numbers, and a trace id in the headers."""
     reply = served.ask(images.url("/obama.jpg"), mode=1, need_rotate_detection=0, face_model_version="3.0")
     assert reply.status == 200
@@ -150,7 +150,7 @@ def test_an_answer_has_the_guides_shape(served: ServeProcess, images: ScriptedSe
     assert UUID(reply.headers["x-trace-id"])
 
 
-def test_parameters_reach_the_model(served: ServeProcess, images: ScriptedServer, shared: Path) -> None:
+def test_parameters_reach_the_model(served: FaceServer, images: ScriptedServer, shared: Path) -> None:
     """`mode` 1 gives one face of seven; `need_rotate_detection` 1 finds the one upside down."""
     group = (shared / "faces/images/dlib_2007_007763.jpg").read_bytes()
     turned = (shared / "faces/derived/lfpw_train_0003__rot180.jpg").read_bytes()
@@ -177,7 +177,7 @@ def test_parameters_reach_the_model(served: ServeProcess, images: ScriptedServer
     ],
 )
 def test_an_images_failure_travels_as_the_upstreams_code(
-    served: ServeProcess, images: ScriptedServer, path: str, upstream: str
+    served: FaceServer, images: ScriptedServer, path: str, upstream: str
 ) -> None:
     """An `api_error` whose message has the upstream's code and the trace id as its request's."""
     reply = served.ask(images.url(path))
@@ -189,14 +189,14 @@ def test_an_images_failure_travels_as_the_upstreams_code(
 
 
 @pytest.mark.parametrize("url", ["photo.jpg", "file:///etc/passwd", "ftp://host/a.jpg", "http:///a.jpg"])
-def test_only_web_urls_are_images(served: ServeProcess, url: str) -> None:
+def test_only_web_urls_are_images(served: FaceServer, url: str) -> None:
     """Paths and files are illegal URLs here, also with private addresses allowed."""
     reply = served.ask(url)
     assert reply.code == "api_error"
     assert "code:InvalidParameterValue.UrlIllegal" in reply.message
 
 
-def test_another_model_version_is_illegal(served: ServeProcess, images: ScriptedServer) -> None:
+def test_another_model_version_is_illegal(served: FaceServer, images: ScriptedServer) -> None:
     """There is one version: 3.0."""
     reply = served.ask(images.url("/obama.jpg"), face_model_version="2.0")
     assert reply.code == "api_error"
@@ -204,14 +204,14 @@ def test_another_model_version_is_illegal(served: ServeProcess, images: Scripted
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"url": "http://a/b"}', b'{"image_url": 1}'])
-def test_a_bad_body_is_a_bad_request(served: ServeProcess, body: bytes) -> None:
+def test_a_bad_body_is_a_bad_request(served: FaceServer, body: bytes) -> None:
     """`bad_request` in the contract's shape."""
     reply = served.post(body)
     assert (reply.status, reply.code) == (400, "bad_request")
     assert set(reply.body) == {"success", "error", "trace_id"}
 
 
-def test_a_body_too_large_is_told_so(served: ServeProcess) -> None:
+def test_a_body_too_large_is_told_so(served: FaceServer) -> None:
     """A megabyte gets its answer, not a broken connection."""
     reply = served.post(b" " * 1_000_000)
     assert (reply.status, reply.code) == (413, "request_too_large")
@@ -227,7 +227,7 @@ def test_a_body_too_large_is_told_so(served: ServeProcess) -> None:
     ],
 )
 def test_other_paths_and_methods_are_refused_in_shape(
-    served: ServeProcess, method: str, path: str, status: int, code: str
+    served: FaceServer, method: str, path: str, status: int, code: str
 ) -> None:
     """The codes are those that stop a client, since no further request of it can succeed."""
     reply = served.send(method, path)
@@ -243,14 +243,14 @@ def test_other_paths_and_methods_are_refused_in_shape(
         ({"authorization": "Bearer "}, "invalid_token"),
     ],
 )
-def test_a_token_must_be_there(served: ServeProcess, headers: dict[str, str], code: str) -> None:
+def test_a_token_must_be_there(served: FaceServer, headers: dict[str, str], code: str) -> None:
     """Without configured tokens any will do, but none will not."""
     reply = served.post(b"{}", headers)
     assert (reply.status, reply.code) == (401, code)
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
-def test_the_api_describes_itself(served: ServeProcess, shared: Path) -> None:
+def test_the_api_describes_itself(served: FaceServer, shared: Path) -> None:
     """The OpenAPI page's example is the guide's response; /healthz answers without a token."""
     page = served.send("GET", "/openapi.json", headers={}).body
     example = page["components"]["schemas"]["FaceAnalyzeResponse"]["example"]
@@ -261,7 +261,7 @@ def test_the_api_describes_itself(served: ServeProcess, shared: Path) -> None:
     assert served.send("GET", "/healthz", headers={}).body == {"status": "ok"}
 
 
-def test_the_page_needs_nothing_from_elsewhere(served: ServeProcess) -> None:
+def test_the_page_needs_nothing_from_elsewhere(served: FaceServer) -> None:
     """Expect /docs to name scripts and styles of this server only, and the server to have them."""
     with urllib.request.urlopen(f"{served.origin}/docs") as page:  # noqa: S310 - our own server
         html = page.read().decode()
@@ -274,7 +274,7 @@ def test_the_page_needs_nothing_from_elsewhere(served: ServeProcess) -> None:
 
 
 @pytest.mark.slow
-def test_half_a_request_is_not_waited_for(served: ServeProcess) -> None:
+def test_half_a_request_is_not_waited_for(served: FaceServer) -> None:
     """Expect a refusal of a body that never comes whole, in the contract's shape."""
     with closing(HTTPConnection(served.origin.removeprefix("http://"), timeout=60)) as connection:
         connection.request("POST", "/face/analyze", b"{", {**BEARER, "Content-Length": "100"})
@@ -284,7 +284,7 @@ def test_half_a_request_is_not_waited_for(served: ServeProcess) -> None:
     assert error["message"] == "the body did not come within 10 s"
 
 
-def test_many_at_once_are_answered_each_its_own(served: ServeProcess, images: ScriptedServer) -> None:
+def test_many_at_once_are_answered_each_its_own(served: FaceServer, images: ScriptedServer) -> None:
     """Of 20 requests at once, each gets the image that it asked for."""
     names = ["/obama.jpg", "/astronaut.png"] * 10
     with ThreadPoolExecutor(20) as threads:
@@ -294,7 +294,7 @@ def test_many_at_once_are_answered_each_its_own(served: ServeProcess, images: Sc
 
 def test_the_log_has_no_secrets(images: ScriptedServer) -> None:
     """A JSON line a request, without the image's query, its password, the token, or the path's query."""
-    with ServeProcess("--allow-private-urls", "--workers", "1", "--log-format", "json") as process:
+    with face_server("--allow-private-urls", "--workers", "1", "--log-format", "json") as process:
         url = images.url("/coffee.png?signature=s3cret").replace("://", "://ann:s3cret@")
         process.post(json.dumps({"image_url": url}).encode(), {"authorization": "Bearer s3cret"})
         process.send("POST", "/nowhere?key=s3cret", b"s3cret", {"authorization": "Bearer s3cret"})
@@ -310,7 +310,7 @@ def test_the_log_has_no_secrets(images: ScriptedServer) -> None:
 def test_private_addresses_are_refused_without_saying_which(images: ScriptedServer) -> None:
     """By default this machine is not downloaded from, and no address is told; nothing was sent there."""
     before = images.connections
-    with ServeProcess("--workers", "1") as process:
+    with face_server("--workers", "1") as process:
         reply = process.ask(images.url("/obama.jpg").replace("127.0.0.1", "localhost"))
     assert "code:InvalidParameterValue.UrlIllegal" in reply.message
     assert "127.0.0.1" not in reply.message
@@ -322,14 +322,14 @@ def test_configured_tokens_are_the_only_ones(tmp_path: Path) -> None:
     """From a file each line is a token; any other is `invalid_token`."""
     tokens = tmp_path / "tokens"
     tokens.write_text("first\nsecond\n")
-    with ServeProcess("--workers", "1", "--token-file", str(tokens)) as process:
+    with face_server("--workers", "1", "--token-file", str(tokens)) as process:
         for token, status in [("first", 400), ("second", 400), ("third", 401), ("first second", 401)]:
             assert process.post(b"{}", {"authorization": f"Bearer {token}"}).status == status
 
 
 def test_the_rate_is_a_ceiling() -> None:
     """Of a hundred requests at once some are refused, and told when to come again."""
-    with ServeProcess("--workers", "1", "--rate", "2") as process, ThreadPoolExecutor(10) as threads:
+    with face_server("--workers", "1", "--rate", "2") as process, ThreadPoolExecutor(10) as threads:
         replies = list(threads.map(lambda _: process.post(b"{}"), range(100)))
     refused = [reply for reply in replies if reply.status == 429]
     assert 0 < len(refused) <= 98
@@ -340,7 +340,7 @@ def test_the_rate_is_a_ceiling() -> None:
 def test_a_full_server_refuses_at_once(images: ScriptedServer) -> None:
     """With 17 downloads that hang and 3 requests in wait, one more gets 429; a second Ctrl-C ends it all."""
     with (
-        ServeProcess("--allow-private-urls", "--workers", "1", "--max-waiting", "3") as process,
+        face_server("--allow-private-urls", "--workers", "1", "--max-waiting", "3") as process,
         ThreadPoolExecutor(21) as threads,
     ):
         asked = {threads.submit(process.ask, images.url("/hang")) for _ in range(21)}
@@ -354,7 +354,7 @@ def test_a_full_server_refuses_at_once(images: ScriptedServer) -> None:
         assert all(each.exception() for each in hanging)
 
 
-def accepts(process: ServeProcess) -> bool:
+def accepts(process: FaceServer) -> bool:
     """Tell whether a server takes connections."""
     host, port = process.origin.removeprefix("http://").split(":")
     try:
@@ -366,7 +366,7 @@ def accepts(process: ServeProcess) -> bool:
 
 def test_a_killed_model_is_replaced(images: ScriptedServer) -> None:
     """A request in a process that dies is answered `busy`; the next one has its faces."""
-    with ServeProcess("--allow-private-urls", "--workers", "1") as process:
+    with face_server("--allow-private-urls", "--workers", "1") as process:
         (victim,) = process.worker_ids()
         os.kill(victim, signal.SIGSTOP)
         before = len(images.seen)
@@ -384,7 +384,7 @@ def test_a_killed_model_is_replaced(images: ScriptedServer) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_in_order(images: ScriptedServer, number: int) -> None:
     """Requests under way are answered, all processes end, also where a signal goes to each of them."""
-    with ServeProcess("--allow-private-urls", "--workers", "2") as process:
+    with face_server("--allow-private-urls", "--workers", "2") as process:
         workers = process.worker_ids()
         with ThreadPoolExecutor(8) as threads:
             before = len(images.seen)
@@ -399,7 +399,7 @@ def test_a_signal_stops_it_in_order(images: ScriptedServer, number: int) -> None
 
 def test_workers_do_not_outlive_a_killed_server() -> None:
     """After SIGKILL no process with a model is left."""
-    with ServeProcess("--workers", "2") as process:
+    with face_server("--workers", "2") as process:
         workers = process.worker_ids()
         assert len(workers) == 2
         process.process.kill()
@@ -422,7 +422,7 @@ def failed_start(*flags: str, tokens: str | None = None) -> subprocess.Completed
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
 
 
-def test_a_taken_port_is_told(served: ServeProcess) -> None:
+def test_a_taken_port_is_told(served: FaceServer) -> None:
     """Exit code 2 and one line, at once."""
     done = failed_start("--port", served.origin.rpartition(":")[2])
     assert done.returncode == 2

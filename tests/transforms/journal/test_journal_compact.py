@@ -3,8 +3,7 @@
 import logging
 import shutil
 import signal
-import subprocess
-import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,13 +14,14 @@ import pytest
 
 from schemas.values import Answer, Face
 from tests.helpers.journal_entries import NOON, answer, key_of, segments, stored_keys, write
+from tests.helpers.journal_process import journal_process
+from tests.helpers.waiting import DEADLINE_S
 from transforms.journal.compact import LARGEST_MERGED_BYTES, MOST_SMALL_SEGMENTS
 from transforms.journal.encode_entries import encode_entries
 from transforms.journal.entries import Entry
 from transforms.journal.journal import Journal
 from transforms.journal.segment import write_segment
 
-PROJECT = Path(__file__).parents[3]
 MANY = MOST_SMALL_SEGMENTS + 1
 KEYS = [key_of(number, bucket=0) for number in range(MANY)]
 
@@ -29,13 +29,6 @@ KEYS = [key_of(number, bucket=0) for number in range(MANY)]
 def many_segments(path: Path, number: int = MANY) -> list[Path]:
     """Write a segment for each of so many keys."""
     return [write(path, [key]) for key in KEYS[:number]]
-
-
-def child(*arguments: object) -> subprocess.Popen[bytes]:
-    """Start one of the journal's child processes."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.helpers.journal_process", *map(str, arguments)], cwd=PROJECT
-    )
 
 
 def test_many_become_one(tmp_path: Path) -> None:
@@ -80,8 +73,11 @@ def test_killed_at_any_point_it_loses_nothing(tmp_path: Path) -> None:
     points = [1, 2, 3, 5, 2 + MANY]
     for point in points:
         many_segments(tmp_path / str(point))
-    processes = [child("look_up", tmp_path / str(point), point) for point in points]
-    assert [process.wait(60) for process in processes] == [-signal.SIGKILL] * len(points)
+    with ExitStack() as ends:
+        processes = [
+            ends.enter_context(journal_process("look_up", tmp_path / str(point), point)) for point in points
+        ]
+        assert [process.wait(DEADLINE_S) for process in processes] == [-signal.SIGKILL] * len(points)
     for point in points:
         found = [key for key, _ in Journal(str(tmp_path / str(point))).stored(KEYS)]
         assert sorted(found) == sorted(KEYS), point
@@ -92,7 +88,8 @@ def test_killed_at_any_point_it_loses_nothing(tmp_path: Path) -> None:
 def test_on_a_full_disk_nothing_is_merged(tmp_path: Path) -> None:
     """A look into the journal does not need to write: it works, and every segment stays."""
     before = many_segments(tmp_path)
-    assert child("look_up_on_full_disk", tmp_path).wait(60) == 0
+    with journal_process("look_up_on_full_disk", tmp_path) as process:
+        assert process.wait(DEADLINE_S) == 0
     assert segments(tmp_path) == sorted(before)
 
 

@@ -1,47 +1,25 @@
 """Answers reach the disk while a run goes on, and stay there however it ends."""
 
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
 from schemas.errors import RunError
 from tests.helpers.journal_entries import REQUEST, answer, key_of, segments, stored_keys
+from tests.helpers.journal_process import journal_process
+from tests.helpers.waiting import DEADLINE_S, wait_until
 from transforms.journal.journal import Journal
-
-PROJECT = Path(__file__).parents[3]
-PATIENCE_S = 60
-
-
-@contextmanager
-def child(command: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run one of the journal's child processes; it is killed at the end."""
-    line = [sys.executable, "-m", "tests.helpers.journal_process", command, *map(str, arguments)]
-    with subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
-
-
-def wait_until_stored(path: Path, keys: list[bytes]) -> None:
-    """Look into the journal until the keys are there."""
-    deadline = monotonic() + PATIENCE_S
-    while len(stored_keys(path, keys)) < len(keys):
-        assert monotonic() < deadline, "they never came"
-        sleep(0.05)
 
 
 def test_a_kill_takes_nothing_that_was_written(tmp_path: Path) -> None:
     """A process that never flushed of its own accord is killed: what its timer had written is there."""
     keys = [key_of(number) for number in range(100)]
-    with child("record_and_wait", tmp_path) as process:
-        wait_until_stored(tmp_path, keys)
+    with journal_process("record_and_wait", tmp_path) as process:
+        wait_until(lambda: len(stored_keys(tmp_path, keys)) == len(keys))
         process.kill()
     assert stored_keys(tmp_path, keys) == set(keys)
 
@@ -50,7 +28,7 @@ def test_a_kill_at_full_speed_leaves_no_torn_segment(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What a process said was flushed is there after SIGKILL, and every segment is whole."""
-    with child("record_endlessly", tmp_path) as process:
+    with journal_process("record_endlessly", tmp_path) as process:
         assert process.stdout
         for _ in range(30):
             flushed = int(process.stdout.readline())
@@ -68,8 +46,8 @@ def test_a_kill_in_the_middle_of_a_segment_leaves_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What is half written has a name that nobody reads."""
-    with child("die_while_writing", tmp_path) as process:
-        assert process.wait(PATIENCE_S) == -signal.SIGXFSZ
+    with journal_process("die_while_writing", tmp_path) as process:
+        assert process.wait(DEADLINE_S) == -signal.SIGXFSZ
     assert [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()] == [64]
     assert stored_keys(tmp_path, [key_of(0)]) == set()
     assert caplog.records == []
@@ -77,8 +55,11 @@ def test_a_kill_in_the_middle_of_a_segment_leaves_none(
 
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
     """Writers of the same bucket, and partly of the same keys, do each other no harm."""
-    with child("record_some", tmp_path, 0) as one, child("record_some", tmp_path, 500) as other:
-        assert (one.wait(PATIENCE_S), other.wait(PATIENCE_S)) == (0, 0)
+    with (
+        journal_process("record_some", tmp_path, 0) as one,
+        journal_process("record_some", tmp_path, 500) as other,
+    ):
+        assert (one.wait(DEADLINE_S), other.wait(DEADLINE_S)) == (0, 0)
     keys = [key_of(number, bucket=0) for number in range(1500)]
     found = [key for key, _ in Journal(str(tmp_path)).stored(keys)]
     assert sorted(found) == sorted(keys)
@@ -86,10 +67,10 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_and_nothing_more_accepted(tmp_path: Path) -> None:
     """A write that failed in the background is raised by record, by flush and at the end, naming the path."""
-    with child("record_on_full_disk", tmp_path) as process:
+    with journal_process("record_on_full_disk", tmp_path) as process:
         assert process.stdout
         complaints = process.stdout.read().splitlines()
-        assert process.wait(PATIENCE_S) == 1
+        assert process.wait(DEADLINE_S) == 1
     assert len(complaints) == 2
     assert all(str(tmp_path) in complaint and "space" in complaint for complaint in complaints)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
@@ -113,7 +94,7 @@ def test_a_full_buffer_does_not_wait_for_the_clock(tmp_path: Path) -> None:
     with Journal(str(tmp_path)).open(flush_every_s=3600) as writer:
         for key in keys:
             writer.record(key, REQUEST, answer())
-        wait_until_stored(tmp_path, keys)
+        wait_until(lambda: len(stored_keys(tmp_path, keys)) == len(keys))
 
 
 def test_a_flush_writes_one_segment_a_bucket(tmp_path: Path) -> None:
