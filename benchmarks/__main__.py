@@ -5,16 +5,17 @@ FACES is a folder of labelled photographs for the accuracy; without it that is l
 
 import subprocess
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 MEASUREMENTS = ("start_up", "pipeline_cost", "manifest_scale", "api_run", "journal", "serve")
 
 
-def main(faces: list[str]) -> None:
+def main(faces: str | None) -> None:
     """Run each in a process of its own."""
     for name in MEASUREMENTS:
         _run(name)
     if faces:
-        _run("accuracy", *faces)
+        _run("accuracy", faces)
 
 
 def _run(name: str, *arguments: str) -> None:
@@ -23,4 +24,6 @@ def _run(name: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("faces", metavar="FACES", nargs="?", help="a folder with truth.json")
+    main(parser.parse_args().faces)

@@ -1,4 +1,4 @@
-"""How close the local model's landmarks come to people's: `python benchmarks/accuracy.py FACES_DIR`.
+"""How close the local model's landmarks come to people's: `python -m benchmarks.accuracy FACES_DIR`.
 
 FACES_DIR holds `truth.json`, `schemes.json` and `images/`. Corners are compared as points, everything else
 as a curve (mean distance of our points to the truth's line), both in % of the distance of the eyes' outer
@@ -8,7 +8,7 @@ left out beyond 15 degrees of yaw, where their hidden side is a projection.
 """
 
 import json
-import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,9 +101,8 @@ def face_scale(truth: Points, scheme: dict[str, list[int]], face: TrueFace) -> f
     return float(np.hypot(*(truth[scheme["left_eye_outer"]] - truth[scheme["right_eye_outer"]])))
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     """Print the tables: detection, then accuracy by who labelled the face."""
-    folder = Path(sys.argv[1])
     truth: dict[str, TrueImage] = json.loads((folder / "truth.json").read_bytes())
     schemes: dict[str, dict[str, list[int]]] = json.loads((folder / "schemes.json").read_bytes())
     model = FaceModel()
@@ -136,4 +135,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("faces", metavar="FACES_DIR", type=Path, help="labelled photographs, as told above")
+    chosen = parser.parse_args().faces
+    if not (chosen / "truth.json").is_file():
+        parser.error(f"{chosen} has no truth.json: name a folder of labelled photographs")
+    main(chosen)

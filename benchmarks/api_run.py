@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +20,6 @@ import requests
 
 from benchmarks.processes import FACEBEAM, cost_of, machine
 from tests.helpers.paid_service import faulty_process
-
-os.environ["ACEDATACLOUD_API_TOKEN"] = "stand-in"  # noqa: S105 - the stand-in takes any
 
 
 def rate_kept(folder: Path) -> None:
@@ -52,7 +51,7 @@ def unpaced(folder: Path) -> None:
     """No ceiling, the service answers at once; beside it a bare loop of requests in a thread pool."""
     rows = 20_000
     with faulty_process() as url:
-        bare = cost_of([sys.executable, "-m", "benchmarks.api_run", "bare", url, str(rows), "64"])
+        bare = cost_of([sys.executable, "-m", "benchmarks.api_run", "--bare", url, str(rows), "64"])
         cost = cost_of(_command(url, _urls(folder, rows), folder, "--rate", "unlimited", "--window", "64"))
     print(
         f"unpaced: {rows / cost.wall_s:.0f} images/s, CPU {1000 * cost.cpu_s / rows:.2f} ms an image, start "
@@ -65,7 +64,7 @@ def latency_hidden(folder: Path) -> None:
     """100 ms latency, window 64: at most 640 a second; beside it the bare loop, its start included."""
     calls = 12_000
     with faulty_process("--latency-ms", "100") as url:
-        bare = cost_of([sys.executable, "-m", "benchmarks.api_run", "bare", url, str(calls), "64"])
+        bare = cost_of([sys.executable, "-m", "benchmarks.api_run", "--bare", url, str(calls), "64"])
         sent = _window(url, folder, calls, flags=("--rate", "unlimited", "--window", "64"))
     print(f"latency_hidden: {sent:.0f} images/s of 640; bare loop {calls / bare.wall_s:.0f}/s")
 
@@ -135,6 +134,7 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
 
 def main(names: list[str]) -> None:
     """Carry out the named measurements, or all."""
+    os.environ["ACEDATACLOUD_API_TOKEN"] = "stand-in"  # noqa: S105 - the stand-in takes any
     print(machine())
     for name in names or MEASUREMENTS:
         with TemporaryDirectory() as scratch:
@@ -185,7 +185,13 @@ def _start(url: str, manifest: Path, folder: Path, *flags: str) -> subprocess.Po
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["bare"]:
-        bare(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"some of {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--bare", nargs=3, help=SUPPRESS)
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(MEASUREMENTS):
+        parser.error(f"there is no {', '.join(unknown)}: name some of {', '.join(MEASUREMENTS)}")
+    if chosen.bare:
+        bare(chosen.bare[0], *map(int, chosen.bare[1:]))
     else:
-        main(sys.argv[1:])
+        main(chosen.names)

@@ -5,7 +5,7 @@ graph  the fake source over 10,000, 100,000 and 1,000,000 rows, on one machine a
 model  the local model over the example's photographs, with one slot and with two
 """
 
-import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +93,10 @@ def _photos(folder: Path, photos: Path = Path(".photos")) -> Path:
 MEASUREMENTS = {"graph": graph, "model": model}
 
 if __name__ == "__main__":
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", choices=MEASUREMENTS, help="both where it is left out")
+    name = parser.parse_args().name
     print(machine())
-    for chosen in sys.argv[1:] or MEASUREMENTS:
+    for chosen in [name] if name else MEASUREMENTS:
         with TemporaryDirectory() as scratch:
             MEASUREMENTS[chosen](Path(scratch))

@@ -8,6 +8,7 @@ nothing but pyarrow, side by side.
 import resource
 import sys
 import time
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         _record(folder)
         for kind in ("bare", "all", "some") * 3:
-            cost = cost_of([sys.executable, "-m", "benchmarks.journal", kind, folder])
+            cost = cost_of([sys.executable, "-m", "benchmarks.journal", "--read", kind, folder])
             print(f"{kind}: {Path(folder, kind).read_text()}; whole process: peak {cost.peak_mb:.0f} MB")
 
 
@@ -83,4 +84,7 @@ def _questions() -> Iterator[tuple[bytes, ImageRequest]]:
 
 
 if __name__ == "__main__":
-    read(*sys.argv[1:]) if sys.argv[1:] else main()
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--read", nargs=2, help=SUPPRESS)
+    reads = parser.parse_args().read
+    read(*reads) if reads else main()

@@ -3,6 +3,7 @@
 100,000 and 1,000,000 rows with the fake source, which costs next to nothing: what is left is the pipeline.
 """
 
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,4 +33,5 @@ def _run(folder: Path, rows: int) -> Cost:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     main()

@@ -6,6 +6,7 @@ bare loop of decoding and networks (CPU), and with two workers against two bare 
 
 import os
 import sys
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,7 +53,7 @@ def _compare(whole: Path, halves: list[Path], output: Path, images: int) -> None
 
 
 def _bare(manifest: Path) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.pipeline_cost", str(manifest)]
+    return [sys.executable, "-m", "benchmarks.pipeline_cost", "--bare", str(manifest)]
 
 
 def _pipeline(manifest: Path, output: Path, workers: int) -> list[str]:
@@ -75,4 +76,7 @@ def _manifest(images: list[Path], path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    bare_loop(Path(sys.argv[1])) if sys.argv[1:] else main()
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--bare", type=Path, help=SUPPRESS)
+    manifest = parser.parse_args().bare
+    bare_loop(manifest) if manifest else main()

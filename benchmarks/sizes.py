@@ -4,6 +4,7 @@ Faces with coordinates of random fractions, as the local model gives them, which
 whole numbers, as the service gives them. Counted in the files themselves.
 """
 
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,4 +62,5 @@ def _entry(annotation: Annotation) -> Entry:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     main()

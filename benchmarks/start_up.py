@@ -1,5 +1,6 @@
 """How long a user waits for small things: `python -m benchmarks.start_up`."""
 
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -21,4 +22,5 @@ def main(photos: Path = Path(".photos")) -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     main()

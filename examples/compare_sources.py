@@ -8,6 +8,7 @@ import csv
 import os
 import subprocess
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -93,4 +94,9 @@ def _by_photo(output: Path) -> NDArray[np.float32]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the --output of a run that is committed")
+    chosen = parser.parse_args().output
+    if not (chosen / "images").is_dir():
+        parser.error(f"{chosen} has no table of images: name the --output of a run that is committed")
+    main(chosen)

@@ -5,7 +5,7 @@ astronaut.png is NASA's, rocket.jpg SpaceX's (both public domain), chelsea.png a
 others are official portraits that come with face_recognition (MIT).
 """
 
-import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from transforms.local_model.pypi_archive import download_members
@@ -39,4 +39,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where the photographs go")
+    main(parser.parse_args().folder)

@@ -3,7 +3,7 @@
 Prints every image with its outcome, and draws OUTPUT/overview.png: the photographs with their 90 points.
 """
 
-import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import numpy as np
@@ -88,4 +88,9 @@ def _tiled(pictures: list[Image.Image]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the --output of a run that is committed")
+    chosen = parser.parse_args().output
+    if not (chosen / "images").is_dir():
+        parser.error(f"{chosen} has no table of images: name the --output of a run that is committed")
+    main(chosen)

@@ -1,6 +1,6 @@
 """Print the table of runners against checks from what the tests said: `make runners` after the tests.
 
-Reads the JUnit XML that `make test` and `make flink-test` leave in `.reports/`.
+Reads the JUnit XML that `make test-all` and `make flink-test` leave in `.reports/`.
 """
 
 import sys

@@ -1,0 +1,55 @@
+"""The scripts of benchmarks/ and examples/ say what they need before they do anything."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.console import ROOT
+
+SCRIPTS = sorted(
+    path
+    for folder in ("benchmarks", "examples")
+    for path in (ROOT / folder).glob("*.py")
+    if "__main__" in path.read_text()
+)
+WANTS = {"accuracy.py": "FACES_DIR", "compare_sources.py": "OUTPUT", "fetch_photos.py": "FOLDER"}
+WANTS |= {"show_tables.py": "OUTPUT"}
+
+
+def run_script(script: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """Run a script in this process; give what it ends with."""
+    monkeypatch.setattr("sys.argv", [str(script), *arguments])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(script), run_name="__main__")
+    return end.value.code
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_help_is_printed_and_nothing_done(
+    script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Expect exit 0, and the first line of the file on stdout."""
+    assert run_script(script, monkeypatch, "--help") == 0
+    title = script.read_text().splitlines()[0].strip('"')
+    assert " ".join(title.split()) in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", WANTS)
+def test_what_is_missing_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Expect exit 2 and the argument's name."""
+    (script,) = (script for script in SCRIPTS if script.name == name)
+    assert run_script(script, monkeypatch) == 2
+    assert f"required: {WANTS[name]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["accuracy.py", "compare_sources.py", "show_tables.py"])
+def test_a_folder_without_what_is_needed_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Expect exit 2, the folder and what it lacks."""
+    (script,) = (script for script in SCRIPTS if script.name == name)
+    assert run_script(script, monkeypatch, str(tmp_path)) == 2
+    assert f"{tmp_path} has no " in capsys.readouterr().err
