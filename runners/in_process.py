@@ -16,19 +16,19 @@ from runners.cluster_options import ClusterOptions
 from runners.clusters.worker_environment import NOTHING_STAGED
 from runners.describe_run import describe_run
 from runners.earlier_runs import finish_earlier_runs
-from runners.exit_codes import NOT_COMMITTED
+from runners.exit_codes import NOT_COMMITTED, WRONG_SETUP
 from runners.interrupts import interruptible
 from runners.logs import LOGGER
 from runners.options import RunOptions
-from runners.root_cause import root_cause
+from runners.root_cause import is_wrong_set_up, root_cause
 from runners.shared_journal import warned_if_shared
 from runners.show_progress import show_progress
 from runners.summary import show_summary
-from schemas.errors import RunError
+from schemas.errors import RunError, SetUpError
 from schemas.layout import Layout
 from transforms.inspect_manifest import Manifest
 from transforms.journal.journal_writer import flush_open_journals
-from transforms.output_files import exists, remove
+from transforms.publish import discard, is_committed
 
 
 def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
@@ -69,20 +69,29 @@ def _prism_flags(cluster: ClusterOptions) -> list[str]:
 def _leave_at_once(layout: Layout) -> None:
     """Keep what was paid for, and nothing else."""
     flush_open_journals()
-    remove(layout.staging)
+    discard(layout)
     LOGGER.error("stopped at once: nothing of run %s is visible; answers that came are kept", layout.run_id)
 
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
-    failure: str | None = None
+    failure, exit_code = "", NOT_COMMITTED
     with interruptible(partial(_leave_at_once, layout)) as interruption, show_progress(quiet=options.quiet):
         try:
             pipeline.run().wait_until_finish()
         except (RunError, RuntimeError) as error:  # RuntimeError: what a worker process tells as text
             failure = root_cause(str(error))
-    if exists(layout.success):
+            if isinstance(error, SetUpError) or is_wrong_set_up(str(error)):
+                exit_code = WRONG_SETUP
+    if is_committed(layout):
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
-    remove(layout.staging)
+    if not discard(layout):
+        LOGGER.error(
+            "run %s is checked but not published whole: %s; the next run into %s finishes it",
+            layout.run_id,
+            failure,
+            layout.output,
+        )
+        return NOT_COMMITTED
     if interruption.signal_number is not None:
         LOGGER.error(
             "stopped: nothing of run %s is visible; answers that came are kept: run again to go on",
@@ -90,4 +99,4 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
         )
         return interruption.exit_code
     LOGGER.error("run %s is not committed: %s", layout.run_id, failure)
-    return NOT_COMMITTED
+    return exit_code

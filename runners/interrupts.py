@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Timer
 from types import FrameType
+from typing import NoReturn
 
 from runners.logs import LOGGER
 from transforms.progress import PROGRESS
@@ -25,6 +26,26 @@ class Interruption:
     def exit_code(self) -> int:
         """128 and the signal's number, as shells have it."""
         return 128 + (self.signal_number or 0)
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C before the run has its own way to stop.
+
+    A library can swallow an exception that comes while it cleans up. Then the process ends after the grace.
+    """
+
+    def ask(_number: int, _frame: FrameType | None) -> NoReturn:
+        timer = Timer(GRACE_S, os._exit, [128 + signal.SIGINT])
+        timer.daemon = True
+        timer.start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

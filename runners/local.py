@@ -10,6 +10,7 @@ from typing import Final
 
 from runners.clusters.reachable_paths import as_workers_see_it
 from runners.exit_codes import STOPPED, WRONG_SETUP
+from runners.interrupts import ended_by_ctrl_c
 from runners.logs import LOGGER, set_up_logs
 from runners.options import RunOptions, parse_run
 from runners.output_folder import check_output, is_committed, run_lock
@@ -34,7 +35,8 @@ def run_manifest(options: RunOptions) -> int:
         if options.cluster.runner not in ONE_MACHINE:
             options = as_workers_see_it(options)
         layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
-        return _tell_again(options, layout) if is_committed(layout) else _run(options, layout)
+        with ended_by_ctrl_c():
+            return _tell_again(options, layout) if is_committed(layout) else _run(options, layout)
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
@@ -44,9 +46,20 @@ def run_manifest(options: RunOptions) -> int:
 
 
 def _tell_again(options: RunOptions, layout: Layout) -> int:
-    """Report a run that is over as it was reported then: gaps do not close by asking again."""
-    from runners.summary import show_summary  # noqa: PLC0415 - imports Beam
+    """Report a run that is over as it was reported then: gaps do not close by asking again.
 
+    Raises:
+        RunError: what is asked for is another run under the same id.
+    """
+    from runners.same_run import what_differs  # noqa: PLC0415 - imports Beam
+    from runners.summary import show_summary  # noqa: PLC0415 - imports Beam
+    from transforms.output_files import read_json  # noqa: PLC0415 - imports Beam
+
+    if difference := what_differs(options, layout, read_json(layout.run_json)):
+        raise RunError(
+            f"run {layout.run_id} is committed already as another run: {difference}. Nothing was done; give "
+            "this run a --run-id of its own"
+        )
     LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
     return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
 

@@ -2,7 +2,7 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,11 +39,11 @@ def check_output(output: str) -> None:
 
 def is_committed(layout: Layout) -> bool:
     """Tell whether a run is committed; for a local output without importing Beam."""
-    if is_local(layout.output):
-        return _is_there(Path(layout.success))
-    from transforms.output_files import exists  # noqa: PLC0415 - imports Beam: 1.7 s
+    if is_local(layout.output) and not _is_there(Path(layout.success)):
+        return False
+    from transforms import publish  # noqa: PLC0415 - imports Beam: 1.7 s
 
-    return exists(layout.success)
+    return publish.is_committed(layout)
 
 
 @contextmanager
@@ -83,13 +83,21 @@ def first_tried_at(layout: Layout) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC) if local else datetime.now(UTC)
 
 
-def nobody_works_on(output: str) -> Callable[[str, float], bool]:
-    """Give the test whether a staged run is dead: `(run id, time of its last change) -> bool`."""
-    return lambda run_id, changed: (
-        _is_free(Layout(output, run_id))
-        if is_local(output) and not Path(Layout(output, run_id).job).exists()
-        else time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
-    )
+@contextmanager
+def claim_dead_run(output: str, run_id: str, changed: float) -> Iterator[bool]:
+    """Tell whether nobody works on a run, and keep others away from it while the block runs.
+
+    Args:
+        output: the folder of all runs.
+        run_id: the run's name.
+        changed: time of its last change, in Unix seconds.
+    """
+    layout = Layout(output, run_id)
+    if is_local(output) and not Path(layout.job).exists():
+        with _open_lock(layout) as file:
+            yield take_lock(file)
+    else:
+        yield time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
 
 
 def _is_there(path: Path) -> bool:
@@ -101,7 +109,8 @@ def _is_there(path: Path) -> bool:
 
 def _check_table_folder(folder: Path) -> None:
     for entry in folder.iterdir() if folder.exists() else ():
-        if not (entry.is_dir() and entry.name.startswith("run=")):
+        skipped_by_readers = entry.name.startswith((".", "_"))
+        if not (skipped_by_readers or (entry.is_dir() and entry.name.startswith("run="))):
             raise RunError(
                 f"{entry} is not ours, and readers of {folder} would take it for a part of the table; "
                 "move it away or choose another --output"
@@ -120,8 +129,3 @@ def _open_lock(layout: Layout) -> Iterator[BinaryIO]:
         ) from error
     with file:
         yield file
-
-
-def _is_free(layout: Layout) -> bool:
-    with _open_lock(layout) as file:
-        return take_lock(file)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
 
+from runners.manifest_fingerprints import manifest_fingerprints
 from runners.option_types import cores
 from runners.options import RunOptions
 from schemas.request_key import BUCKETS
@@ -99,7 +100,7 @@ def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> Map
     return {
         "started_at": began_at.isoformat(timespec="milliseconds"),
         "options": asdict(options),
-        "manifests": {file.path: file.size_bytes for file in manifest.files},
+        "manifests": manifest_fingerprints(file.path for file in manifest.files),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 _RAISED: Final = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Interrupt)): (.+)$", re.MULTILINE)
-_OURS: Final = ("RunError", "ManifestError", "WeightsError")
+_OURS: Final = ("RunError", "SetUpError", "ManifestError", "WeightsError")
 
 
 def root_cause(failure: str) -> str:
@@ -19,3 +19,8 @@ def root_cause(failure: str) -> str:
     name, text = next((each for each in reversed(raised) if each[0] in _OURS), raised[-1])
     said, *_ = text.split(" [while running ")
     return said if name in {*_OURS, ""} else f"{name}: {said}"
+
+
+def is_wrong_set_up(failure: str) -> bool:
+    """Tell from what an engine says of a failure whether a flag is wrong or missing."""
+    return any(name == "SetUpError" for name, _ in _RAISED.findall(failure))

@@ -35,15 +35,13 @@ def committed_runs(output: str, run: str) -> list[str]:
     Raises:
         RunError: there is none.
     """
-    from transforms.output_files import exists, files_below  # noqa: PLC0415 - imports Beam
+    from transforms import publish  # noqa: PLC0415 - imports Beam
 
     if run == ALL_RUNS:
-        paths = files_below(f"{output.rstrip('/')}/{RUNS}")
-        runs = sorted(path.split("/")[-2] for path in paths if path.endswith("/_SUCCESS"))
-        if not runs:
+        if not (runs := publish.committed_runs(output)):
             raise RunError(f"{output} has no committed run: correct --output")
         return runs
-    if not exists(Layout(output, run).success):
+    if not publish.is_committed(Layout(output, run)):
         raise RunError(f"{output} has no committed run {run}: look into {output}/{RUNS}, or say --run all")
     return [run]
 

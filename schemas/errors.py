@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
 
     # the manifest
     INVALID_MANIFEST_ROW = auto()
+    LOCAL_FILE_NOT_ALLOWED = auto()
     # reaching the image, or the service
     FORBIDDEN_ADDRESS = auto()
     HOST_NOT_FOUND = auto()
@@ -80,7 +81,7 @@ def fate(code: ErrorCode, attempts: int = 1) -> Fate:  # noqa: C901, PLR0911, PL
     (<Fate.RETRY: 'retry'>, <Fate.REJECT: 'reject'>)
     """
     match code:
-        case ErrorCode.INVALID_MANIFEST_ROW:
+        case ErrorCode.INVALID_MANIFEST_ROW | ErrorCode.LOCAL_FILE_NOT_ALLOWED:
             return Fate.REJECT
         case ErrorCode.FORBIDDEN_ADDRESS | ErrorCode.TLS_ERROR | ErrorCode.TOO_MANY_REDIRECTS:
             return Fate.REJECT
@@ -134,6 +135,7 @@ def fate(code: ErrorCode, attempts: int = 1) -> Fate:  # noqa: C901, PLR0911, PL
 MENDED_ELSEWHERE = frozenset(
     {
         ErrorCode.INVALID_MANIFEST_ROW,
+        ErrorCode.LOCAL_FILE_NOT_ALLOWED,
         ErrorCode.FORBIDDEN_ADDRESS,
         ErrorCode.TLS_ERROR,
         ErrorCode.TOO_MANY_REDIRECTS,
@@ -150,6 +152,7 @@ SLOW_DOWN = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.BUSY})
 
 MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.INVALID_MANIFEST_ROW: "the row names no image: no URL, not UTF-8, over 8 KB, ...",
+    ErrorCode.LOCAL_FILE_NOT_ALLOWED: "the row names a file, not a web address; see --allow-local-files",
     ErrorCode.FORBIDDEN_ADDRESS: "the URL or a redirect leads to a private address; nothing was sent there",
     ErrorCode.HOST_NOT_FOUND: "the host name has no address",
     ErrorCode.CONNECTION_FAILED: "the connection was refused, reset or closed before an answer",
@@ -194,6 +197,16 @@ MEANINGS: dict[ErrorCode, str] = {
 }
 """One line a code for those who read dead letters; printed into the README."""
 
+SET_UP_CURES: dict[ErrorCode, str] = {
+    ErrorCode.LOCAL_FILE_NOT_ALLOWED: "write whole URLs, or give --allow-local-files with --source local",
+    ErrorCode.FORBIDDEN_ADDRESS: "put the images on public hosts, or give --allow-private-urls",
+}
+"""What allows images that a run may not reach by default. A run of nothing else was set up wrongly."""
+
 
 class RunError(Exception):
     """End the run without a commit; one line that names the value, the rule and the cure."""
+
+
+class SetUpError(RunError):
+    """A flag is wrong or missing, as every row of the run shows; exit code 2."""

@@ -8,6 +8,10 @@ MAX_URL_BYTES: Final = 8192
 NOT_UTF8: Final = "is not UTF-8: convert the manifest, for example with iconv -f latin1 -t utf-8"
 LOCAL_SCHEMES: Final = ("file", "gs", "s3", "hdfs")
 
+LOCAL_REFUSED: Final = (
+    "has no http:// or https:// at its start: write the whole URL, or give --allow-local-files"
+)
+"""The flaw of what would name a file, were files allowed."""
 _PLAIN: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,4})?([/?#][!-\[\]-~]*)?")
 """Nearly every URL there is: printable ASCII without a backslash. The others are looked at one by one."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -54,7 +58,7 @@ def _check_place(url: str, *, allow_local_files: bool) -> str | None:
     if not local:
         return "has no http:// or https:// at its start: write the whole URL"
     if not allow_local_files:
-        return "has no http:// or https:// at its start: write the whole URL, or give --allow-local-files"
+        return LOCAL_REFUSED
     return None if place or not separator else "names no file: write the path after ://"
 
 

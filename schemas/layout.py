@@ -33,6 +33,11 @@ class Layout:
         return self._below("responses")
 
     @property
+    def records(self) -> str:
+        """The folder of the run's own record, lock and mark of success."""
+        return self._below(RUNS, self.run_id)
+
+    @property
     def run_json(self) -> str:
         """The run's own record: counts, files, versions, options."""
         return self._below(RUNS, self.run_id, "run.json")
@@ -57,13 +62,13 @@ class Layout:
         """The rows of this run that ended without a face, for a replay."""
         return self._below(RUNS, self.run_id, "no_face.parquet")
 
-    def staged(self, table: str, name: str) -> str:
-        """A table's file while it is staged."""
-        return self._below(STAGING, self.run_id, table, name)
+    def staged(self, table: str, below: str = "") -> str:
+        """A table's folder while it is staged, or a file below it: `error_code=timeout/part-1.parquet`."""
+        return self._below(STAGING, self.run_id, table, below)
 
-    def published(self, table: str, partition: str = "", name: str = "") -> str:
-        """A table's folder of this run, or a file in it, where readers look."""
-        return self._below(table, f"run={self.run_id}", partition, name)
+    def published(self, table: str, below: str = "") -> str:
+        """A table's folder of this run where readers look, or a file below it."""
+        return self._below(table, f"run={self.run_id}", below)
 
     def folder(self, table: str) -> str:
         """A table's folder with all runs."""

@@ -14,15 +14,15 @@ from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
 from schemas.call_counts import CallCounts, sum_of_calls
-from schemas.errors import RunError
+from schemas.errors import MEANINGS, SET_UP_CURES, ErrorCode, RunError, SetUpError
 from schemas.layout import NO_CODE, Layout
 from schemas.run_record import RunCounts
 from schemas.tables import TABLES, with_manifest_columns
 from schemas.values import Outcome
-from transforms.output_files import exists, output_errors, writing
+from transforms.output_files import exists, files_below, make_durable, output_errors, writing
 from transforms.progress import PROGRESS
-from transforms.publish import Plan, finish, publish
-from transforms.write_table import StagedFile
+from transforms.publish import Plan, finish, is_committed, publish
+from transforms.write_table import StagedFile, new_staged_file
 
 
 def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
@@ -58,16 +58,15 @@ def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.
     return [*staged, *(_stage_empty(table, layout, columns) for table in sorted(missing))]
 
 
-def moves_to_publish(staged: Iterable[StagedFile], layout: Layout) -> list[tuple[str, str]]:
-    """Pair each staged file with its published name: `part-00000.parquet` and up in each folder."""
-    numbers: Counter[tuple[str, str]] = Counter()
-    moves = []
-    for file in sorted(staged):
-        place = file.table, file.partition
-        name = f"part-{numbers[place]:05d}.parquet"
-        moves.append((file.path, layout.published(file.table, file.partition, name)))
-        numbers[place] += 1
-    return moves
+def files_to_publish(staged: Iterable[StagedFile], layout: Layout) -> dict[str, int]:
+    """See that the staged files are on the disk: path below the staging folder -> size in bytes."""
+    sizes = files_below(layout.staging)
+    paths = sorted(file.path for file in staged)
+    for path in paths:
+        make_durable(path)
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        make_durable(folder)
+    return {path.removeprefix(f"{layout.staging}/"): sizes[path].size_bytes for path in paths}
 
 
 def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one place
@@ -91,7 +90,7 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
     Raises:
         RunError: a law is broken, or the output cannot be written; nothing is visible.
     """
-    if exists(layout.success):
+    if is_committed(layout):
         return
     if exists(layout.plan):
         finish(layout)
@@ -99,7 +98,9 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
     counts = count_tables(staged, rows_read)
     if law := counts.broken_law():
         raise RunError(f"run {layout.run_id} is not committed, a law is broken: {law}")
-    files = moves_to_publish(with_empty_tables(staged, layout, columns), layout)
+    if cure := _cure_of_all(counts):
+        raise SetUpError(f"all {counts.rows_read} rows fail alike, so that nothing is committed: {cure}")
+    files = files_to_publish(with_empty_tables(staged, layout, columns), layout)
     record = {
         "run_id": layout.run_id,
         **facts,
@@ -107,9 +108,23 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
         "counts": asdict(counts),
         "calls": calls._asdict(),
         "latency_ms": latency_percentiles(staged),
-        "files": [published for _, published in files],
+        "files": [_published(path, layout) for path in files],
     }
-    publish(layout, Plan(moves=files, record=record))
+    publish(layout, Plan(files=files, record=record))
+
+
+def _published(path: str, layout: Layout) -> str:
+    """Give the path below the output: the record holds wherever the output is moved to."""
+    table, _, below = path.partition("/")
+    return layout.published(table, below).removeprefix(f"{layout.output.rstrip('/')}/")
+
+
+def _cure_of_all(counts: RunCounts) -> str | None:
+    """Say what every row fails by, and the cure, where that is one rule of the set-up."""
+    match [ErrorCode(code) for code in counts.dead]:
+        case [code] if code in SET_UP_CURES and counts.dead_total == counts.rows_read:
+            return f"{code}, {MEANINGS[code]}; {SET_UP_CURES[code]}"
+    return None
 
 
 @dataclass
@@ -165,7 +180,7 @@ def _read(file: StagedFile, columns: list[str]) -> pa.Table:
 
 def _stage_empty(table: str, layout: Layout, columns: pa.Schema) -> StagedFile:
     partition = f"error_code={NO_CODE}" if table == "dead_letters" else ""
-    file = StagedFile(table, partition, layout.staged(table, "empty.parquet"))
+    file = new_staged_file(layout, table, partition)
     with writing(file.path) as opened:
         pq.write_table(with_manifest_columns(TABLES[table], columns).empty_table(), opened)
     return file

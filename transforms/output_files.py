@@ -4,13 +4,15 @@ Everything that writes or moves below `--output` goes through here, so that a fu
 ends the run with a sentence that names the path, and not with a stack of file system classes.
 """
 
+import errno
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 from uuid import uuid4
 
 from apache_beam.io.filesystems import FileSystems
@@ -18,8 +20,18 @@ from apache_beam.io.filesystems import FileSystems
 from schemas.errors import RunError
 from transforms.vendor_errors import vendor_errors
 
+MOVED_AT_ONCE: Final = 100
+"""The most that Google's store takes in one batch of requests."""
 _NO_FILE_SYSTEM: Final = (ValueError, AssertionError)
 """Beam's for a scheme whose extra is not installed, and for a path that its file system cannot have."""
+
+
+class FoundFile(NamedTuple):
+    """A file as a listing tells it."""
+
+    size_bytes: int
+    changed: float
+    """Unix seconds; 0 where the store does not say."""
 
 
 @contextmanager
@@ -41,8 +53,11 @@ def output_errors(doing: str, path: str) -> Iterator[None]:
 @contextmanager
 def writing(path: str) -> Iterator[BinaryIO]:
     """Open a new file for writing, with its folders; whatever fails until it is closed is a RunError."""
-    with output_errors("write", path), FileSystems.create(path) as file:
-        yield file
+    with output_errors("write", path):
+        if is_local(path):
+            _make_folder(Path(path).parent)
+        with FileSystems.create(path) as file:
+            yield file
 
 
 def check_writable(folder: str) -> None:
@@ -54,7 +69,7 @@ def check_writable(folder: str) -> None:
 
 
 def write_whole(path: str, content: bytes, unfinished: str) -> None:
-    """Write a file that is whole or not there: under another name first, then renamed.
+    """Write a file that is whole or absent, also after a power cut: under another name first, then renamed.
 
     On an object store it has its own name at once: an object is seen when its last byte has come, and a
     rename costs three requests.
@@ -63,7 +78,29 @@ def write_whole(path: str, content: bytes, unfinished: str) -> None:
     with writing(under) as file:
         file.write(content)
     if under != path:
+        make_durable(under)
         move(under, path)
+        make_durable(path.rpartition("/")[0])
+
+
+def make_durable(path: str) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk. Object stores need no waiting."""
+    if not is_local(path):
+        return
+    with output_errors("write", path):
+        descriptor = os.open(path or "/", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that cannot sync folders
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def is_local(path: str) -> bool:
+    """Tell a path of this machine's own file system."""
+    return FileSystems.get_scheme(path) is None
 
 
 def is_object_store(path: str) -> bool:
@@ -83,9 +120,11 @@ def read_json(path: str) -> dict[str, Any]:
     with output_errors("read", path), FileSystems.open(path) as file:
         content = file.read()
     try:
-        value: dict[str, Any] = json.loads(content)
+        value = json.loads(content)
     except ValueError as error:
         raise RunError(f"{path} is damaged ({error}): restore it, or delete that run's folders") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged (it holds no object): restore it, or delete that run's folders")
     return value
 
 
@@ -95,20 +134,30 @@ def exists(path: str) -> bool:
         return FileSystems.exists(path)
 
 
-def files_below(folder: str) -> dict[str, float]:
-    """List every file below a folder, however deep: path -> time of its last change (Unix seconds)."""
+def files_below(folder: str) -> dict[str, FoundFile]:
+    """List every file below a folder, however deep."""
     with output_errors("list", folder):
-        if FileSystems.get_scheme(folder) is None:  # Beam finds nothing below a relative `out[1]`
+        if is_local(folder):  # Beam finds nothing below a relative `out[1]`
             return dict(_local_files_below(folder))
         found = FileSystems.match([f"{escape(folder)}/**"])[0].metadata_list
-    return {file.path: file.last_updated_in_seconds or 0.0 for file in found}
+    return {file.path: FoundFile(file.size_in_bytes, file.last_updated_in_seconds or 0.0) for file in found}
+
+
+def move_many(targets: Mapping[str, str]) -> None:
+    """Rename files of an object store, source -> target, in lots: each is one batch of requests."""
+    sources = [*targets]
+    for start in range(0, len(sources), MOVED_AT_ONCE):
+        lot = sources[start : start + MOVED_AT_ONCE]
+        with output_errors("publish", targets[lot[0]]):
+            FileSystems.rename(lot, [targets[source] for source in lot])
 
 
 def move(source: str, target: str) -> None:
-    """Rename a file, replacing the target; on object stores this is copy and delete."""
+    """Rename a file, replacing the target, or a folder. On object stores a file is copied and deleted."""
     with output_errors("publish", target):
-        folder = FileSystems.split(target)[0]
-        if not FileSystems.exists(folder):
+        if is_local(target):
+            _make_folder(Path(target).parent)
+        elif not FileSystems.exists(folder := FileSystems.split(target)[0]):
             FileSystems.mkdirs(folder)
         FileSystems.rename([source], [target])
 
@@ -116,13 +165,20 @@ def move(source: str, target: str) -> None:
 def remove_file(path: str) -> None:
     """Delete one file."""
     with output_errors("remove", path):  # Beam's own delete takes every name for a glob
-        Path(path).unlink() if FileSystems.get_scheme(path) is None else FileSystems.delete([escape(path)])
+        Path(path).unlink() if is_local(path) else FileSystems.delete([escape(path)])
+
+
+def remove_files(paths: Collection[str]) -> None:
+    """Delete files; one that is gone already does not matter."""
+    for path in paths:
+        with output_errors("remove", path), suppress(FileNotFoundError):
+            Path(path).unlink() if is_local(path) else FileSystems.delete([escape(path)])
 
 
 def remove(folder: str) -> None:
     """Delete a folder with everything in it; nothing happens where it is not there."""
     with output_errors("remove", folder):
-        if FileSystems.get_scheme(folder) is None:
+        if is_local(folder):
             _remove_local(folder)
         else:
             whole = [folder] if FileSystems.exists(folder) else [*map(escape, files_below(folder))]
@@ -133,14 +189,24 @@ def _cause(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _local_files_below(folder: str) -> Iterator[tuple[str, float]]:
+def _local_files_below(folder: str) -> Iterator[tuple[str, FoundFile]]:
     for path in Path(folder).rglob("*"):
-        with suppress(FileNotFoundError):  # whoever removes it meanwhile
+        with suppress(FileNotFoundError):  # another process removes it meanwhile
             if path.is_file():
-                yield f"{folder}/{path.relative_to(folder)}", path.stat().st_mtime
+                found = path.stat()
+                yield f"{folder}/{path.relative_to(folder)}", FoundFile(found.st_size, found.st_mtime)
 
 
 def _remove_local(folder: str) -> None:
     """Do what Beam's own delete would, did it not take `out[1]` for a pattern that matches `out1`."""
-    if Path(folder).exists():
-        rmtree(folder)
+    while Path(folder).exists():
+        with suppress(FileNotFoundError):  # another process removes it too, and was faster with a file
+            rmtree(folder)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder whose name is on the disk before anything is put into it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        make_durable(str(folder.parent))

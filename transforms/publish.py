@@ -1,22 +1,46 @@
-"""Publish a checked run: move its staged files to where readers look, the run's record last.
+"""Publish a checked run: move its staged files to where readers look, and write the run's record last.
 
-Renames of many files are not one step on any file system. So the plan of all of them is written first: from
-then on a run can only be finished, by itself or, when its process died in between, by whoever comes next.
+Several renames are not one step on any file system. So the plan is written first. From then on a run can only
+be finished: by its own process or, if that dies, by the next run into the same output.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypedDict, cast
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from logging import getLogger
+from pathlib import PurePosixPath
+from typing import Final, TypedDict, cast
 
 from schemas.errors import RunError
-from schemas.layout import STAGING, Layout
-from transforms.output_files import exists, files_below, move, read_json, remove, write_json, writing
+from schemas.layout import RUNS, STAGING, Layout
+from schemas.tables import TABLES
+from transforms.output_files import (
+    exists,
+    files_below,
+    is_object_store,
+    make_durable,
+    move,
+    move_many,
+    read_json,
+    remove,
+    remove_files,
+    write_json,
+    writing,
+)
+
+Claim = Callable[[str, float], AbstractContextManager[bool]]
+"""Given a run id and the time of its last change (Unix seconds): gives whether nobody works on the run, and
+keeps others away from it meanwhile."""
+
+_LOGGER: Final = getLogger("facebeam")
 
 
 class Plan(TypedDict):
-    """What is left to do when a run is checked."""
+    """What is left to do when a run is checked. No path in it depends on where the output is."""
 
-    moves: Sequence[tuple[str, str]]
+    files: Mapping[str, int]
+    """`<table>/<partition>/<name>`, below both the staging folder and the output -> size in bytes."""
     record: Mapping[str, object]
+    """What becomes `run.json`."""
 
 
 def publish(layout: Layout, plan: Plan) -> None:
@@ -28,23 +52,45 @@ def publish(layout: Layout, plan: Plan) -> None:
 def finish(layout: Layout) -> None:
     """Carry out a run's plan, from wherever an earlier process left it.
 
+    Afterwards the run's published folders hold exactly the plan's files.
+
     Raises:
-        RunError: a file of the plan is neither staged nor published.
+        RunError: the plan cannot be read or carried out; it stays, so that a later run can finish it.
     """
-    plan = cast("Plan", read_json(layout.plan))
-    for staged, published in plan["moves"]:
-        if exists(staged):
-            move(staged, published)
-        elif not exists(published):
-            raise RunError(f"{staged} is gone before it was published; delete {layout.staging} and run again")
+    plan = _read_plan(layout)
+    if is_object_store(layout.output):
+        _move_files(layout, plan)
+    else:
+        _rename_folders(layout, plan)
+    _check_published(layout, plan)
     write_json(layout.run_json, plan["record"])
     with writing(layout.success):
         pass
+    make_durable(layout.success)
     remove(layout.staging)
 
 
+def is_committed(layout: Layout) -> bool:
+    """Tell whether a run has its mark of success and a record with bytes: a power cut can take them."""
+    return layout.run_id in _committed(layout.records)
+
+
+def committed_runs(output: str) -> list[str]:
+    """List the committed runs of an output, sorted by their ids."""
+    return sorted(_committed(f"{output.rstrip('/')}/{RUNS}"))
+
+
+def _committed(folder: str) -> set[str]:
+    names: dict[str, set[str]] = {}
+    for path, file in files_below(folder).items():
+        *_, run_id, name = path.split("/")
+        if name == "_SUCCESS" or (name == "run.json" and file.size_bytes):
+            names.setdefault(run_id, set()).add(name)
+    return {run_id for run_id, found in names.items() if len(found) == 2}  # noqa: PLR2004 - both
+
+
 def resume(layout: Layout) -> bool:
-    """Take up a run that nobody works on: finish it if it was checked, else delete what it staged.
+    """Take over a run that nobody works on: finish it if it was checked, otherwise delete what it staged.
 
     Returns:
         Whether the run is committed now.
@@ -56,22 +102,96 @@ def resume(layout: Layout) -> bool:
     return False
 
 
-def sweep_staging(output: str, is_dead: Callable[[str, float], bool]) -> None:
-    """Resume every run that died.
+def discard(layout: Layout) -> bool:
+    """Delete what a run staged, unless it is checked already; tell whether it is gone."""
+    if exists(layout.plan):
+        return False
+    remove(layout.staging)
+    return True
 
-    Args:
-        output: the folder of all runs.
-        is_dead: told a run id and the time of its last change (Unix seconds), whether nobody works on it.
-    """
+
+def sweep_staging(output: str, claim: Claim) -> None:
+    """Resume every run that died. One that cannot be resumed is reported and left as it is."""
     for run_id, changed in _staged_runs(output).items():
-        if is_dead(run_id, changed):
-            resume(Layout(output, run_id))
+        layout = Layout(output, run_id)
+        try:
+            with claim(run_id, changed) as is_ours:
+                if is_ours:
+                    resume(layout)
+        except RunError as error:
+            _LOGGER.warning(
+                "run %s was cut off and cannot be finished (%s); to replace it, delete %s and start it again "
+                "with --run-id %s",
+                run_id,
+                error,
+                layout.staging,
+                run_id,
+            )
 
 
 def _staged_runs(output: str) -> dict[str, float]:
-    """Give run ids with staged files -> time of the last change among them."""
+    """Give run ids with staged files -> time of the last change among them (Unix seconds)."""
     last: dict[str, float] = {}
-    for path, changed in files_below(f"{output.rstrip('/')}/{STAGING}").items():
-        run_id = path.rpartition(f"/{STAGING}/")[2].split("/")[0]
-        last[run_id] = max(changed, last.get(run_id, 0.0))
+    for path, file in files_below(f"{output.rstrip('/')}/{STAGING}").items():
+        run_id, _, below = path.rpartition(f"/{STAGING}/")[2].partition("/")
+        if below and not run_id.startswith("."):  # a file of the desktop's, such as .DS_Store, is not a run
+            last[run_id] = max(file.changed, last.get(run_id, 0.0))
     return last
+
+
+def _read_plan(layout: Layout) -> Plan:
+    """Read a plan; raises RunError where it is damaged, or names a file outside the run's own folders."""
+    plan = read_json(layout.plan)
+    files = plan.get("files")
+    if not isinstance(files, dict) or not all(map(_is_of_a_table, files)) or "record" not in plan:
+        raise RunError(f"{layout.plan} is not a plan of this version of facebeam")
+    return cast("Plan", plan)
+
+
+def _is_of_a_table(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return len(parts) > 1 and parts[0] in TABLES and ".." not in parts
+
+
+def _rename_folders(layout: Layout, plan: Plan) -> None:
+    """Publish each table by one rename of its folder, where the file system has folders."""
+    for table in TABLES:
+        staged, published = layout.staged(table), layout.published(table)
+        if exists(staged):
+            _keep_only(staged, _planned(layout.staged, table, plan))  # a bundle that was retried left others
+            remove(published)
+            move(staged, published)
+            make_durable(layout.folder(table))
+
+
+def _move_files(layout: Layout, plan: Plan) -> None:
+    """Publish the files that are still staged, in lots, from one listing."""
+    staged = files_below(layout.staging)
+    moves: dict[str, str] = {}
+    for table in TABLES:
+        published = _planned(layout.published, table, plan)
+        _keep_only(layout.published(table), published)
+        moves |= dict(zip(_planned(layout.staged, table, plan), published, strict=True))
+    move_many({source: target for source, target in moves.items() if source in staged})
+
+
+def _planned(place: Callable[[str, str], str], table: str, plan: Plan) -> dict[str, int]:
+    """Give the plan's files of a table below a place: path -> size in bytes."""
+    own = {
+        path.partition("/")[2]: size for path, size in plan["files"].items() if path.startswith(f"{table}/")
+    }
+    return {place(table, below): size for below, size in own.items()}
+
+
+def _keep_only(folder: str, wanted: Mapping[str, int]) -> None:
+    """Delete what lies in a folder besides the wanted files: nobody has counted it."""
+    remove_files(files_below(folder).keys() - wanted.keys())
+
+
+def _check_published(layout: Layout, plan: Plan) -> None:
+    """See that readers find exactly the files that were counted."""
+    for table in TABLES:
+        wanted = _planned(layout.published, table, plan)
+        found = {path: file.size_bytes for path, file in files_below(layout.published(table)).items()}
+        if wrong := sorted(dict(wanted.items() ^ found.items())):
+            raise RunError(f"{wrong[0]} is missing, or has another size than when it was counted")

@@ -35,6 +35,12 @@ class StagedFile(NamedTuple):
     path: str
 
 
+def new_staged_file(layout: Layout, table: str, partition: str) -> StagedFile:
+    """Name a new file. It keeps its name when it is published, so that a whole folder can be renamed."""
+    name = f"part-{uuid4().hex}.parquet"
+    return StagedFile(table, partition, layout.staged(table, f"{partition}/{name}".lstrip("/")))
+
+
 def no_partition(_value: object) -> str:
     """Put every value into the run's own folder."""
     return ""
@@ -108,9 +114,7 @@ class _OpenFile(Generic[Value]):
         self._step = step
         self._buffer: list[Value] = []
         self._values = 0
-        self._staged = StagedFile(
-            step.table, partition, step.layout.staged(step.table, f"{uuid4().hex}.parquet")
-        )
+        self._staged = new_staged_file(step.layout, step.table, partition)
         self._open = ExitStack()
         file = self._open.enter_context(writing(self._staged.path))
         schema = with_manifest_columns(TABLES[step.table], step.columns)

@@ -6,8 +6,7 @@ from typing import Final
 from runners.clusters.cluster import Cluster
 from runners.clusters.job_record import JobRecord, forget_job
 from schemas.layout import Layout
-from transforms.output_files import exists
-from transforms.publish import resume
+from transforms.publish import is_committed, resume
 
 _LOOK_EVERY_S: Final = 1.0
 
@@ -24,6 +23,6 @@ def cancel_job(cluster: Cluster, job: JobRecord, layout: Layout) -> bool:
     cluster.cancel(job.job_id)
     while not cluster.state(job.job_id).is_over:
         sleep(_LOOK_EVERY_S)
-    committed = exists(layout.success) or resume(layout)
+    committed = is_committed(layout) or resume(layout)
     forget_job(layout)
     return committed

@@ -9,8 +9,7 @@ from runners.logs import LOGGER
 from runners.root_cause import root_cause
 from runners.summary import show_summary
 from schemas.layout import Layout
-from transforms.output_files import exists
-from transforms.publish import resume
+from transforms.publish import is_committed, resume
 
 
 def finish_job(  # noqa: PLR0913 - how it says it are the last two
@@ -26,7 +25,7 @@ def finish_job(  # noqa: PLR0913 - how it says it are the last two
 
     A run that was checked but not published is published; what an unfinished one staged is deleted.
     """
-    if exists(layout.success) or resume(layout):
+    if is_committed(layout) or resume(layout):
         forget_job(layout)
         return show_summary(layout, quiet=quiet, log_format=log_format)
     cause = f"job {job.job_id} is {state}"

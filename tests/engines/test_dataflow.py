@@ -103,7 +103,7 @@ def test_a_run_is_committed_in_the_bucket(ran: Ran, cloud: Cloud, tmp_path: Path
         rmtree(there / table / "run=two")
     record = run_json(there, "one")
     assert (record["counts"]["rows_read"], record["calls"]["sent"]) == (51, 41)
-    assert record["manifests"] == {f"gs://{BUCKET}/in/urls.txt": len("\n".join(URLS))}
+    assert record["manifests"].keys() == {f"gs://{BUCKET}/in/urls.txt"}
     for name, frame in tables(ran.here).items():
         pd.testing.assert_frame_equal(tables(there)[name], frame)
     assert cloud.store.names("out/_staging/") == []

@@ -122,8 +122,8 @@ def test_the_record_says_what_the_files_hold(run: Run) -> None:
     dead = {"image_undecodable": 1, "invalid_manifest_row": 1, "not_found": 1}
     counted = {"rows_read": 7, "ok": 3, "no_face": 1, "face_count": 3, "faces": 3, "dead": dead}
     assert record["counts"] == counted
-    files = {str(path) for name in TABLES for path in (run.output / name).rglob("*.parquet")}
-    assert set(record["files"]) == files
+    files = {path for name in TABLES for path in (run.output / name).rglob("*.parquet")}
+    assert {run.output / path for path in record["files"]} == files
     assert record["options"]["source"] == "local"
     assert {"facebeam", "apache-beam"} < set(record["versions"])
     assert staged(run.output) == []

@@ -21,8 +21,8 @@ def test_every_path_of_a_run() -> None:
 def test_published_files_lie_in_their_partitions() -> None:
     """Expect the run's folder, then the partition where there is one, then the name."""
     assert RUN.published("images") == "out/images/run=r1"
-    assert RUN.published("images", name="a.parquet") == "out/images/run=r1/a.parquet"
-    deep = RUN.published("dead_letters", "error_code=timeout", "a.parquet")
+    assert RUN.published("images", "a.parquet") == "out/images/run=r1/a.parquet"
+    deep = RUN.published("dead_letters", "error_code=timeout/a.parquet")
     assert deep == "out/dead_letters/run=r1/error_code=timeout/a.parquet"
 
 

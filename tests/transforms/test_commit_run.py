@@ -1,6 +1,7 @@
 """CommitRun checks staged files against the run's laws, then makes them visible, once."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.helpers.values import annotation, dead_letter, row
 from transforms.commit_run import CommitRun, commit_run, latency_percentiles
 from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from transforms.progress import PROGRESS
-from transforms.write_table import StagedFile
+from transforms.write_table import StagedFile, new_staged_file
 
 CALLS = CallCounts(images=5, from_journal=2, sent=4, retries=1)
 
@@ -38,11 +39,10 @@ def layout(tmp_path: Path) -> Layout:
 
 def stage(layout: Layout, table: str, batch: pa.RecordBatch, partition: str = "") -> StagedFile:
     """Write a staged file."""
-    folder = Path(layout.staging, table)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{len(list(folder.iterdir()))}.parquet"
-    pq.write_table(pa.Table.from_batches([batch]), path)
-    return StagedFile(table, partition, str(path))
+    file = new_staged_file(layout, table, partition)
+    Path(file.path).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_batches([batch]), file.path)
+    return file
 
 
 def staged_run(layout: Layout) -> list[StagedFile]:
@@ -108,14 +108,13 @@ def test_the_record_tells_what_was_committed(layout: Layout) -> None:
         "dead": {"not_found": 1, "timeout": 1},
     }
     assert record["latency_ms"] == {"p50": 12.5, "p95": 12.5, "p99": 12.5}
-    assert sorted(record["files"]) == sorted(map(str, Path(layout.output).rglob("*.parquet")))
-    assert {path.removeprefix(f"{layout.output}/") for path in record["files"]} == {
-        "faces/run=r1/part-00000.parquet",
-        "faces/run=r1/part-00001.parquet",
-        "images/run=r1/part-00000.parquet",
-        "images/run=r1/part-00001.parquet",
-        "dead_letters/run=r1/error_code=timeout/part-00000.parquet",
-        "dead_letters/run=r1/error_code=not_found/part-00000.parquet",
+    found = [str(path.relative_to(layout.output)) for path in Path(layout.output).rglob("*.parquet")]
+    assert sorted(record["files"]) == sorted(found)
+    assert Counter(path.rpartition("/")[0] for path in found) == {
+        "faces/run=r1": 2,
+        "images/run=r1": 2,
+        "dead_letters/run=r1/error_code=timeout": 1,
+        "dead_letters/run=r1/error_code=not_found": 1,
     }
     assert Path(layout.success).read_bytes() == b""
 
@@ -164,7 +163,8 @@ def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dea
         partitions = ["run", "error_code"] if table == "dead_letters" else ["run"]
         assert list(frame.columns) == [*TABLES[table].names, "caption", "n", *partitions]
         assert len(frame) == (dead if table == "dead_letters" else 0)
-    schema = pq.read_schema(layout.published("images", name="part-00000.parquet"))
+    (images,) = Path(layout.published("images")).iterdir()
+    schema = pq.read_schema(images)
     assert schema.field("n").type == pa.int64()
     assert schema.metadata[b"facebeam.table"] == b"images"
     assert set(json.loads(Path(layout.run_json).read_bytes())["latency_ms"].values()) == {None}
@@ -195,12 +195,12 @@ def test_committing_again_changes_nothing(layout: Layout) -> None:
 def test_a_commit_that_was_cut_off_is_finished_as_it_was_planned(layout: Layout) -> None:
     """Expect the first commit's files and record, whatever the next one brings."""
     staged = staged_run(layout)
-    obstacle = Path(layout.published("images", name="part-00001.parquet"))
-    obstacle.mkdir(parents=True)
+    obstacle = Path(layout.folder("images"))
+    obstacle.touch()
     with pytest.raises(RunError, match=f"cannot publish {obstacle}"):
         commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     assert not Path(layout.success).exists()
-    obstacle.rmdir()
+    obstacle.unlink()
     commit_run(layout, [], 0, CALLS, OWN, {})
     assert len(frames(layout)["images"]) == 3
     assert json.loads(Path(layout.run_json).read_bytes())["options"] == {"mode": 0}

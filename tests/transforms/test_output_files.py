@@ -51,7 +51,7 @@ def test_a_folder_of_any_name(tmp_path: Path, decoys: list[Path], name: str) -> 
     folder = tmp_path / name
     one, two = put(folder / "deep/er/one", b"1"), put(folder / "two", b"2")
     assert files_below(str(folder)).keys() == {str(one), str(two)}
-    assert files_below(str(folder / "deep")) == {str(one): one.stat().st_mtime}
+    assert files_below(str(folder / "deep")) == {str(one): (one.stat().st_size, one.stat().st_mtime)}
     move(str(one), str(folder / "new/er/one"))
     assert (exists(str(one)), (folder / "new/er/one").read_bytes()) == (False, b"1")
     write_json(str(folder / "a.json"), {"ü": [1, None]})

@@ -4,6 +4,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,10 +14,11 @@ import pytest
 
 from schemas.errors import RunError
 from schemas.layout import Layout
-from transforms.publish import Plan, finish, publish, resume, sweep_staging
+from schemas.tables import TABLES
+from transforms.publish import Plan, discard, finish, publish, resume, sweep_staging
 
 KILLED = 9
-FILES = ("faces", "images", "dead_letters/error_code=timeout")
+FILES = ("faces/part-1", "images/part-1", "dead_letters/error_code=timeout/part-1")
 _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["transforms.publish", "pytest"])  # or each process imports them: 2 s
 _STEPS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir"}
@@ -24,21 +27,23 @@ _ANYWHERE = {"os.remove", "os.rmdir"}  # names within a folder, while it is dele
 
 def checked_run(layout: Layout) -> Plan:
     """Stage a file of each table, as a run has them once its counts are checked."""
-    moves = []
-    for table in FILES:
-        staged = Path(layout.staged(table, "staged"))
+    for file in FILES:
+        staged = Path(layout.staging, file)
         staged.parent.mkdir(parents=True)
-        staged.write_text(table)
-        moves.append((str(staged), layout.published(table, name="part-00000")))
-    return Plan(moves=moves, record={"run_id": layout.run_id})
+        staged.write_text(file)
+    return Plan(files={file: len(file) for file in FILES}, record={"run_id": layout.run_id})
+
+
+def published(layout: Layout, file: str) -> Path:
+    """Give where readers find a file of the plan."""
+    table, _, below = file.partition("/")
+    return Path(layout.published(table, below))
 
 
 def visible(layout: Layout) -> list[str]:
     """Tell of which files of a run a reader sees the whole content."""
     return [
-        table
-        for table in FILES
-        if (path := Path(layout.published(table, name="part-00000"))).is_file() and path.read_text() == table
+        file for file in FILES if (path := published(layout, file)).is_file() and path.read_text() == file
     ]
 
 
@@ -140,33 +145,97 @@ def _is_planned(step: int, folder: Path) -> bool:
     return Path(layout.plan).exists()
 
 
-@pytest.mark.parametrize("number", range(len(FILES)))
-def test_a_move_that_fails_can_be_made_up_for(tmp_path: Path, number: int) -> None:
-    """Expect an error and no mark of success while a folder is in a file's way, and the whole run after."""
+@pytest.mark.parametrize("table", TABLES)
+def test_a_move_that_fails_can_be_made_up_for(tmp_path: Path, table: str) -> None:
+    """A file in the place of a folder ends publishing with an error; the next try finishes the run."""
     layout = Layout(str(tmp_path), "r1")
     plan = checked_run(layout)
-    obstacle = Path(plan["moves"][number][1])
-    obstacle.mkdir(parents=True)
-    with pytest.raises(RunError, match=f"cannot publish {obstacle}"):
+    obstacle = Path(layout.folder(table))
+    obstacle.touch()
+    with pytest.raises(RunError, match=f"cannot (publish|remove|list) {obstacle}"):
         publish(layout, plan)
     assert not is_whole(layout)
     assert not Path(layout.run_json).exists()
-    obstacle.rmdir()
+    obstacle.unlink()
     assert resume(layout)
     assert is_whole(layout)
 
 
 def test_a_file_that_is_nowhere_ends_the_run(tmp_path: Path) -> None:
-    """Expect an error with the cure, and no mark of success, when a staged file has vanished."""
+    """A staged file that has vanished is named, there is no mark of success, and the plan stays."""
     layout = Layout(str(tmp_path), "r1")
     plan = checked_run(layout)
-    lost = Path(plan["moves"][1][0])
-    lost.unlink()
-    with pytest.raises(RunError, match=f"{lost} is gone .* delete {layout.staging} and run again"):
-        publish(layout, plan)
-    assert not is_whole(layout)
-    with pytest.raises(RunError, match="is gone"):
-        finish(layout)
+    Path(layout.staging, FILES[1]).unlink()
+    for again in (partial(publish, layout, plan), partial(finish, layout), partial(resume, layout)):
+        with pytest.raises(RunError, match=f"{published(layout, FILES[1])} is missing, or has another size"):
+            again()
+        assert not is_whole(layout)
+        assert not discard(layout)
+    assert Path(layout.plan).exists()
+
+
+def test_what_nobody_counted_is_not_published(tmp_path: Path) -> None:
+    """A run's folders hold exactly the planned files; all others are deleted, staged or published."""
+    layout = Layout(str(tmp_path), "r1")
+    plan = checked_run(layout)
+    stale = [published(layout, file) for file in ("faces/old", "dead_letters/error_code=busy/old")]
+    retried = [Path(layout.staging, file) for file in ("images/b", "dead_letters/error_code=dns/b")]
+    for path in (*stale, *retried):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("rows of nobody")
+    publish(layout, plan)
+    assert is_whole(layout)
+    found = {path for table in TABLES for path in Path(layout.published(table)).rglob("*") if path.is_file()}
+    assert found == {published(layout, file) for file in FILES}
+
+
+def test_a_planned_run_can_be_moved_with_its_output(tmp_path: Path) -> None:
+    """A run that was cut off is finished after its output has moved, and through another spelling of it."""
+    layout = Layout(str(tmp_path / "before"), "r1")
+    plan = checked_run(layout)
+    Path(layout.plan).write_text(json.dumps(plan))
+    (tmp_path / "before").rename(tmp_path / "after")
+    sweep_staging(f"{tmp_path}/./after/", lambda *_: nullcontext(enter_result=True))
+    assert is_whole(Layout(str(tmp_path / "after"), "r1"))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "",
+        "[1]",
+        "{}",
+        '{"files": ["faces/a"], "record": {}}',
+        '{"files": {"faces/../../victim": 1}, "record": {}}',
+        '{"files": {"/etc/passwd": 1}, "record": {}}',
+        '{"files": {"_runs/other/run.json": 1}, "record": {}}',
+        '{"moves": [["out/_staging/evil/payload", "/home/victim/key"]], "record": {}}',
+    ],
+)
+def test_a_plan_that_is_none_is_reported_and_touches_nothing(
+    tmp_path: Path, plan: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged or forged plan publishes nothing and does not end the sweep: a warning names the cure."""
+    evil, good = Layout(str(tmp_path), "evil"), Layout(str(tmp_path), "good")
+    Path(evil.staging).mkdir(parents=True)
+    Path(evil.plan).write_text(plan)
+    Path(good.staging).mkdir()
+    Path(good.plan).write_text(json.dumps(checked_run(good)))
+    before = {path for path in tmp_path.rglob("*") if "good" not in str(path)}
+    sweep_staging(str(tmp_path), lambda *_: nullcontext(enter_result=True))
+    assert before <= {path for path in tmp_path.rglob("*") if "good" not in str(path)}
+    assert is_whole(good)
+    assert f"delete {evil.staging} and start it again with --run-id evil" in caplog.text
+
+
+def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    """Files beside the staged runs, such as those of a desktop, stay and are nobody's run."""
+    (tmp_path / "_staging/.trash").mkdir(parents=True)
+    strays = [tmp_path / "_staging/.DS_Store", tmp_path / "_staging/.trash/a", tmp_path / "_staging/notes"]
+    for stray in strays:
+        stray.touch()
+    sweep_staging(str(tmp_path), lambda *_: pytest.fail("asked"))
+    assert all(stray.exists() for stray in strays)
 
 
 def test_an_unchecked_run_leaves_nothing(tmp_path: Path) -> None:
@@ -184,26 +253,23 @@ def test_the_sweep_resumes_dead_runs_only(tmp_path: Path, name: str) -> None:
     """Expect dead runs to be finished or deleted, the living to be left, each told of by its age."""
     output = str(tmp_path / name)
     planned, unchecked, living = (Layout(output, run_id) for run_id in ("planned", "unchecked", "living"))
-    obstacle = Path(planned.published(FILES[0], name="part-00000"))
-    obstacle.mkdir(parents=True)
-    with pytest.raises(RunError):
-        publish(planned, checked_run(planned))
-    obstacle.rmdir()
+    Path(planned.staging).mkdir(parents=True)
+    Path(planned.plan).write_text(json.dumps(checked_run(planned)))
     checked_run(unchecked)
     checked_run(living)
-    for path in Path(unchecked.staging).rglob("staged"):
+    for path in Path(unchecked.staging).rglob("part-1"):
         os.utime(path, (1000, 1000))
     asked: dict[str, float] = {}
 
-    def is_dead(run_id: str, changed: float) -> bool:
+    def claim(run_id: str, changed: float) -> AbstractContextManager[bool]:
         asked[run_id] = changed
-        return run_id != "living"
+        return nullcontext(enter_result=run_id != "living")
 
-    sweep_staging(f"{output}/", is_dead)
+    sweep_staging(f"{output}/", claim)
     assert is_whole(planned)
     assert is_gone(unchecked)
     assert not Path(unchecked.staging).exists()
-    assert len(list(Path(living.staging).rglob("staged"))) == len(FILES)
+    assert len(list(Path(living.staging).rglob("part-1"))) == len(FILES)
     assert asked.keys() == {"planned", "unchecked", "living"}
     assert asked["unchecked"] == 1000 < asked["living"]
 

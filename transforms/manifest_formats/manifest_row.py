@@ -3,7 +3,7 @@
 from typing import Final
 
 from schemas.errors import ErrorCode
-from schemas.image_url import check_image_url
+from schemas.image_url import LOCAL_REFUSED, check_image_url
 from schemas.values import DeadLetter, Failure, ManifestRow, default_image_id
 from transforms.image_fetch.shown_url import shown_url
 from transforms.manifest_formats.manifest_file import ManifestFile, Record
@@ -53,7 +53,8 @@ def _dead_letter(record: Record, file: ManifestFile, flaw: str) -> DeadLetter:
         tuple(_writable(value) for value in record.columns),
     )
     message = f"{file.place(record.number)}: {shown_url(text)!r} {flaw}"
-    return DeadLetter(row, Failure(ErrorCode.INVALID_MANIFEST_ROW, _utf8(message), stage="manifest"))
+    code = ErrorCode.LOCAL_FILE_NOT_ALLOWED if flaw == LOCAL_REFUSED else ErrorCode.INVALID_MANIFEST_ROW
+    return DeadLetter(row, Failure(code, _utf8(message), stage="manifest"))
 
 
 def _shown(url: object) -> str:

@@ -1,0 +1,62 @@
+"""Is a run id that is committed already asked for the same run again?"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Final
+
+from runners.manifest_fingerprints import manifest_fingerprints
+from runners.options import RunOptions
+from schemas.layout import Layout
+from transforms.manifest_formats.find_manifests import find_manifests
+from transforms.manifest_formats.manifest_error import ManifestError
+
+_CHANGES_NO_ROW: Final = frozenset(
+    {
+        *("manifest", "output", "run_id", "quiet", "log_format"),
+        *("cluster", "beam_flags", "shards", "workers", "window", "timeout", "trust_proxies"),
+        *("token_file", "token_secret"),
+        "stop_at",  # a time of day is another moment each night
+    }
+)
+"""Options that a repeated command may change, and those that are compared in another way."""
+
+
+def what_differs(options: RunOptions, layout: Layout, record: Mapping[str, object]) -> str | None:
+    """Say in what the options differ from those of a committed run; None where the same run is meant.
+
+    Args:
+        options: what is asked for now.
+        layout: where that run's files are.
+        record: its `run.json`.
+    """
+    return _other_manifest(options, layout, record) or _other_flag(options, record)
+
+
+def _other_manifest(options: RunOptions, layout: Layout, record: Mapping[str, object]) -> str | None:
+    """Compare by content: a manifest may have moved. One that is gone is taken for what it was."""
+    before = record.get("manifests")
+    if not isinstance(before, dict):
+        return None
+    try:
+        now = manifest_fingerprints(find_manifests(options.manifest))
+    except ManifestError:
+        return None
+    own = layout.published("dead_letters")  # `replay --run all` finds its own, too, when it is repeated
+    named = {path: digest for path, digest in now.items() if not path.startswith(f"{own}/")}
+    if sorted(named.values()) == sorted(before.values()):
+        return None
+    return f"its manifest was {_listed(before)}, and this one is {_listed(named)}"
+
+
+def _other_flag(options: RunOptions, record: Mapping[str, object]) -> str | None:
+    before = record.get("options")
+    now: dict[str, object] = json.loads(json.dumps(asdict(options), default=str))
+    for name in sorted(now.keys() - _CHANGES_NO_ROW):
+        if isinstance(before, dict) and name in before and before[name] != now[name]:
+            return f"its --{name.replace('_', '-')} was {before[name]}, and is {now[name]} here"
+    return None
+
+
+def _listed(fingerprints: Mapping[str, str]) -> str:
+    return ", ".join(f"{path} ({digest[:19]})" for path, digest in fingerprints.items())
