@@ -5,13 +5,15 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Timer
+from select import select
+from threading import Thread
 from types import FrameType
-from typing import NoReturn
+from typing import BinaryIO, Final, NoReturn
 
 from runners.logs import LOGGER
 from transforms.progress import PROGRESS
 
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 GRACE_S = 10.0
 """What images under way are given to end by themselves: a download may hang for longer."""
 
@@ -36,9 +38,8 @@ def ended_by_ctrl_c() -> Iterator[None]:
     """
 
     def ask(_number: int, _frame: FrameType | None) -> NoReturn:
-        timer = Timer(GRACE_S, os._exit, [128 + signal.SIGINT])
-        timer.daemon = True
-        timer.start()
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + signal.SIGINT))
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, ask)
@@ -57,26 +58,56 @@ def interruptible(clean_up: Callable[[], None]) -> Iterator[Interruption]:
     """
     interruption = Interruption()
 
-    def end_now() -> None:
-        with PROGRESS.publishing:  # a run that is being published is finished first: it takes moments
-            if not PROGRESS.committed:
-                try:
-                    clean_up()
-                finally:
-                    os._exit(interruption.exit_code)
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        grace_s = GRACE_S if interruption.signal_number is None else 0
-        interruption.signal_number = interruption.signal_number or number
+    def watch(numbers: BinaryIO) -> None:
+        interruption.signal_number = _next_signal(numbers)
+        if interruption.signal_number is None:
+            return
         LOGGER.info("stopping: the images under way are finished first; once more stops at once")
         PROGRESS.stop.set()
-        timer = Timer(grace_s, end_now)
-        timer.daemon = True
-        timer.start()
+        if select([numbers], [], [], GRACE_S)[0]:
+            if _next_signal(numbers) is None:
+                return
+            LOGGER.info("stopping: at once")
+        _end_now(clean_up, interruption.exit_code)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _signal_numbers() as numbers:
+        Thread(target=watch, args=[numbers], name="signals", daemon=True).start()
         yield interruption
+
+
+@contextmanager
+def _signal_numbers() -> Iterator[BinaryIO]:
+    """Give a pipe with a byte for each signal, and a zero when the block ends.
+
+    A Python handler would wait for the main thread. A busy system hands a signal to any thread, and then the
+    main one sleeps on; it may also hold a lock that the handler needs.
+    """
+    reader, writer = os.pipe()
+    numbers = os.fdopen(reader, "rb", buffering=0)
+    os.set_blocking(writer, False)
+    before = {number: signal.signal(number, lambda *_: None) for number in _STOPPING}
+    other = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield numbers
     finally:
+        signal.set_wakeup_fd(other)
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.write(writer, b"\0")
+        os.close(writer)
+
+
+def _next_signal(numbers: BinaryIO) -> int | None:
+    """Wait for a signal that asks to stop; None when nobody listens any more."""
+    while (number := ord(numbers.read(1) or b"\0")) not in {0, *_STOPPING}:
+        pass
+    return number or None
+
+
+def _end_now(clean_up: Callable[[], None], exit_code: int) -> None:
+    with PROGRESS.publishing:  # a run that is being published is finished first: it takes moments
+        if not PROGRESS.committed:
+            try:
+                clean_up()
+            finally:
+                os._exit(exit_code)

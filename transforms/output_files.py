@@ -143,6 +143,19 @@ def files_below(folder: str) -> dict[str, FoundFile]:
     return {file.path: FoundFile(file.size_in_bytes, file.last_updated_in_seconds or 0.0) for file in found}
 
 
+def folders_in(folder: str) -> dict[str, float]:
+    """List the folders in a folder: name -> time of the last change in it (Unix seconds)."""
+    found: dict[str, float] = {}
+    for path, file in files_below(folder).items():
+        name, _, below = path.removeprefix(f"{folder}/").partition("/")
+        if below:
+            found[name] = max(file.changed, found.get(name, 0.0))
+    if is_local(folder) and Path(folder).is_dir():
+        empty = [path for path in Path(folder).iterdir() if path.name not in found and path.is_dir()]
+        found |= {path.name: path.stat().st_mtime for path in empty}
+    return found
+
+
 def move_many(targets: Mapping[str, str]) -> None:
     """Rename files of an object store, source -> target, in lots: each is one batch of requests."""
     sources = [*targets]

@@ -16,6 +16,7 @@ from schemas.tables import TABLES
 from transforms.output_files import (
     exists,
     files_below,
+    folders_in,
     is_object_store,
     make_durable,
     move,
@@ -112,7 +113,9 @@ def discard(layout: Layout) -> bool:
 
 def sweep_staging(output: str, claim: Claim) -> None:
     """Resume every run that died. One that cannot be resumed is reported and left as it is."""
-    for run_id, changed in _staged_runs(output).items():
+    for run_id, changed in folders_in(f"{output.rstrip('/')}/{STAGING}").items():
+        if run_id.startswith("."):  # a desktop's, not a run
+            continue
         layout = Layout(output, run_id)
         try:
             with claim(run_id, changed) as is_ours:
@@ -127,16 +130,6 @@ def sweep_staging(output: str, claim: Claim) -> None:
                 layout.staging,
                 run_id,
             )
-
-
-def _staged_runs(output: str) -> dict[str, float]:
-    """Give run ids with staged files -> time of the last change among them (Unix seconds)."""
-    last: dict[str, float] = {}
-    for path, file in files_below(f"{output.rstrip('/')}/{STAGING}").items():
-        run_id, _, below = path.rpartition(f"/{STAGING}/")[2].partition("/")
-        if below and not run_id.startswith("."):  # a file of the desktop's, such as .DS_Store, is not a run
-            last[run_id] = max(file.changed, last.get(run_id, 0.0))
-    return last
 
 
 def _read_plan(layout: Layout) -> Plan:

@@ -79,7 +79,7 @@ def in_workers_environment(script: str, argument: str, env: Mapping[str, str]) -
     """Run a script where Google's client is, and none of this checkout; give what it printed."""
     command = [str(worker_environment() / "bin/python"), "-P", "-c", script, argument]
     env = {**os.environ, "NO_GCE_CHECK": "true", **env}
-    return subprocess.run(command, env=env, cwd="/", stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    return subprocess.run(command, env=env, cwd="/", stdout=subprocess.PIPE, check=True, timeout=180).stdout
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from tests.helpers.waiting import DEADLINE_S
 from tests.helpers.warm_process import Command, run_warm
 
 FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
@@ -22,7 +23,7 @@ Finished = CompletedProcess[str]
 
 def facebeam(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Finished:
     """Run `facebeam` with these arguments to its end."""
-    return run_warm(Command([*map(str, arguments)], env or dict(os.environ), cwd), within_s=120)
+    return run_warm(Command([*map(str, arguments)], env or dict(os.environ), cwd), within_s=DEADLINE_S)
 
 
 def annotate(manifest: Path | str, output: Path, *flags: object) -> Finished:

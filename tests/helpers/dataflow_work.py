@@ -21,7 +21,7 @@ from runners.clusters.portable import Portable
 from tests.helpers.dataflow_service import Job
 from tests.helpers.object_store import ObjectStore
 
-_WITHIN_S = 120
+_WITHIN_S = 300
 """A worker that dies before it connects is waited for without end."""
 _LOOK_EVERY_S = 0.2
 _OF_DATAFLOW = ("runner", "pipelineUrl", "pipelineProtoHash")

@@ -16,8 +16,8 @@ from tests.helpers.console import FACEBEAM
 from tests.helpers.processes import running
 
 BEARER = {"authorization": "Bearer any"}
-START_S = 60.0
-END_S = 90.0
+START_S = 180.0
+END_S = 180.0
 
 
 class Reply(NamedTuple):

@@ -15,7 +15,7 @@ from tests.helpers.worker_pool import WORKER
 
 IMAGE = "europe-west1-docker.pkg.dev/a-project/images/facebeam:0.1.0"
 PLACE = {"--project": "a-project", "--region": "europe-west1", "--image": IMAGE}
-_WITHIN_S = 120
+_WITHIN_S = 300
 
 
 @dataclass(frozen=True)

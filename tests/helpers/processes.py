@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import IO
 
-_STARTS_WITHIN_S = 60
+_STARTS_WITHIN_S = 180
 
 Output = int | IO[bytes] | None
 """Where a process writes, as `subprocess` has it; None: where the tests write."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -168,7 +168,8 @@ def test_dead_letters_are_a_manifest(run: Run) -> None:
 def test_the_modules_own_entry_does_the_same(run: Run) -> None:
     """Expect `python -m runners.local` to know the run."""
     command = [sys.executable, "-m", "runners.local", "--manifest", str(run.manifest)]
-    flags = ["--output", str(run.output), "--run-id", "one"]
+    flags = ["--output", str(run.output), "--run-id", "one", "--allow-local-files"]
+    flags += ["--max-failure-share", "1"]
     finished = subprocess.run([*command, *flags], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (finished.returncode, "nothing to do" in finished.stderr) == (0, True)
 

@@ -133,7 +133,7 @@ def test_each_fault_has_its_code_and_attempts(runs: Runs) -> None:
 def test_what_is_not_fit_to_send_is_not_sent(runs: Runs) -> None:
     """Expect a private address and a row without a URL to cost no call."""
     letters = table(runs.output, "dead_letters", "first").set_index("image_url").loc[[PRIVATE, NO_URL]]
-    assert letters["error_code"].astype(str).tolist() == ["forbidden_address", "invalid_manifest_row"]
+    assert letters["error_code"].astype(str).tolist() == ["forbidden_address", "local_file_not_allowed"]
     assert letters["attempts"].tolist() == [0, 0]
     assert not letters["maybe_billed"].any()
     assert not {PRIVATE, NO_URL} & runs.asked["first"].keys()

@@ -141,7 +141,6 @@ BAD_ROWS = [
     (b"control,https://example.com/\x07.jpg", "has control characters"),
     (b"latin-1,https://example.com/gr\xf6\xdfe.jpg", "is not UTF-8: convert the manifest"),
     (b"scheme,ftp://example.com/a.jpg", "has no http:// or https:// at its start"),
-    (b"path,photos/a.jpg", "or give --allow-local-files"),
     (b"long,https://example.com/" + b"x" * 9000, "is over 8192 bytes of UTF-8"),
     (b"too,many,fields," + URL.encode(), "fields, the header has 2"),
 ]

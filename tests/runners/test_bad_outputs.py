@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.console import FACEBEAM, rehearse, run_json, staged, visible, write_urls
+from tests.helpers.console import FACEBEAM, rehearse, run_json, staged, table, visible, write_urls
 from tests.helpers.mounts import in_own_mounts, mount_tmpfs
 
 
@@ -34,7 +34,7 @@ def test_a_file_where_the_output_should_be(manifest: Path) -> None:
     [
         ("faces/old.parquet", "is not ours, and readers of"),
         ("images/2024/a.parquet", "is not ours, and readers of"),
-        ("dead_letters/.DS_Store", "is not ours, and readers of"),
+        ("dead_letters/notes.txt", "is not ours, and readers of"),
         ("faces", "is a file where a folder of runs belongs"),
         ("_staging", "is a file where a folder of runs belongs"),
     ],
@@ -56,10 +56,15 @@ def test_other_files_beside_the_tables_do_no_harm(manifest: Path) -> None:
     """Expect a run, and the files as they were."""
     output = manifest.with_name("out")
     output.mkdir()
-    (output / "README.txt").write_text("precious")
+    names = ("README.txt", "faces/.DS_Store", "_staging/.DS_Store", "images/_log")
+    others = [output / name for name in names]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("precious")
     assert rehearse(manifest, output, "--run-id", "one").returncode == 0
     assert run_json(output, "one")["counts"]["rows_read"] == 300
-    assert (output / "README.txt").read_text() == "precious"
+    assert len(table(output, "images")) == 300
+    assert [path.read_text() for path in others] == ["precious"] * len(others)
 
 
 @pytest.mark.parametrize(("kilobytes", "code"), [(0, 2), (20, 1), (64, 1)])

@@ -142,10 +142,13 @@ def test_private_addresses_get_no_byte(tmp_path: Path) -> None:
         port = server.authority.rpartition(":")[2]
         hosts = ("127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0", "10.0.0.1")
         urls = [f"http://{host}:{port}/a.png" for host in hosts]
-        finished = annotate(write_urls(tmp_path / "urls.txt", urls), tmp_path / "out")
+        manifest = write_urls(tmp_path / "urls.txt", [*urls, "a.png"])  # of private ones alone it were no run
+        finished = annotate(manifest, tmp_path / "out")
         assert finished.returncode == 0, finished.stderr
-        assert ends(tmp_path / "out") == dict.fromkeys(urls, "forbidden_address")
+        assert ends(tmp_path / "out") == dict.fromkeys(urls, "forbidden_address") | {
+            "a.png": "local_file_not_allowed"
+        }
         assert (server.connections, server.seen) == (0, [])
-    letters: pd.DataFrame = table(tmp_path / "out", "dead_letters")
+    letters: pd.DataFrame = table(tmp_path / "out", "dead_letters").set_index("image_url").loc[urls]
     assert set(letters["attempts"]) == {1}
     assert letters["message"].str.contains("not public; nothing was sent there").all()

@@ -214,7 +214,9 @@ def test_a_run_that_died_while_it_was_published_is_finished_by_the_next(tmp_path
     manifest = write_urls(tmp_path / "photos.txt", urls)
     flags = ["--manifest", str(manifest), "--output", str(output), "--run-id", "one"]
     command = ["annotate", "--source", "fake", *flags]
-    died = run_warm(Command(command, dict(os.environ), prepare=partial(die_after_moves, moves)), within_s=120)
+    died = run_warm(
+        Command(command, dict(os.environ), prepare=partial(die_after_moves, moves)), within_s=DEADLINE_S
+    )
     assert died.returncode == 137
     assert (len([name for name in visible(output) if "_runs" not in name]), len(staged(output)) > 0) == (
         moves,

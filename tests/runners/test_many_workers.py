@@ -13,7 +13,7 @@ from tests.helpers.scripted_server import Exchange, Script
 
 FOUR = ("--direct_running_mode=multi_processing", "--direct_num_workers=4", "--shards", 4)
 """Four worker processes, and a shard for each."""
-LONG_S = 30
+LONG_S = 180
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_the_token_is_in_no_pickle_of_the_pipeline(tmp_path: Path, *, by_file: b
     flags += ["--token-file", str(tmp_path / "token")] if by_file else []
     command = [sys.executable, "-c", BUILD, str(tmp_path / "proto"), *flags]
     env = {**environment(None if by_file else TOKEN), "PYTHONPATH": os.fspath(ROOT)}
-    subprocess.run(command, env=env, cwd=ROOT, check=True, timeout=60)
+    subprocess.run(command, env=env, cwd=ROOT, check=True, timeout=180)
     found = list(unpacked((tmp_path / "proto").read_bytes()))
     place = str(tmp_path / "token") if by_file else "ACEDATACLOUD_API_TOKEN"
     assert any(place.encode() in text and b"_AnnotateShard" in text for text in found)

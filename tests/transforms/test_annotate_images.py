@@ -26,7 +26,7 @@ from transforms.retry import RetryPolicy
 
 AT_ONCE = RetryPolicy(max_attempts=4, base_s=0)
 """The usual number of attempts, without the pauses."""
-LONG_S = 30
+LONG_S = 180
 """What a broken window would hang for; a good one never waits."""
 
 

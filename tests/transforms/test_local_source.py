@@ -19,7 +19,7 @@ from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.local_source import LocalSource
 
 SOURCE = LocalSource(ImageFetcher(allow_local_files=True, rule=any_address))
-LONG_S = 60
+LONG_S = 180
 """What a source that keeps its model would hang for; a good one never waits."""
 
 

@@ -13,7 +13,7 @@ from transforms.thread_window import thread_window
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-LONG_S = 30
+LONG_S = 180
 """What a broken window would hang for; a good one never waits."""
 
 

@@ -13,7 +13,7 @@ from tests.helpers.api_console import environment, with_token
 from tests.helpers.console import FACEBEAM, Finished
 from tests.helpers.processes import running
 
-_WITHIN_S = 100
+_WITHIN_S = 200
 
 
 def on(cluster: SessionCluster, pool: str) -> tuple[object, ...]:

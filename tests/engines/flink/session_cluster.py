@@ -19,7 +19,7 @@ FLINK: Final = ROOT / ".flink"
 """`make .flink/ready`: Flink's libraries from PyPI, and Beam's job server for them."""
 JOB_SERVER_JAR: Final = FLINK / "target" / "flink-job-server.jar"
 SLOTS: Final = 2
-_STARTS_WITHIN_S: Final = 60
+_STARTS_WITHIN_S: Final = 180
 _JOB_MANAGER: Final = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER: Final = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _OPEN_TO_FLINK: Final = (

@@ -19,6 +19,7 @@ from tests.engines.flink.session_cluster import SessionCluster, session_cluster
 from tests.helpers.api_console import images
 from tests.helpers.console import run_json, table, visible, write_urls
 from tests.helpers.paid_service import faulty_process
+from tests.helpers.waiting import DEADLINE_S
 
 RATE_PER_S = 40
 JOURNAL_S = 5
@@ -62,7 +63,7 @@ def test_sigterm_while_waiting_cancels_the_job(
     with annotating(manifest, tmp_path / "out", *by_api(service), *on(flink, pool)) as process:
         wait_for_calls(service, 5, process)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 143, said
     assert "is cancelled, run one is not visible" in said
     assert states(flink)[0] == "CANCELED"
@@ -104,7 +105,7 @@ def test_a_killed_task_manager_costs_seconds(
         wait_for_calls(service, 300, process)
         task_manager.kill()
         flink.start_task_manager()
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=DEADLINE_S)
     seen = counts(service)
     assert process.returncode == 0, said
     outcomes = table(tmp_path / "out", "images")
@@ -121,7 +122,7 @@ def test_a_master_that_dies_is_given_up_on(logs: Path, pool: str, manifest: Path
         with annotating(manifest, tmp_path / "out", *flags) as process:
             wait_until_submitted(process)
             cluster.processes[0].kill()
-            _, said = process.communicate(timeout=100)
+            _, said = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
         assert f"the JobManager at {cluster.address} does not answer" in said
         assert f"'facebeam finalize --run one --output {tmp_path / 'out'}' goes on from here" in said

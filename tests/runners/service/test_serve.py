@@ -276,7 +276,7 @@ def test_the_page_needs_nothing_from_elsewhere(served: FaceServer) -> None:
 @pytest.mark.slow
 def test_half_a_request_is_not_waited_for(served: FaceServer) -> None:
     """Expect a refusal of a body that never comes whole, in the contract's shape."""
-    with closing(HTTPConnection(served.origin.removeprefix("http://"), timeout=60)) as connection:
+    with closing(HTTPConnection(served.origin.removeprefix("http://"), timeout=180)) as connection:
         connection.request("POST", "/face/analyze", b"{", {**BEARER, "Content-Length": "100"})
         response = connection.getresponse()
         error = json.load(response)["error"]
@@ -419,7 +419,7 @@ def failed_start(*flags: str, tokens: str | None = None) -> subprocess.Completed
     """Start what must not start."""
     environment = os.environ if tokens is None else {**os.environ, "FACEBEAM_SERVE_TOKENS": tokens}
     command = [str(Path(sys.executable).with_name("facebeam")), "serve", *flags]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=180)
 
 
 def test_a_taken_port_is_told(served: FaceServer) -> None:

@@ -40,7 +40,7 @@ def run_ask(base_url: str, *words: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     return done.stdout.strip()
 

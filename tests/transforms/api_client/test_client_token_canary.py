@@ -67,7 +67,7 @@ def test_token_is_in_nothing_that_can_be_read() -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=180,
         )
         assert server.calls == len(names)
         assert {exchange.headers["authorization"] for exchange in server.seen} == {f"Bearer {TOKEN}"}

@@ -62,7 +62,7 @@ def test_bad_line_is_a_dead_letter_with_its_place(tmp_path: Path) -> None:
     path = write(tmp_path / "photos.txt", "\nnot a url?token=secret\n")
     (letter,) = letters(path)
     assert letter.row == ManifestRow("not a url?token=secret", default_image_id("not a url?token=secret"))
-    assert letter.failure.code == "invalid_manifest_row"
+    assert letter.failure.code == "local_file_not_allowed"
     assert letter.failure.stage == "manifest"
     assert letter.failure.message.startswith(f"{path}:2: 'not a url' has no http:// or https://")
 
