@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Settings and fixtures that all tests share."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("facebeam", deadline=None)  # a busy machine is no fault of the code
+settings.register_profile("facebeam", deadline=None)  # a slow example on a busy machine is not a failure
 settings.load_profile("facebeam")
 
 _SHARED = Path(os.environ.get("FACEBEAM_SHARED", Path(__file__).parents[2] / "shared"))
@@ -14,7 +14,7 @@ _SHARED = Path(os.environ.get("FACEBEAM_SHARED", Path(__file__).parents[2] / "sh
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Give the folder of facts and photographs that developers and CI have beside the checkout."""
+    """Give the folder of facts and photographs that only developers and CI have, beside the checkout."""
     if not _SHARED.is_dir():
         pytest.skip(f"{_SHARED} is not here: it is for the project's developers, not for its users")
     return _SHARED

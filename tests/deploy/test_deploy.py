@@ -1,4 +1,4 @@
-"""deploy/: the image agrees with lock and project, the units are right, and nothing is secret."""
+"""The image of deploy/ agrees with the lock and the project, its units are valid, and nothing is secret."""
 
 import json
 import platform
@@ -20,11 +20,11 @@ from transforms.same_version import installed_version
 LOCK = (ROOT / "requirements.lock").read_text()
 LOCKED = [Requirement(pin) for pin in re.findall(r"^([a-z0-9-]+==[^\\]+?) \\$", LOCK, re.MULTILINE)]
 LOOKS_SECRET = re.compile(r"(?=[A-Za-z]*[0-9])[A-Za-z0-9]{24,}|-----BEGIN|Bearer ")
-"""Long words with digits in them, keys and headers."""
+"""Matches long words with digits in them, private keys and bearer headers."""
 
 
 def pins(python: str = platform.python_version()) -> dict[str, str]:
-    """Read what the lock lists for a version of Python on this machine: name -> version."""
+    """Give what the lock lists for a version of Python on this machine: name -> version."""
     here = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     taken = [pin for pin in LOCKED if pin.marker is None or pin.marker.evaluate(here)]
     return {pin.name: str(pin.specifier).removeprefix("==") for pin in taken}
@@ -32,12 +32,12 @@ def pins(python: str = platform.python_version()) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def worker() -> Path:
-    """Give the environment that holds what the image holds."""
+    """Give the environment that holds the same packages as the image."""
     return worker_environment()
 
 
 def test_the_image_has_the_locked_beam_and_our_python() -> None:
-    """Expect one version of Beam and of Python in Dockerfile, lock and Makefile."""
+    """The Dockerfile has the lock's version of Beam and the Makefile's version of Python."""
     (found,) = re.findall(
         r"^FROM apache/beam_python(\S+)_sdk:(\S+) AS worker$", text("Dockerfile"), re.MULTILINE
     )
@@ -47,7 +47,7 @@ def test_the_image_has_the_locked_beam_and_our_python() -> None:
 
 
 def test_the_build_sees_what_the_dockerfile_copies_and_nothing_else() -> None:
-    """Expect the ignore file to let in the copied files alone."""
+    """The ignore file lets in exactly the files that the Dockerfile copies."""
     copied = re.findall(r"^COPY (?!--)(.+) \S+$", text("Dockerfile"), re.MULTILINE)
     let_in = re.findall("^!(.+)$", text("Dockerfile.dockerignore"), re.MULTILINE)
     assert sorted(path for line in copied for path in line.split()) == sorted(let_in)
@@ -55,20 +55,20 @@ def test_the_build_sees_what_the_dockerfile_copies_and_nothing_else() -> None:
 
 
 def test_image_and_worker_environment_are_made_alike() -> None:
-    """Expect both to install the lock and our wheel by the script that resolves nothing."""
+    """Dockerfile and Makefile install the lock and our wheel with the same script, which resolves nothing."""
     for steps in (text("Dockerfile"), (ROOT / "Makefile").read_text()):
         assert re.search(r"install_locked\.py requirements\.lock \S*\.whl", steps)
 
 
 def test_every_locked_package_has_its_hashes() -> None:
-    """Expect a sha256 for each pin, since the image installs with --require-hashes."""
+    """Each pin of the lock has a sha256, because the image installs with --require-hashes."""
     assert len(LOCKED) == len(
         re.findall(r"^[a-z0-9-]+==[^\\]+ \\\n    --hash=sha256:[0-9a-f]{64}", LOCK, re.MULTILINE)
     )
 
 
 def test_the_worker_environment_is_the_lock_and_our_wheel(worker: Path) -> None:
-    """Expect exactly the locked versions, this version of facebeam, and what a new venv brings."""
+    """The worker environment holds exactly the locked versions, this version of facebeam, and maybe pip."""
     script = (
         "import json, platform; from importlib.metadata import distributions as d;"
         "names = {p.name.lower().replace('_', '-').replace('.', '-'): p.version for p in d()};"
@@ -81,7 +81,7 @@ def test_the_worker_environment_is_the_lock_and_our_wheel(worker: Path) -> None:
 
 
 def test_the_workers_wheel_holds_the_weights(worker: Path) -> None:
-    """Expect both networks in the one wheel that the image would install."""
+    """The one wheel that the image installs contains the weights of both networks."""
     (wheel,) = (worker / "wheel").glob("facebeam-*.whl")
     names = ZipFile(wheel).namelist()
     assert {f"transforms/local_model/weights/{name}" for name in (DETECTOR, MESH)} < set(names)
@@ -89,7 +89,7 @@ def test_the_workers_wheel_holds_the_weights(worker: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
-    """Expect no complaint about service and timer, with the command at a place where it is installed here."""
+    """The service and the timer pass `systemd-analyze verify`, with the command's path on this machine."""
     for unit in (DEPLOY / "systemd").iterdir():
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/facebeam/bin/facebeam", FACEBEAM))
     verify = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
@@ -98,13 +98,13 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 
 
 def test_the_launcher_is_where_the_template_looks_for_it() -> None:
-    """Expect the copied file to be the one that the launcher is told to run."""
+    """The image has the launched file at the path that the template's launcher runs."""
     copied = re.findall(r"^COPY deploy/dataflow/launch.py (\S+)$", text("Dockerfile"), re.MULTILINE)
     assert re.findall(r"^ENV FLEX_TEMPLATE_PYTHON_PY_FILE=(\S+)$", text("Dockerfile"), re.MULTILINE) == copied
 
 
 def test_nothing_in_deploy_looks_like_a_secret() -> None:
-    """Expect no long random word, no key and no header in any file."""
+    """No file of deploy/ contains a long random word, a private key or a bearer header."""
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert len(files) > 8
     assert {path.name: LOOKS_SECRET.findall(path.read_text()) for path in files} == {

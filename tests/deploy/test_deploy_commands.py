@@ -1,4 +1,4 @@
-"""Every command line in deploy/ is one that facebeam takes."""
+"""facebeam accepts every command line of deploy/."""
 
 import json
 import subprocess
@@ -45,15 +45,15 @@ NOT_IN_A_TEMPLATE = {
     "log_format",  # set by launch.py
     "detach",  # set by launch.py
     "max_wait",  # the launcher does not wait
-    "dataflow_endpoint",  # the launcher reached it already
+    "dataflow_endpoint",  # the launcher has reached it already
     "shared_filesystem",  # Dataflow has none
-    "token_file",  # Secret Manager it is
+    "token_file",  # the token comes from Secret Manager
     "trust_proxies",  # workers have no proxy variables
 }
 
 
 def parsed(command: list[str]) -> RunOptions:
-    """Parse a command line of deploy/ as facebeam would."""
+    """Parse a command line of deploy/ as facebeam does."""
     _, subcommand, *flags = command
     if subcommand == "replay":
         own, rest = replay_parser().parse_known_args(flags)
@@ -70,14 +70,14 @@ def parameters() -> list[dict[str, Any]]:
 
 
 def test_the_job_runs_on_flink_with_the_pool_of_each_pod() -> None:
-    """Expect flags that parse, and a run id that a restarted pod gives again."""
+    """The Job's flags are valid and select Flink, and a restarted pod has the same run id."""
     options = parsed(job_command())
     assert options.cluster.runner == "flink"
     assert options.run_id == "facebeam-x7k2p"
 
 
 def test_the_nightly_commands_stop_in_the_morning_and_name_the_token_by_its_file() -> None:
-    """Expect the same night from cron and systemd: API, 06:00, a token file."""
+    """The cron and systemd commands both use the API, stop at 06:00 and read the token from a file."""
     for options in (parsed(cron_command()), parsed(systemd_command())):
         assert options.source == "api"
         assert options.token_file
@@ -87,13 +87,13 @@ def test_the_nightly_commands_stop_in_the_morning_and_name_the_token_by_its_file
 
 
 def test_cron_and_timer_start_at_the_same_time() -> None:
-    """Expect 22:00, every day."""
+    """The cron line and the systemd timer both start at 22:00 every day."""
     assert "\n0 22 * * * facebeam /opt/" in text("cron/facebeam.cron")
     assert "OnCalendar=*-*-* 22:00\n" in text("systemd/facebeam.timer")
 
 
 def test_the_airflow_steps_are_one_night_of_one_run(tmp_path: Path) -> None:
-    """Expect plan, annotate and replay over one output, annotate and replay as runs of the day's name."""
+    """The steps plan, annotate and replay share one output; annotate and replay run under the day's name."""
     commands = airflow_commands(tmp_path)
     assert [command[1] for command in commands] == ["plan", "annotate", "replay"]
     assert [parsed(command).run_id for command in commands] == [None, "20261123", "20261123-again"]
@@ -101,7 +101,7 @@ def test_the_airflow_steps_are_one_night_of_one_run(tmp_path: Path) -> None:
 
 
 def test_a_committed_run_with_gaps_is_no_failure_that_is_tried_again() -> None:
-    """Expect its exit code where systemd, Airflow and Kubernetes are told of it."""
+    """systemd, Airflow and Kubernetes do not retry a run that exits with the code of a commit with gaps."""
     assert f"\nSuccessExitStatus={COMMITTED_WITH_GAPS}\n" in text("systemd/facebeam.service")
     assert f'"skip_on_exit_code": {COMMITTED_WITH_GAPS},' in text("airflow/facebeam_nightly.py")
     (job,) = kubernetes("annotate-job.yaml")
@@ -111,14 +111,14 @@ def test_a_committed_run_with_gaps_is_no_failure_that_is_tried_again() -> None:
 
 
 def test_every_flag_is_a_parameter_of_the_template_or_left_out_for_a_reason() -> None:
-    """Expect each of our flags once: as a parameter, from the launcher, or in a list above."""
+    """Each flag occurs once: as a parameter of the template, from the launcher, or in a list above."""
     flags = {flag.removeprefix("--").replace("-", "_") for flag in flag_names(run_parser())}
     names = [parameter["name"] for parameter in parameters()]
     assert sorted([*names, *FROM_THE_LAUNCHER, *OTHER_ENGINES, *NOT_IN_A_TEMPLATE]) == sorted(flags)
 
 
 def test_the_template_asks_for_what_has_no_default() -> None:
-    """Expect manifest, output and image to be required, and the choices of a flag to be the parser's."""
+    """The template requires manifest, output and image; its choices of a source are the parser's."""
     required = [parameter["name"] for parameter in parameters() if not parameter.get("isOptional")]
     assert required == ["manifest", "output", "image"]
     (source,) = (parameter for parameter in parameters() if parameter["name"] == "source")
@@ -128,7 +128,7 @@ def test_the_template_asks_for_what_has_no_default() -> None:
 
 
 def test_the_launchers_flags_become_ours_and_beams() -> None:
-    """Expect a run on Dataflow from what the launcher passes; what is Beam's own is left to Beam."""
+    """The launcher's flags become a run on Dataflow, and Beam's own flags go to Beam."""
     bucket = "gs://bucket"
     launched = [
         "--runner=DataflowRunner",
@@ -147,7 +147,7 @@ def test_the_launchers_flags_become_ours_and_beams() -> None:
 
 
 def test_the_launched_file_says_what_is_missing() -> None:
-    """Expect exit code 2 and the flag's name from the process that the launcher starts."""
+    """The process that the launcher starts exits with 2 and names the missing flag."""
     launch = [sys.executable, str(DEPLOY / "dataflow/launch.py"), "--runner=DataflowRunner", "--project=p"]
     flags = ["--manifest=gs://bucket/m.csv", "--output=gs://bucket/out", "--region=europe-west1"]
     finished = subprocess.run([*launch, *flags], capture_output=True, text=True, check=False)

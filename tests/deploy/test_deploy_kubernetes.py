@@ -1,4 +1,4 @@
-"""deploy/kubernetes: names, labels, ports and sizes agree, and what must be shut is."""
+"""deploy/kubernetes: names, labels, ports and sizes agree, and no other pod can reach the worker pool."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ PORTS = {
     "jobmanager": {"rpc": "jobmanager.rpc.port", "blob": "blob.server.port", "rest": "rest.port"},
     "taskmanager": {"data": "taskmanager.data.port", "rpc": "taskmanager.rpc.port"},
 }
-"""Role -> port of the pod -> Flink's option for it."""
+"""Role -> name of the pod's port -> Flink's option for this port."""
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +46,13 @@ def labels(manifest: Manifest) -> dict[str, str]:
 
 
 def ports(manifest: Manifest) -> dict[str, int]:
-    """Give the ports of an object's pods by their names."""
+    """Give the ports of an object's pods: name -> number."""
     listed = (port for container in containers(manifest) for port in container.get("ports", ()))
     return {port["name"]: port["containerPort"] for port in listed}
 
 
 def test_selectors_find_pods(session: dict[str, Manifest]) -> None:
-    """Expect each Deployment, policy and service to select the pods of an object in these files."""
+    """Each Deployment, Service and NetworkPolicy selects pods of an object in these files."""
     pods = [labels(one) for one in with_pods(session)]
     assert len(pods) == 3
     for one in session.values():
@@ -68,7 +68,7 @@ def test_selectors_find_pods(session: dict[str, Manifest]) -> None:
 
 @pytest.mark.parametrize("role", PORTS)
 def test_flink_and_its_pods_agree(role: str, session: dict[str, Manifest], flink: dict[str, str]) -> None:
-    """Expect the same ports and memory in Flink's options and in the pods, and a Flink that Beam knows."""
+    """The pods have the ports and the memory of Flink's options, and run a Flink that Beam supports."""
     deployment = session[f"Deployment/facebeam-{role}"]
     found = ports(deployment)
     assert {name: int(flink[option]) for name, option in PORTS[role].items()}.items() <= found.items()
@@ -83,7 +83,7 @@ def test_flink_and_its_pods_agree(role: str, session: dict[str, Manifest], flink
 def test_task_managers_and_the_job_find_the_job_manager(
     session: dict[str, Manifest], flink: dict[str, str]
 ) -> None:
-    """Expect one name for it, and its service's ports to be its pods'."""
+    """TaskManagers and the Job use the name of the JobManager's service, whose ports are its pods' ports."""
     service = session[f"Service/{flink['jobmanager.rpc.address']}"]["spec"]
     assert {port["name"]: port["port"] for port in service["ports"]} == ports(
         session["Deployment/facebeam-jobmanager"]
@@ -92,7 +92,7 @@ def test_task_managers_and_the_job_find_the_job_manager(
 
 
 def test_no_other_pod_reaches_the_worker_pool(session: dict[str, Manifest]) -> None:
-    """Expect all ports of the task managers' pods open to Flink but the pool's, which is named as local."""
+    """The policy opens all ports of the TaskManagers' pods except the pool's, which the Job calls local."""
     deployment = session["Deployment/facebeam-taskmanager"]
     policy = session["NetworkPolicy/facebeam-taskmanager"]["spec"]
     let_in = {port["port"] for rule in policy["ingress"] for port in rule["ports"]}
@@ -103,7 +103,7 @@ def test_no_other_pod_reaches_the_worker_pool(session: dict[str, Manifest]) -> N
 
 
 def test_the_token_is_in_the_worker_pool_alone(session: dict[str, Manifest]) -> None:
-    """Expect one container that has it, from a Secret, and no Secret in these files."""
+    """Only the worker pool's container has the token, from a Secret that is not in these files."""
     tokens = [
         (container["name"], variable["valueFrom"])
         for one in with_pods(session)
@@ -118,7 +118,10 @@ def test_the_token_is_in_the_worker_pool_alone(session: dict[str, Manifest]) -> 
 
 
 def test_our_containers_are_this_version_and_write_only_to_their_folder(session: dict[str, Manifest]) -> None:
-    """Expect the image of this version, no root, and working folder and HOME on the one writable volume."""
+    """Our containers have this version's image, do not run as root, and write only to their own folder.
+
+    Their working folder and HOME are on the one volume that they can write to.
+    """
     ours = [
         container
         for one in with_pods(session)

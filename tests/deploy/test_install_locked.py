@@ -1,4 +1,4 @@
-"""deploy/install_locked.py: what it installs is what the lock lists, whatever an index offers besides."""
+"""deploy/install_locked.py installs exactly what the lock lists, whatever else the index offers."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from tests.helpers.console import ROOT, Finished
 pytestmark = pytest.mark.slow
 
 PIPS = ROOT / ".pips"
-"""`make .pips/ready`: wheels of several versions of pip, and of uv."""
+"""Wheels of several versions of pip, and of uv; `make .pips/ready` downloads them."""
 SCRIPT = ROOT / "deploy/install_locked.py"
 NEWEST = "newest"
 
 
 class Index:
-    """A folder that pip and uv take for their package index."""
+    """A folder that pip and uv use as their package index."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class Index:
         self._add(name, version, f"{name}-{version}-py3-none-any.whl", content.getvalue())
 
     def add_source(self, name: str, version: str, built_with: str) -> None:
-        """Add a package as a source archive that wants another package to be built."""
+        """Add a package as a source archive whose build needs another package."""
         built = f'[build-system]\nrequires = ["{built_with}"]\nbuild-backend = "{built_with}"\n'
         files = {
             "pyproject.toml": built,
@@ -61,7 +61,7 @@ class Index:
         self._add(name, version, f"{name}-{version}.tar.gz", content.getvalue())
 
     def write_lock(self, path: Path, pins: Iterable[str]) -> Path:
-        """Lock these packages, `name==version`, with their true sums."""
+        """Write a lock of these packages, `name==version`, with their true sums."""
         path.write_text("".join(f"{pin} --hash=sha256:{self._sums[pin]}\n" for pin in pins))
         return path
 
@@ -76,7 +76,7 @@ class Index:
 
 @pytest.fixture
 def index(tmp_path: Path) -> Index:
-    """Offer a locked package with an extra, a newer release of it, and what needs both."""
+    """Offer two releases of `engine`, whose extra needs `fuel`, and `app`, which needs that extra."""
     made = Index(tmp_path / "index")
     made.add_wheel("app", "1.0", "engine[more]")
     made.add_wheel("engine", "1.0", extra="fuel")
@@ -86,7 +86,7 @@ def index(tmp_path: Path) -> Index:
 
 
 def environment_with_pip(folder: Path, version: str) -> Path:
-    """Make a virtual environment that comes with this version of pip; give its Python."""
+    """Make a virtual environment with this version of pip; give its Python."""
     if not (PIPS / "ready").exists():
         pytest.skip("no versions of pip: run 'make .pips/ready'")
     wheels = {wheel.name.split("-")[1]: wheel for wheel in PIPS.glob("pip-*.whl")}
@@ -102,7 +102,7 @@ def _parts(version: str) -> list[int]:
 
 
 def install(python: Path, index: Index, lock: Path, *flags: object) -> Finished:
-    """Run the script in an environment, with this index in pip's configuration and uv in its reach."""
+    """Run the script in an environment; pip's configuration names this index and the folder with uv."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     configuration = lock.with_name("pip.conf")
     configuration.write_text(f"[global]\nindex-url = {index.folder.as_uri()}\nfind-links = {PIPS}\n")
@@ -127,7 +127,7 @@ def installed(python: Path) -> Mapping[str, str]:
 def test_a_newer_release_of_a_locked_package_with_an_extra_is_not_taken(
     tmp_path: Path, index: Index, pip: str
 ) -> None:
-    """Expect the locked versions in an environment that came with any pip, and no other package."""
+    """With any version of pip, the script installs exactly the locked versions and no other package."""
     python = environment_with_pip(tmp_path / "venv", pip)
     lock = index.write_lock(tmp_path / "a.lock", ["app==1.0", "engine==1.0", "fuel==1.0"])
     finished = install(python, index, lock)
@@ -136,7 +136,7 @@ def test_a_newer_release_of_a_locked_package_with_an_extra_is_not_taken(
 
 
 def test_another_file_than_the_locked_one_is_refused(tmp_path: Path, index: Index) -> None:
-    """Expect exit 1, both sums and nothing installed where the index serves other bytes."""
+    """If the index serves other bytes, the script exits with 1, shows the locked sum and installs nothing."""
     python = environment_with_pip(tmp_path / "venv", NEWEST)
     lock = index.write_lock(tmp_path / "a.lock", ["fuel==1.0"])
     locked = lock.read_text().strip().rpartition(":")[2]
@@ -149,7 +149,7 @@ def test_another_file_than_the_locked_one_is_refused(tmp_path: Path, index: Inde
 
 
 def test_a_dependency_that_the_lock_lacks_is_told(tmp_path: Path, index: Index) -> None:
-    """Expect exit 1 with who needs what, though the index has it."""
+    """The script exits with 1 and names a dependency that the lock lacks, even if the index has it."""
     python = environment_with_pip(tmp_path / "venv", NEWEST)
     lock = index.write_lock(tmp_path / "a.lock", ["app==1.0", "engine==1.0"])
     finished = install(python, index, lock)
@@ -159,7 +159,7 @@ def test_a_dependency_that_the_lock_lacks_is_told(tmp_path: Path, index: Index) 
 
 
 def test_a_source_archive_is_built_with_locked_packages_only(tmp_path: Path, index: Index) -> None:
-    """Expect a build that wants a package which the lock does not list to be refused."""
+    """The script refuses a build that needs a package which is not in the lock."""
     python = environment_with_pip(tmp_path / "venv", NEWEST)
     index.add_wheel("builder", "1.0")
     index.add_source("made", "1.0", built_with="builder")
@@ -170,7 +170,7 @@ def test_a_source_archive_is_built_with_locked_packages_only(tmp_path: Path, ind
 
 
 def test_what_another_lock_had_installed_is_removed(tmp_path: Path, index: Index) -> None:
-    """Expect an environment to hold the last lock alone, with `--into` from another environment."""
+    """With `--into`, the script works on another environment and removes what only an earlier lock had."""
     python = environment_with_pip(tmp_path / "venv", NEWEST)
     for pins in (["app==1.0", "engine==1.0", "fuel==1.0"], ["fuel==1.0"]):
         lock = index.write_lock(tmp_path / "a.lock", pins)

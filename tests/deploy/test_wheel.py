@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it works where the source tree is not."""
+"""The wheel: its contents, and a run of it without the source tree."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel as `make wheel` does, but elsewhere."""
+    """Build the wheel as `make wheel` does, but into another folder."""
     folder = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
@@ -40,7 +40,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_four_packages_and_the_weights(wheel: Path) -> None:
-    """Expect the four folders, the licences, both networks' weights, and nothing else."""
+    """The wheel contains the four packages, the licence notice and the weights, and nothing else."""
     names = ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {
@@ -52,7 +52,7 @@ def test_the_wheel_holds_four_packages_and_the_weights(wheel: Path) -> None:
 
 
 def test_the_installed_command_annotates_a_photograph(python: Path, photos: Path, tmp_path: Path) -> None:
-    """Expect faces from the console script in a folder without sources, by the installed packages."""
+    """The installed console script finds a face in a photograph, in a folder without sources."""
     (tmp_path / "photos.txt").write_text(f"{photos / 'astronaut.png'}\n")
     flags = ["--manifest", "photos.txt", "--output", "out", "--allow-local-files", "--run-id", "one"]
     command = [str(python.with_name("facebeam")), "annotate", *flags]
@@ -63,7 +63,7 @@ def test_the_installed_command_annotates_a_photograph(python: Path, photos: Path
 
 
 def test_the_checkout_is_not_what_was_found(python: Path, tmp_path: Path) -> None:
-    """Expect every package from the fresh environment."""
+    """Python imports all four packages from the fresh environment, not from the checkout."""
     names = ("schemas", "transforms", "pipelines", "runners")
     script = f"import json, {', '.join(names)}; print(json.dumps([p.__file__ for p in ({', '.join(names)})]))"
     found = json.loads(subprocess.check_output([str(python), "-c", script], cwd=tmp_path))

@@ -1,4 +1,4 @@
-"""Dataflow: Beam's real client and real workers, on stand-ins of Google's service and object store."""
+"""Runs on Dataflow: Beam's real client and real workers, with stand-ins for Google's services."""
 
 import json
 from collections.abc import Iterator
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.slow
 
 ACCOUNT = "workers@a-project.iam.gserviceaccount.com"
 SUBMITTERS = "token-of-the-submitter"
-"""Not what workers use, and nobody else's business."""
+"""The submitter's own token: workers do not use it, and no file may contain it."""
 OUTPUT = f"gs://{BUCKET}/out"
 URLS = [*images(40), *images(10), "https://images.example.com/fault-upstream_empty/a.jpg"]
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Start the object store, the service, and what carries its jobs out; only workers have the token."""
+    """Start the object store, the service and the engine that runs its jobs; only workers have the token."""
     folder = tmp_path_factory.mktemp("dataflow")
     with ExitStack() as opened:
         store = opened.enter_context(gcs_emulator(folder / "store.log"))
@@ -53,31 +53,31 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def idle(cloud: Cloud) -> Iterator[Cloud]:
-    """Give the same cloud with a service whose jobs are never done."""
+    """Give the same cloud with a service whose jobs run until they are cancelled."""
     with DataflowService(wait_for_ever) as service:
         yield cloud.with_service(service)
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A run through the API on Dataflow, and the same again as another run that nobody waits for."""
+    """A run through the API on Dataflow, and a second, detached run over the same images."""
 
     first: Finished
     detached: Finished
     finalized: Finished
     status: str
-    """What `status` said in the end."""
+    """What `status` printed after both runs."""
     calls: list[int]
-    """Calls that the API has had after each run."""
+    """The number of API calls so far, after each run."""
     job: Job
-    """What the first was submitted as."""
+    """The Dataflow job of the first run."""
     here: Path
-    """The output of the same run by the local runner."""
+    """The output of the same run with the local runner."""
 
 
 @pytest.fixture(scope="module")
 def ran(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Run twice there, with every worker option, and once here."""
+    """Run twice on Dataflow, the first time with every worker option, and once with the local runner."""
     folder, calls, run = tmp_path_factory.mktemp("ran"), [], ("--run", "two", "--output", OUTPUT)
     manifest = cloud.store.put("in/urls.txt", "\n".join(URLS))
     with FaultyServer() as server:
@@ -96,7 +96,7 @@ def ran(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 
 def test_a_run_is_committed_in_the_bucket(ran: Ran, cloud: Cloud, tmp_path: Path) -> None:
-    """Expect exit 0, the local runner's rows cell by cell, the record, and nothing left behind."""
+    """A Dataflow run exits with 0 and commits a local run's rows and its record; it leaves no other file."""
     assert ran.first.returncode == 0, ran.first.stderr
     there = cloud.store.download("out", tmp_path / "out")
     for table in TABLES:
@@ -111,14 +111,14 @@ def test_a_run_is_committed_in_the_bucket(ran: Ran, cloud: Cloud, tmp_path: Path
 
 
 def test_a_second_run_is_answered_by_the_journal(ran: Ran, cloud: Cloud) -> None:
-    """Expect all answers of the first run, read from the bucket by another worker, and no call."""
+    """A second run reads all answers of the first from the journal in the bucket and makes no call."""
     assert ran.calls == [41, 41]
     record = json.loads(cloud.store.read(f"{OUTPUT}/_runs/two/run.json"))
     assert (record["calls"]["from_journal"], record["calls"]["sent"]) == (41, 0)
 
 
 def test_a_detached_run_is_found_again(ran: Ran) -> None:
-    """Expect to come back without a report, and `finalize` to wait for the end and report it."""
+    """`annotate --detach` ends without a report. `finalize` waits for the end of the run and reports it."""
     assert (ran.detached.returncode, ran.detached.stdout) == (0, ""), ran.detached.stderr
     assert ran.finalized.returncode == 0, ran.finalized.stderr
     assert "from the journal" in ran.finalized.stdout
@@ -126,7 +126,7 @@ def test_a_detached_run_is_found_again(ran: Ran) -> None:
 
 
 def test_what_dataflow_is_told_of_workers(ran: Ran) -> None:
-    """Expect name, label, image, account, addresses, and workers that are there from the start."""
+    """Dataflow gets name, label, image, account, private addresses and a fixed number of workers."""
     name = job_name(Layout(OUTPUT, "one"))
     assert (ran.job.name, ran.job.submitted["labels"]) == (name, {"facebeam-run": name})
     environment = ran.job.submitted["environment"]
@@ -143,7 +143,10 @@ def test_what_dataflow_is_told_of_workers(ran: Ran) -> None:
 
 
 def test_nothing_of_the_submitters_machine_is_staged(ran: Ran, cloud: Cloud) -> None:
-    """Expect the pipeline alone: no list of packages, no archive, no token; its place shows the search."""
+    """The submitter stages only the pipeline: no list of packages, no archive and no token.
+
+    The search finds the name of the token's variable, so it would find a token too.
+    """
     assert [name.split("/")[-1] for name in cloud.store.names("temp/staging/")] == ["pipeline.pb"] * 2
     staged = cloud.store.read(
         ran.job.submitted["environment"]["sdkPipelineOptions"]["options"]["pipelineUrl"]
@@ -155,7 +158,10 @@ def test_nothing_of_the_submitters_machine_is_staged(ran: Ran, cloud: Cloud) -> 
 
 
 def test_a_token_that_workers_cannot_read_is_told(cloud: Cloud) -> None:
-    """Expect exit 1 with the place and the cure, once the job has failed; nothing sent, nothing visible."""
+    """If workers cannot read the token file, the run exits with 1 and names it.
+
+    It makes no call and leaves no file.
+    """
     manifest, output = cloud.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/failed"
     with FaultyServer() as server:
         token = ("--base-url", server.base_url, "--token-file", f"gs://{BUCKET}/no/token")
@@ -167,7 +173,10 @@ def test_a_token_that_workers_cannot_read_is_told(cloud: Cloud) -> None:
 
 
 def test_a_job_is_cancelled(idle: Cloud) -> None:
-    """Expect the run to be at work for whoever asks, one request for its end, then no job and no files."""
+    """`status` reports a running job, and a second submit exits with 2.
+
+    `cancel` then ends the job by one request, and the run leaves no file.
+    """
     manifest, output = idle.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/cancelled"
     start = (manifest, output, "--source", "fake", "--run-id", "one", "--detach")
     run = ("--run", "one", "--output", output)
@@ -187,7 +196,7 @@ def test_a_job_is_cancelled(idle: Cloud) -> None:
 
 
 def test_a_flex_templates_job_is_found_by_its_name(idle: Cloud) -> None:
-    """Expect a described job and none created, and the job to be found once Dataflow has created it."""
+    """A template launch describes a job but does not create it. `status` finds the job once it is created."""
     manifest, output = idle.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/template"
     jobs = len(idle.service.jobs)
     launch = (f"--template_location=gs://{BUCKET}/launch/job_object", "--job_name=nightly", "--detach")
@@ -220,7 +229,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_is_refused_before_anything_is_sent(idle: Cloud, case: str) -> None:
-    """Expect exit 2 with value and cure, no job, and nothing in the bucket that was not there."""
+    """A run that cannot work exits with 2, names the wrong value, and creates no job and no object."""
     changes, output, said = REFUSED[case]
     manifest = idle.store.put("in/few.txt", "\n".join(images(20)))
     jobs, names = len(idle.service.jobs), idle.store.names()
@@ -232,7 +241,7 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(idle: Cloud, case: st
 
 
 def test_a_job_of_the_same_name_is_told(idle: Cloud) -> None:
-    """Expect exit 2 with the other job's name and id, though the run has no record of it."""
+    """A run exits with 2 and names an active job of the same name, even without a record of that job."""
     manifest, output = idle.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/named"
     other = idle.service.take({"name": job_name(Layout(output, "one")), "clientRequestId": "its own"})
     finished = idle.annotate(manifest, output, "--source", "fake", "--run-id", "one")
@@ -242,7 +251,7 @@ def test_a_job_of_the_same_name_is_told(idle: Cloud) -> None:
 
 
 def test_a_service_that_is_away_is_told(idle: Cloud) -> None:
-    """Expect exit 2 from `status`, with project, region and cure."""
+    """`status` exits with 2 and names project and region if Dataflow does not answer."""
     output = f"gs://{BUCKET}/away"
     place = {
         "project": "a-project",

@@ -1,4 +1,4 @@
-"""What `--runner dataflow` takes, what it refuses before anything is reached, and what it tells Beam."""
+"""The options of `--runner dataflow`: what it accepts, what it refuses, and which flags Beam gets."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ PLACE = {"project": "a-project", "region": "europe-west1", "temp_location": "gs:
 
 
 def options(**changes: object) -> ClusterOptions:
-    """Describe a place to run, but for these changes."""
+    """Give the options of a valid place to run, with these changes."""
     return ClusterOptions("dataflow", **{**PLACE, **changes})  # type: ignore[arg-type]  # each test gives its own
 
 
@@ -70,7 +70,7 @@ GOLDEN = [
 
 @pytest.mark.parametrize(("chosen", "paced", "more"), GOLDEN)
 def test_what_beam_is_told(chosen: ClusterOptions, more: list[str], *, paced: bool) -> None:
-    """Expect these flags and no other, all of which Beam knows."""
+    """Beam gets exactly these flags, and it knows all of them."""
     flags = dataflow_flags(chosen, "facebeam-one-1a2b3c", paced=paced)
     assert flags == SAME + more
     known = check_beam_flags(flags).get_all_options()
@@ -93,7 +93,7 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "value", "said"), BAD)
 def test_names_that_cannot_be_are_refused(name: str, value: str, said: str) -> None:
-    """Expect the flag, its value and the rule."""
+    """`check_names` refuses an invalid name; the error has the flag, its value and the rule."""
     with pytest.raises(RunError, match=f"^--{name} ") as caught:
         check_names(options(**{name: value}))
     assert said in str(caught.value)
@@ -110,12 +110,12 @@ GOOD = [
 
 @pytest.mark.parametrize(("name", "value"), GOOD)
 def test_names_that_can_be_are_taken(name: str, value: str) -> None:
-    """Expect nothing to be said."""
+    """`check_names` accepts a valid name."""
     check_names(options(**{name: value}))
 
 
 def annotate(*, without: str = "", output: str = "gs://bucket/out") -> tuple[int, str]:
-    """Run `facebeam annotate` where Google's libraries are not installed; give exit code and stderr."""
+    """Run `facebeam annotate --runner dataflow`, maybe without a flag; give exit code and stderr."""
     place = {f"--{name.replace('_', '-')}": value for name, value in PLACE.items()}
     chosen = [text for flag, value in place.items() if flag != without for text in (flag, value)]
     where = ("--manifest", "gs://bucket/urls.txt", "--output", output)
@@ -125,14 +125,14 @@ def annotate(*, without: str = "", output: str = "gs://bucket/out") -> tuple[int
 
 @pytest.mark.parametrize("flag", ["--project", "--region", "--temp-location", "--image"])
 def test_a_flag_that_is_missing_is_named(flag: str) -> None:
-    """Expect exit 2 and the flag's name."""
+    """A run without a required flag exits with 2 and names the flag."""
     code, said = annotate(without=flag)
     assert code == 2
     assert f"--runner dataflow needs {flag}" in said
 
 
 def test_a_path_of_this_machine_is_refused(tmp_path: Path) -> None:
-    """Expect exit 2 with flag, path and cure, and nothing written there."""
+    """A run with a local output exits with 2, names flag, path and reason, and writes nothing there."""
     code, said = annotate(output=str(tmp_path / "out"))
     assert code == 2
     assert f"--output {tmp_path}/out lies on this machine, where workers do not see it" in said
@@ -140,14 +140,14 @@ def test_a_path_of_this_machine_is_refused(tmp_path: Path) -> None:
 
 
 def test_temporary_files_go_to_a_bucket() -> None:
-    """Expect exit 2 for a folder that Dataflow could not read."""
+    """A run exits with 2 if --temp-location is a local folder, which Dataflow cannot read."""
     finished = facebeam("annotate", "--runner", "dataflow", "--temp-location", "/tmp/x")  # noqa: S108 - refused
     assert finished.returncode == 2
     assert "'/tmp/x' is no folder such as gs://bucket/temp" in finished.stderr
 
 
 def test_libraries_that_are_not_installed_are_named() -> None:
-    """Expect exit 2 and what to install, in an environment without Google's libraries."""
+    """A run without Google's libraries exits with 2 and shows the command that installs them."""
     if find_spec("google.cloud") and find_spec("google.cloud.dataflow"):
         pytest.skip("Google's libraries are installed here")
     code, said = annotate()

@@ -1,4 +1,4 @@
-"""What becomes of jobs on Flink, as its REST interface tells it."""
+"""Jobs on Flink: their names, states, ends and failures, as Flink's REST interface reports them."""
 
 from collections.abc import Mapping
 
@@ -15,13 +15,13 @@ POOL = "localhost:50000"
 
 
 def overview(**times: int) -> Mapping[str, Script]:
-    """Script a list of jobs named `facebeam-one`: id -> when it ended, -1 while it is at work."""
+    """Script a list of jobs named `facebeam-one`: id -> end time, or -1 for a running job."""
     jobs = [{"jid": jid, "name": "facebeam-one", "end-time": end} for jid, end in times.items()]
     return {"/v1/jobs/overview": tells({"jobs": jobs})}
 
 
 def test_a_second_job_of_one_name_is_refused() -> None:
-    """Expect the first job's id and the cure, and nothing uploaded."""
+    """`check` refuses a second job of one name, names the running job and the cure, and uploads nothing."""
     refused = pytest.raises(RunError, match=r"job new named facebeam-one is at work on .*, or cancel it")
     with job_manager(jobs=overview(old=1700000000000, new=-1)) as server, refused:
         Flink(server.authority, POOL).check("facebeam-one")
@@ -42,13 +42,13 @@ def test_a_second_job_of_one_name_is_refused() -> None:
     ],
 )
 def test_the_states_of_a_job(said: str, state: JobState) -> None:
-    """Expect one of ours for each of Flink's; only an end is an end."""
+    """Each state of Flink becomes one of ours. A job that is still ending counts as running."""
     with job_manager(jobs={"/v1/jobs/7": tells({"state": said})}) as server:
         assert Flink(server.authority, POOL).state("7") is state
 
 
 def test_a_job_that_flink_does_not_know_is_gone() -> None:
-    """Expect no error, neither from its state nor from cancelling it."""
+    """A job that Flink does not know has the state GONE, and cancelling it is not an error."""
     with job_manager() as server:
         flink = Flink(server.authority, POOL)
         assert flink.state("7") is JobState.GONE
@@ -57,7 +57,7 @@ def test_a_job_that_flink_does_not_know_is_gone() -> None:
 
 
 def test_a_job_that_ended_meanwhile_is_cancelled_in_peace() -> None:
-    """Expect no error from Flink's 409; an error of the server's own is told."""
+    """`cancel` ignores Flink's 409 for a job that has ended, but reports an error of the server itself."""
     jobs = {"/v1/jobs/7": tells({}, "409 Conflict"), "/v1/jobs/8": tells({}, "503 Service Unavailable")}
     with job_manager(jobs=jobs) as server:
         flink = Flink(server.authority, POOL)
@@ -101,13 +101,16 @@ Caused by: org.apache.flink.runtime.jobmaster.JobMasterException: TaskManager 10
     ],
 )
 def test_a_failure_is_one_sentence(trace: str, told: str) -> None:
-    """Expect what a worker raised, that there is no worker, or Flink's innermost cause; the newest first."""
+    """The newest exception becomes one sentence.
+
+    It names a worker's error, a worker pool that cannot be reached, or Flink's innermost cause.
+    """
     history = {"exceptionHistory": {"entries": [{"stacktrace": trace}, {"stacktrace": "an older one"}]}}
     with job_manager(jobs={"/v1/jobs/7/exceptions": tells(history)}) as server:
         assert root_cause(Flink(server.authority, POOL).why_failed("7")) == told
 
 
 def test_a_failure_without_a_reason_is_told_as_such() -> None:
-    """Expect where to look, when Flink keeps no exception."""
+    """If Flink has no exception for a failed job, the reason points to the JobManager's log."""
     with job_manager(jobs={"/v1/jobs/7/exceptions": tells({"exceptionHistory": {"entries": []}})}) as server:
         assert "JobManager's log" in Flink(server.authority, POOL).why_failed("7")

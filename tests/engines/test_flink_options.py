@@ -1,4 +1,4 @@
-"""What the Flink engine tells Beam, and what it refuses before anything is sent."""
+"""The options of the Flink engine: which flags Beam gets, and what the engine refuses before it submits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,14 +26,14 @@ RUNNER_CLASS = "org/apache/beam/runners/flink/FlinkPipelineRunner.class"
 
 
 def refusal(flink: Flink) -> str:
-    """Give what is wrong."""
+    """Run the checks that must fail, and give the error's message."""
     with pytest.raises(RunError) as raised:
         flink.check("facebeam-one")
     return str(raised.value)
 
 
 def test_the_options_of_beam() -> None:
-    """Expect the runner, the uber jar by REST, the pool, nothing staged, and nothing else that we chose."""
+    """Beam gets the runner, the jar, its upload by REST, the parallelism and the pool, and nothing else."""
     flags = Flink("flink.internal:8081", "localhost:50000", "/jars/flink.jar", 4).beam_flags("facebeam-one")
     options = PipelineOptions(flags)
     assert options.view_as(StandardOptions).runner == "FlinkRunner"
@@ -49,14 +49,14 @@ def test_the_options_of_beam() -> None:
 
 
 def test_what_is_left_out_is_left_to_beam() -> None:
-    """Expect neither jar nor parallelism where none was given."""
+    """If no jar and no parallelism are given, Beam gets neither and chooses both itself."""
     flags = Flink("flink.internal:8081", POOL).beam_flags("facebeam-one")
     assert not [flag for flag in flags if "jar=" in flag or "parallelism" in flag]
 
 
 @pytest.mark.parametrize("version", ["1.19.3", "1.20.5", "2.2.1"])
 def test_a_version_that_beam_knows_passes(version: str) -> None:
-    """Expect no error, and no request that changes anything."""
+    """`check` accepts each version of Flink that Beam supports, and changes nothing on the cluster."""
     with job_manager(version) as server:
         Flink(server.authority, POOL).check("facebeam-one")
     assert {request.method for request in server.seen} == {"GET"}
@@ -64,7 +64,7 @@ def test_a_version_that_beam_knows_passes(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["1.18.1", "2.20.1", "3.0-SNAPSHOT"])
 def test_a_version_that_beam_does_not_know_is_refused(version: str) -> None:
-    """Expect the version that was found and those that are possible."""
+    """`check` refuses a version that Beam does not support, and names it and the supported versions."""
     with job_manager(version) as server:
         told = refusal(Flink(server.authority, POOL))
     assert (
@@ -74,14 +74,14 @@ def test_a_version_that_beam_does_not_know_is_refused(version: str) -> None:
 
 @pytest.mark.parametrize(("parallelism", "wanted"), [(4, 4), (None, 1)])
 def test_too_few_free_slots_are_refused(parallelism: int | None, wanted: int) -> None:
-    """Expect both numbers and the cure."""
+    """`check` refuses a cluster with too few free slots; the error has both numbers and the cure."""
     with job_manager(free_slots=0) as server:
         told = refusal(Flink(server.authority, POOL, parallelism=parallelism))
     assert f"has 0 free slots of 2, and the run needs {wanted}: wait for other jobs, start another" in told
 
 
 def test_a_master_that_is_not_there_is_told() -> None:
-    """Expect flag, address and cure."""
+    """If the JobManager does not answer, the error has the flag, the address and the cure."""
     closed = f"127.0.0.1:{free_port()}"
     told = refusal(Flink(closed, POOL))
     assert f"--flink-master {closed} does not answer (Connection refused): start Flink's JobManager" in told
@@ -95,7 +95,7 @@ def test_a_master_that_is_not_there_is_told() -> None:
     ],
 )
 def test_a_server_that_is_no_job_manager_is_told(says: Script, told: str) -> None:
-    """Expect the address and what is missing, and no traceback."""
+    """If another server answers, the error has its address and what is missing in its answer."""
     with ScriptedServer({"/v1/config": says}) as server:
         said = refusal(Flink(server.authority, POOL))
     assert server.authority in said
@@ -110,12 +110,12 @@ def write_jar(path: Path, name: str = RUNNER_CLASS) -> Path:
 
 
 def absent(path: Path) -> None:
-    """Leave no jar."""
+    """Delete the jar."""
     path.unlink()
 
 
 def cut(path: Path) -> None:
-    """Leave half a jar, as a broken download would."""
+    """Cut the jar in half, as a broken download does."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -125,7 +125,7 @@ def changed(path: Path) -> None:
 
 
 def another(path: Path) -> None:
-    """Put another program's jar there."""
+    """Replace the jar with another program's."""
     write_jar(path, "org/example/Main.class")
 
 
@@ -141,7 +141,7 @@ def another(path: Path) -> None:
 def test_a_jar_that_is_missing_or_altered_is_refused(
     harm: Callable[[Path], None], told: str, tmp_path: Path
 ) -> None:
-    """Expect the flag, the path, what is wrong with it and the cure; the whole jar passes."""
+    """`check` accepts a whole jar. Otherwise the error has the flag, the path, the defect and the cure."""
     jar = write_jar(tmp_path / "flink.jar")
     with job_manager() as server:
         flink = Flink(server.authority, POOL, str(jar))
@@ -152,7 +152,10 @@ def test_a_jar_that_is_missing_or_altered_is_refused(
 
 
 def test_a_pool_on_this_machine_is_looked_for_where_task_managers_are_here_too() -> None:
-    """Expect the closed port to be told; a `localhost` of TaskManagers elsewhere cannot be seen from here."""
+    """`check` reports a closed local pool only if the TaskManagers are on this machine too.
+
+    The `localhost` of TaskManagers elsewhere cannot be reached from here.
+    """
     closed = f"localhost:{free_port()}"
     with job_manager(task_manager=HERE) as server:
         told = refusal(Flink(server.authority, closed))
@@ -162,7 +165,10 @@ def test_a_pool_on_this_machine_is_looked_for_where_task_managers_are_here_too()
 
 
 def test_paths_of_this_machine_are_refused_for_a_master_elsewhere(tmp_path: Path) -> None:
-    """Expect exit 2 that names flag, path and both cures, before the master is looked for."""
+    """With a remote master, a run with a local path exits with 2 before it connects.
+
+    The error names the flag, the path and both cures.
+    """
     manifest = write_urls(tmp_path / "urls.txt", ["https://example.com/1.jpg"])
     flags = ("--runner", "flink", "--flink-master", "flink.invalid:8081", "--worker-pool", POOL)
     finished = rehearse(manifest, tmp_path / "out", *flags)

@@ -1,4 +1,4 @@
-"""Files in a bucket of Google's, by the client that workers have, are what local files are."""
+"""Files in a Google bucket behave like local files, with the client that workers have."""
 
 import json
 import os
@@ -76,7 +76,7 @@ with Journal(sys.argv[1]).open(flush_every_s=60) as writer:
 
 
 def in_workers_environment(script: str, argument: str, env: Mapping[str, str]) -> bytes:
-    """Run a script where Google's client is, and none of this checkout; give what it printed."""
+    """Run a script in the workers' environment, without this checkout; give what it printed."""
     command = [str(worker_environment() / "bin/python"), "-P", "-c", script, argument]
     env = {**os.environ, "NO_GCE_CHECK": "true", **env}
     return subprocess.run(command, env=env, cwd="/", stdout=subprocess.PIPE, check=True, timeout=180).stdout
@@ -84,7 +84,7 @@ def in_workers_environment(script: str, argument: str, env: Mapping[str, str]) -
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Do everything in the workers' environment; give what it said."""
+    """Run all file operations once in the workers' environment; give their results."""
     folder = tmp_path_factory.mktemp("gcs")
     with gcs_emulator(folder / "store.log") as store, DataflowService() as service:
         account = service_account(folder / "account.json", f"{service.endpoint}/token")
@@ -93,7 +93,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 
 def test_a_folder_is_what_it_is_elsewhere(said: dict[str, Any]) -> None:
-    """Expect files to be written, listed, moved, read and removed there, and not where a pattern matches."""
+    """A bucket's folder `out[1]` supports all file operations, and none of them changes the folder `out1`."""
     folder = f"gs://{BUCKET}/a/out[1]"
     assert said["listed"] == [f"{folder}/a.json", f"{folder}/deep/one", f"{folder}/deep/three"]
     assert said["left"] == [f"{folder}/a.json", f"{folder}/deep/three"]
@@ -111,13 +111,13 @@ def test_a_folder_is_what_it_is_elsewhere(said: dict[str, Any]) -> None:
     ],
 )
 def test_what_googles_client_raises_becomes_ours(said: dict[str, Any], case: str, begins: str) -> None:
-    """Expect what was done, where and why in one line."""
+    """An error of Google's client becomes our own, which says in one line what failed, where and why."""
     assert said[case].startswith(begins), said[case]
     assert "\n" not in said[case]
 
 
 def test_a_flush_writes_its_segments_side_by_side(tmp_path: Path) -> None:
-    """Expect eight uploads under way at the same time, and each object under its own name at once."""
+    """A flush uploads eight segments at the same time, each directly under its final name."""
     together = Barrier(8, timeout=20)
 
     def begin(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""A run on Beam's job service, whose workers have our wheel and no source tree, is the same run."""
+"""A run on Beam's job service is the same as a local run; its workers have our wheel and no source tree."""
 
 import json
 import shutil
@@ -27,14 +27,14 @@ CLOCK = ("latency_ms", "answered_at", "first_attempt_at", "last_attempt_at", "tr
 
 @dataclass(frozen=True)
 class Engine:
-    """A job service and its pool."""
+    """A job service and its worker pool."""
 
     job_endpoint: str
     pool: str
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Give the flags that choose it."""
+        """Give the flags that select this engine."""
         return ("--runner", "portable", "--job-endpoint", self.job_endpoint, "--worker-pool", self.pool)
 
 
@@ -51,24 +51,24 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write made-up images, duplicates, failures and bad rows."""
+    """Write a manifest with made-up images, duplicates, failing images and a bad row."""
     urls = [f"https://example.com/{number % 60}.jpg" for number in range(150)]
     failing = [f"https://example.com/fail-{code}/a.jpg" for code in ("not_found", "image_empty")]
     return write_urls(tmp_path_factory.mktemp("rows") / "urls.txt", [*urls, *failing, "no url"])
 
 
 def tables(output: Path) -> dict[str, pd.DataFrame]:
-    """Read what does not depend on the clock."""
+    """Read all tables without the columns that differ in each run."""
     return {name: table(output, name).drop(columns=list(CLOCK), errors="ignore") for name in TABLES}
 
 
 def submit(engine: Engine, manifest: Path, output: Path, *flags: object) -> Finished:
-    """Rehearse a run on the engine, with a name."""
+    """Run the fake source on the engine, with the run id `one`."""
     return rehearse(manifest, output, *engine.flags, "--run-id", "one", *flags)
 
 
 def test_where_it_runs_changes_nothing_in_the_tables(engine: Engine, manifest: Path, tmp_path: Path) -> None:
-    """Expect the rows of the local runner, cell by cell, and no job left to ask after."""
+    """A run on the engine gives the rows of a local run, cell by cell, and leaves no record of its job."""
     assert rehearse(manifest, tmp_path / "here", "--run-id", "one").returncode == 0
     finished = submit(engine, manifest, tmp_path / "there")
     assert finished.returncode == 0, finished.stderr
@@ -79,7 +79,7 @@ def test_where_it_runs_changes_nothing_in_the_tables(engine: Engine, manifest: P
 
 
 def test_the_local_model_sees_the_same_faces_there(engine: Engine, photos: Path, tmp_path: Path) -> None:
-    """Expect the demo's faces to the last bit, from workers that start in another folder."""
+    """Workers that start in another folder find the demo's faces as a local run does, to the last bit."""
     for output, where in (("here", ()), ("there", engine.flags)):
         flags = ("--output", tmp_path / output, "--run-id", "one", "--allow-local-files", *FAILING, *where)
         finished = facebeam("annotate", "--manifest", "examples/photos.csv", *flags, cwd=photos.parent)
@@ -91,7 +91,7 @@ def test_the_local_model_sees_the_same_faces_there(engine: Engine, photos: Path,
 
 
 def test_the_token_is_the_workers_own(engine: Engine, tmp_path: Path) -> None:
-    """Expect answers though the submitting process has no token, and a second run to ask for none."""
+    """Only workers need the token: a submitter without it gets answers, and a second run makes no call."""
     manifest = write_urls(tmp_path / "urls.txt", images(30))
     with FaultyServer() as server:
         api = ("--source", "api", "--base-url", server.base_url, "--rate", "200", *engine.flags)
@@ -103,7 +103,10 @@ def test_the_token_is_the_workers_own(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_a_token_that_workers_do_not_have_is_told(tmp_path: Path, manifest: Path) -> None:
-    """Expect exit 1 with the variable's name and the cure, nothing sent, nothing visible."""
+    """If workers have no token, the run exits with 1 and names variable and cure.
+
+    It makes no call and publishes nothing.
+    """
     with (
         worker_pool(tmp_path / "pool.log") as pool,
         job_service(tmp_path / "service.log") as address,
@@ -118,7 +121,7 @@ def test_a_token_that_workers_do_not_have_is_told(tmp_path: Path, manifest: Path
 
 
 def test_a_worker_of_another_version_is_told(tmp_path: Path, manifest: Path) -> None:
-    """Expect exit 1 with both versions, where the workers' environment says that it has another one."""
+    """A run exits with 1 and names both versions if a worker has another version of facebeam."""
     (installed,) = (worker_environment() / "lib").glob("python3*/site-packages/facebeam-*.dist-info")
     other = tmp_path / "other/facebeam-99.0.dist-info"
     shutil.copytree(installed, other)
@@ -136,7 +139,10 @@ def test_a_worker_of_another_version_is_told(tmp_path: Path, manifest: Path) -> 
 
 
 def test_a_detached_run_is_found_again(engine: Engine, manifest: Path, tmp_path: Path) -> None:
-    """Expect to come back at once, to be told its state, and `finalize` to end as `annotate` would have."""
+    """A detached run returns at once, and `status` reports its state.
+
+    `finalize` ends it as `annotate` would, and a later `cancel` exits with 1.
+    """
     detached = submit(engine, manifest, tmp_path / "out", "--detach")
     assert detached.returncode == 0, detached.stderr
     assert json.loads((tmp_path / "out/_runs/one/job.json").read_text())["cluster"]["runner"] == "portable"
@@ -153,7 +159,7 @@ def test_a_detached_run_is_found_again(engine: Engine, manifest: Path, tmp_path:
 
 
 def test_a_run_that_was_not_submitted_is_told(tmp_path: Path) -> None:
-    """Expect exit 2 and the sentence from each command that looks after jobs."""
+    """`status`, `cancel` and `finalize` exit with 2 and say so if the run was not submitted."""
     for command in ("status", "cancel", "finalize"):
         finished = facebeam(command, "--run", "none", "--output", tmp_path)
         assert finished.returncode == 2
@@ -163,7 +169,10 @@ def test_a_run_that_was_not_submitted_is_told(tmp_path: Path) -> None:
 def test_nobody_there_is_told_before_anything_is_written(
     engine: Engine, manifest: Path, tmp_path: Path
 ) -> None:
-    """Expect exit 2 that names the flag and the address, and no table."""
+    """If the job service or the pool does not answer, the run exits with 2 and names flag and address.
+
+    The run stages nothing.
+    """
     for flag in ("--job-endpoint", "--worker-pool"):
         closed = f"127.0.0.1:{free_port()}"
         finished = submit(engine, manifest, tmp_path / "out", flag, closed)
@@ -173,7 +182,10 @@ def test_nobody_there_is_told_before_anything_is_written(
 
 
 def test_paths_of_this_machine_are_refused_for_workers_elsewhere(manifest: Path, tmp_path: Path) -> None:
-    """Expect exit 2 that names flag, path and both cures, before the engine is looked for."""
+    """With a remote engine, a run with a local path exits with 2 before it connects.
+
+    The error names the flag, the path and both cures.
+    """
     flags = (
         "--runner",
         "portable",
@@ -190,7 +202,10 @@ def test_paths_of_this_machine_are_refused_for_workers_elsewhere(manifest: Path,
 
 
 def test_an_engine_that_dies_is_given_up_on(tmp_path: Path, manifest: Path) -> None:
-    """Expect exit 1 when the job service is killed, with the run to go on with; --max-wait ends it too."""
+    """A run that is not over after --max-wait exits with 1 and shows the `finalize` command.
+
+    `status` exits with 2 if the job service has ended since.
+    """
     with (
         worker_pool(tmp_path / "pool.log") as pool,
         job_service(tmp_path / "service.log") as address,
@@ -205,7 +220,7 @@ def test_an_engine_that_dies_is_given_up_on(tmp_path: Path, manifest: Path) -> N
 
 
 def test_ctrl_c_while_waiting_cancels_the_job(engine: Engine, tmp_path: Path) -> None:
-    """Expect exit 130, the job told to end, and nothing of the run visible."""
+    """A waiting run that is stopped by Ctrl-C cancels its job, exits with 130, and publishes nothing."""
     manifest = write_urls(tmp_path / "urls.txt", images(3000))
     with FaultyServer() as server:
         api = ("--source", "api", "--base-url", server.base_url, "--rate", "20", *engine.flags)

@@ -1,4 +1,4 @@
-"""Beam's own job service as a process of its own: the smallest portable engine."""
+"""Beam's own job service as a separate process: the smallest portable engine."""
 
 import sys
 from collections.abc import Iterator

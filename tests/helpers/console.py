@@ -1,4 +1,4 @@
-"""Start the console script as a user does, and read what its runs leave behind."""
+"""The console script as a user runs it, and readers for the files that its runs leave."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def facebeam(*arguments: object, cwd: Path | None = None, env: Mapping[str, str]
 
 
 def annotate(manifest: Path | str, output: Path, *flags: object) -> Finished:
-    """Run `facebeam annotate` to its end, with a share of failures that never matters."""
+    """Run `facebeam annotate` to its end; any share of failures is allowed."""
     return facebeam("annotate", "--manifest", manifest, "--output", output, "--max-failure-share", 1, *flags)
 
 
@@ -37,7 +37,7 @@ def rehearse(manifest: Path | str, output: Path, *flags: object) -> Finished:
 
 
 def write_urls(path: Path, urls: Iterable[object]) -> Path:
-    """Write a txt manifest."""
+    """Write a txt manifest with one URL per line."""
     path.write_text("".join(f"{url}\n" for url in urls))
     return path
 
@@ -50,13 +50,13 @@ def run_json(output: Path, run_id: str) -> dict[str, Any]:
 
 
 def table(output: Path, name: str, run_id: str | None = None) -> pd.DataFrame:
-    """Read a table with pandas, of one run or of all, in an order that does not depend on the run."""
+    """Read a table of one run or of all runs with pandas, sorted by image id and URL."""
     frame = pd.read_parquet(output / name / f"run={run_id}" if run_id else output / name)
     return frame.sort_values(["image_id", "image_url"], kind="stable", ignore_index=True)
 
 
 def ends(output: Path) -> Mapping[str, str]:
-    """Tell how each image ended: URL -> `<n> faces` or the error code of its dead letter."""
+    """Give the outcome of each image: URL -> `<n> faces` or the error code of its dead letter."""
     images, letters = table(output, "images"), table(output, "dead_letters")
     counts = zip(images["image_url"], images["face_count"], strict=True)
     codes = zip(letters["image_url"], letters["error_code"].astype(str), strict=True)
@@ -64,19 +64,19 @@ def ends(output: Path) -> Mapping[str, str]:
 
 
 def journaled(output: Path) -> set[str]:
-    """Read which URLs the journal answers."""
+    """Give the URLs for which the journal has an answer."""
     segments = (output / "responses").glob("bucket=*/*.parquet")
     tables = (pq.read_table(path, columns=["image_url", "error_code"]).to_pylist() for path in segments)
     return {entry["image_url"] for entries in tables for entry in entries if entry["error_code"] is None}
 
 
 def visible(output: Path) -> list[str]:
-    """List what a reader could see of any run: published files and records."""
+    """List the published files and records of all runs: what a reader of the output sees."""
     folders = (*TABLES, "_runs")
     files = (path for name in folders for path in (output / name).rglob("*") if path.is_file())
     return sorted(str(path.relative_to(output)) for path in files if path.name != "lock")
 
 
 def staged(output: Path) -> list[Path]:
-    """List what stands in the staging folder."""
+    """List all files and folders in the staging folder."""
     return sorted((output / "_staging").glob("*/**/*"))

@@ -1,6 +1,6 @@
-"""Dataflow's REST service (v1b3) as a stand-in on the loopback: keeps what it is sent, has jobs worked on.
+"""A stand-in for Dataflow's REST service (v1b3) on the loopback: it stores jobs and starts their work.
 
-with DataflowService(work) as service:       # work(job) is called in a thread of its own for each new job
+with DataflowService(work) as service:       # the service calls work(job) in a new thread for each job
     submit(endpoint=service.endpoint)
 assert service.jobs["2026-..."].submitted["environment"]["workerPools"][0]["numWorkers"] == 1
 """
@@ -21,33 +21,33 @@ Json = dict[str, Any]
 
 @dataclass
 class Job:
-    """A job as the service has it."""
+    """A job as the service stores it."""
 
     job_id: str
     submitted: Json
-    """The job as it came."""
+    """The request that created the job."""
     state: str = "JOB_STATE_PENDING"
     errors: list[str] = field(default_factory=list)
-    """Messages of the importance error, oldest first."""
+    """The job's error messages, oldest first."""
     cancelled: Event = field(default_factory=Event)
-    """Set when someone asks for the job's end."""
+    """Set when a client cancels the job."""
     is_known: bool = False
-    """Whether it can be asked for: a new job is not known everywhere at once."""
+    """Whether clients can look the job up. The first look-up of a new job fails, as on Dataflow."""
     tells: bool = False
-    """Whether its messages can be read: they come later than its state."""
+    """Whether clients can read the job's messages, which come later than its state."""
 
     @property
     def name(self) -> str:
-        """Its name, of which only one job can be active."""
+        """The job's name. Only one active job can have it."""
         return str(self.submitted["name"])
 
     @property
     def is_active(self) -> bool:
-        """Tell whether it may still be worked on."""
+        """Tell whether the job has not ended yet."""
         return self.state not in ENDED
 
     def resource(self) -> Json:
-        """Give the job as the service tells it."""
+        """Give the job as the service reports it to clients."""
         kept: Json = {
             name: self.submitted[name] for name in ("name", "clientRequestId") if name in self.submitted
         }
@@ -55,18 +55,18 @@ class Job:
 
 
 Work = Callable[[Job], None]
-"""What is done about a job: sets its state and errors as it goes on, and sees whether it was cancelled."""
+"""Runs a job: updates its state and errors, and checks whether a client has cancelled it."""
 
 
 def wait_for_ever(job: Job) -> None:
-    """Work on a job until it is cancelled."""
+    """Keep a job running until it is cancelled."""
     job.state = "JOB_STATE_RUNNING"
     job.cancelled.wait()
     job.state = "JOB_STATE_CANCELLED"
 
 
 class DataflowService(ThreadingHTTPServer):
-    """The service, of whatever project in `regions`."""
+    """The stand-in service. It accepts any project, and the regions in `regions`."""
 
     daemon_threads = True
     regions: ClassVar = ("europe-west1",)
@@ -76,9 +76,9 @@ class DataflowService(ThreadingHTTPServer):
         self.work = work
         self.jobs: dict[str, Job] = {}
         self.updates: list[Json] = []
-        """What was asked to be changed in jobs."""
+        """The changes to jobs that clients asked for, oldest first."""
         self.endpoint = f"http://localhost:{self.server_port}"
-        """Beam's client speaks HTTP without TLS to `localhost` alone."""
+        """Its host is `localhost`, the only one with which Beam's client speaks HTTP without TLS."""
 
     def __enter__(self) -> Self:
         Thread(target=self.serve_forever, daemon=True).start()
@@ -91,7 +91,7 @@ class DataflowService(ThreadingHTTPServer):
         self.server_close()
 
     def take(self, submitted: Json) -> Job:
-        """Take a new job; an active one of its name is given instead, as Dataflow does."""
+        """Create a job and start its work; give an active job of its name instead, as Dataflow does."""
         for job in self.jobs.values():
             if job.is_active and job.name == submitted["name"]:
                 return job
@@ -101,7 +101,7 @@ class DataflowService(ThreadingHTTPServer):
         return job
 
     def update(self, job: Job, changes: Json) -> Job:
-        """Ask for a job's end; one that has ended cannot be changed."""
+        """Cancel a job if the changes ask for it; a job that has ended stays as it is."""
         self.updates.append(changes)
         if changes.get("requestedState") in {5, "JOB_STATE_CANCELLED"} and job.is_active:
             job.state = "JOB_STATE_CANCELLING"
@@ -127,7 +127,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self._about_jobs(lambda job_id: self.server.update(self.server.jobs[job_id], self._body()).resource())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
-        """Say nothing."""
+        """Write no log."""
 
     def _about_jobs(self, do: Callable[[str], Json]) -> None:
         found = _JOBS.fullmatch(urlsplit(self.path).path)
@@ -139,7 +139,7 @@ class _Exchange(BaseHTTPRequestHandler):
             self._answer(do(found[3] or ""))
 
     def _knows(self, job_id: str) -> bool:
-        """Tell whether a job is known, which a new one is from the second question on."""
+        """Tell whether a job can be looked up; the first look-up of a new job fails."""
         job = self.server.jobs.get(job_id)
         if job is None:
             return False

@@ -1,4 +1,4 @@
-"""Carry out what was staged for Dataflow, and nothing else: on Beam's job service, with workers of a pool."""
+"""The work of staged Dataflow jobs: Beam's job service and a worker pool run exactly what was staged."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,26 +15,26 @@ from apache_beam.portability.api import (
     endpoints_pb2,
 )
 from apache_beam.runners.portability import artifact_service
-from google.protobuf import struct_pb2  # type: ignore[import-untyped]  # its stubs are a package apart
+from google.protobuf import struct_pb2  # type: ignore[import-untyped]  # its stubs are a separate package
 
 from runners.clusters.portable import Portable
 from tests.helpers.dataflow_service import Job
 from tests.helpers.object_store import ObjectStore
 
 _WITHIN_S = 300
-"""A worker that dies before it connects is waited for without end."""
+"""Time limit of a job: the job service waits forever for a worker that dies before it connects."""
 _LOOK_EVERY_S = 0.2
 _OF_DATAFLOW = ("runner", "pipelineUrl", "pipelineProtoHash")
 
 
 @dataclass(frozen=True)
 class StagedJobs:
-    """The work of Dataflow's stand-in.
+    """Runs the jobs of Dataflow's stand-in.
 
     Args:
-        store: where jobs were staged.
-        engine: the job service and the pool that carry them out.
-        folder: where what was staged is put for the job service.
+        store: the object store in which jobs are staged.
+        engine: the job service and the worker pool that run the jobs.
+        folder: folder for copies of the staged files, from which the job service reads them.
     """
 
     store: ObjectStore
@@ -42,7 +42,7 @@ class StagedJobs:
     folder: Path
 
     def work(self, job: Job) -> None:
-        """Carry a job out; its state and errors follow."""
+        """Run a job to its end, and update its state and errors."""
         job_id = self._start(job)
         job.state = "JOB_STATE_RUNNING"
         until = monotonic() + _WITHIN_S
@@ -75,7 +75,7 @@ class StagedJobs:
             return str(service.Run(run).job_id)
 
     def _run_in_pool(self, environment: beam_runner_api_pb2.Environment) -> None:
-        """Swap the image for the pool, and staged artifacts for copies that the job service can read."""
+        """Replace the image by the pool, and staged artifacts by copies that the job service can read."""
         pool = endpoints_pb2.ApiServiceDescriptor(url=self.engine.worker_pool)
         environment.urn = common_urns.environments.EXTERNAL.urn
         environment.payload = beam_runner_api_pb2.ExternalPayload(endpoint=pool).SerializeToString()
@@ -94,7 +94,7 @@ def _options(job: Job) -> dict[str, Any]:
 
 
 def _portable(options: dict[str, Any]) -> dict[str, object]:
-    """Give Dataflow's options to another engine: JSON has made floats of whole numbers."""
+    """Convert Dataflow's options for another engine; JSON has turned whole numbers into floats."""
     return {
         name: str(int(value)) if isinstance(value, float) and value.is_integer() else value
         for name, value in options.items()

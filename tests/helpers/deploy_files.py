@@ -1,4 +1,4 @@
-"""What stands in deploy/, as data."""
+"""The files of deploy/, read as data."""
 
 import re
 import shlex
@@ -36,7 +36,7 @@ def text(path: str) -> str:
 
 
 def kubernetes(path: str) -> list[dict[str, Any]]:
-    """Read the objects of a manifest."""
+    """Read the Kubernetes objects of a manifest."""
     return list(yaml.safe_load_all(text(f"kubernetes/{path}")))
 
 
@@ -47,7 +47,7 @@ def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def job_command() -> list[str]:
-    """Give the command of the Job, under a run id as Kubernetes fills it in."""
+    """Give the command of the Job; its run id is filled in, as Kubernetes does it."""
     (job,) = kubernetes("annotate-job.yaml")
     (container,) = containers(job)
     return [
@@ -57,7 +57,7 @@ def job_command() -> list[str]:
 
 
 def cron_command() -> list[str]:
-    """Give the command of the cron line, as cron and the shell would."""
+    """Give the command of the cron line; its date is filled in, as cron and the shell do it."""
     *_, line = text("cron/facebeam.cron").strip().splitlines()
     command = line.split(maxsplit=6)[6].replace(r"\%", "%")
     return shlex.split(re.sub(r"\$\(date \+%Y%m%d\)", "20261123", command))
@@ -70,7 +70,7 @@ def systemd_command() -> list[str]:
 
 
 def airflow_commands(folder: Path) -> list[list[str]]:
-    """Load the DAG against a fake Airflow made in a folder; give each step's command of one night."""
+    """Load the DAG with a fake Airflow, written into a folder; give the command of each step of one night."""
     for name, code in _FAKE_AIRFLOW.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(code)

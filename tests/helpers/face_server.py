@@ -1,4 +1,4 @@
-"""`facebeam serve` as its users have it: a process of its own on a free port of the loopback."""
+"""`facebeam serve` as its users run it: a separate process on a free port of the loopback."""
 
 import json
 import re
@@ -26,24 +26,24 @@ class Reply(NamedTuple):
     status: int
     headers: HTTPMessage
     body: Any
-    """What JSON it holds."""
+    """The JSON value in the body."""
 
     @property
     def code(self) -> str:
-        """The contract's error code."""
+        """The error code, one of the API contract's."""
         error: dict[str, str] = self.body["error"]
         return error["code"]
 
     @property
     def message(self) -> str:
-        """What the error says."""
+        """The error's message."""
         error: dict[str, str] = self.body["error"]
         return error["message"]
 
 
 @contextmanager
 def face_server(*flags: str) -> Iterator["FaceServer"]:
-    """Start a server and stop it by SIGTERM, in order."""
+    """Start a server; stop it with SIGTERM at the end, unless it has stopped."""
     with running([FACEBEAM, "serve", "--port", "0", *flags], stderr=PIPE) as process:
         server = FaceServer(process)
         yield server
@@ -52,30 +52,30 @@ def face_server(*flags: str) -> Iterator["FaceServer"]:
 
 
 class FaceServer:
-    """A running server, once it answers."""
+    """A running server; the constructor waits until the server prints its address."""
 
     def __init__(self, process: Popen[str]) -> None:
         self.process = process
         self.lines: list[str] = []
-        """What it has said so far."""
+        """The lines that the server has written to stderr so far."""
         self._origins: Queue[str] = Queue()
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
         self.origin = self._origins.get(timeout=START_S)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop, and give its exit code."""
+        """Send a signal that stops the server, and give its exit code."""
         self.process.send_signal(number)
         return self.ended()
 
     def ended(self) -> int:
-        """Wait for its end and give its exit code."""
+        """Wait for the server to end, and give its exit code."""
         code = self.process.wait(END_S)
         self._reader.join(END_S)
         return code
 
     def ask(self, image_url: str, **parameters: object) -> Reply:
-        """Ask for an image's faces."""
+        """Request the faces of an image."""
         return self.post(json.dumps({"image_url": image_url, **parameters}).encode())
 
     def post(self, body: bytes, headers: Mapping[str, str] = BEARER) -> Reply:
@@ -95,7 +95,7 @@ class FaceServer:
             connection.close()
 
     def worker_ids(self) -> list[int]:
-        """List the processes with a model (Linux)."""
+        """List the ids of the worker processes, which hold the models (Linux only)."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         ids = [int(number) for listed in children for number in listed.read_text().split()]
         return [number for number in ids if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]

@@ -1,4 +1,4 @@
-"""A JobManager of Flink as a script: what its REST interface says, without a cluster."""
+"""A scripted JobManager of Flink: the answers of its REST interface, without a cluster."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ HERE = "pekko.tcp://flink@127.0.0.1:6122/user/rpc/taskmanager_0"
 
 
 def tells(answer: object, status: str = "200 OK") -> Script:
-    """Answer every request with this as JSON."""
+    """Answer every request with this value as JSON."""
 
     def script(exchange: Exchange) -> None:
         exchange.answer(json.dumps(answer).encode(), status)
@@ -24,7 +24,7 @@ def job_manager(
     task_manager: str = ELSEWHERE,
     jobs: Mapping[str, Script] | None = None,
 ) -> ScriptedServer:
-    """Script what a JobManager says before a run; `jobs` are more answers by path."""
+    """Script a JobManager's answers before a run; `jobs` adds or replaces answers by path."""
     return ScriptedServer(
         {
             "/v1/config": tells({"flink-version": version}),

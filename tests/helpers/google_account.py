@@ -1,4 +1,4 @@
-"""A service account that nobody knows, for Google's clients to sign in with on the loopback."""
+"""A made-up service account, with which Google's clients sign in on the loopback."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 def service_account(file: Path, token_uri: str) -> Path:
-    """Write the account's key file; tokens are asked for at `token_uri`."""
+    """Write the account's key file; clients request tokens from `token_uri`."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
     account = {

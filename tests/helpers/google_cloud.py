@@ -1,4 +1,4 @@
-"""What there is of Google's on this machine, and the console script that uses it."""
+"""Stand-ins for Google's services on this machine, and the console script that uses them."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ class Cloud:
         store: the object store.
         service: Dataflow's stand-in.
         account: the key file of a service account.
-        token: the value of the API token's variable for who submits; it is not what workers use.
+        token: the submitter's value of the API token's variable; workers have another value.
     """
 
     store: ObjectStore
@@ -36,7 +36,7 @@ class Cloud:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What Google's clients need to find it."""
+        """The environment variables by which Google's clients find the stand-ins."""
         return {
             "STORAGE_EMULATOR_HOST": self.store.url,
             "NO_GCE_CHECK": "true",
@@ -44,11 +44,11 @@ class Cloud:
         }
 
     def with_service(self, service: DataflowService) -> Self:
-        """Give the same with another service."""
+        """Give the same cloud with another Dataflow service."""
         return replace(self, service=service)
 
     def facebeam(self, *arguments: object) -> Finished:
-        """Run the console script of the environment that has Google's clients."""
+        """Run the console script of the workers' environment, which has Google's clients, to its end."""
         return subprocess.run(
             [WORKER / "bin/facebeam", *map(str, arguments)],
             env={**os.environ, **self.env, VARIABLE: self.token},
@@ -62,7 +62,7 @@ class Cloud:
     def annotate(
         self, manifest: str, output: str, *flags: object, place: Mapping[str, str] = PLACE
     ) -> Finished:
-        """Run `facebeam annotate` on Dataflow, with a share of failures that never matters."""
+        """Run `facebeam annotate` on Dataflow to its end; any share of failures is allowed."""
         there = {"--temp-location": f"gs://{BUCKET}/temp", **place}
         chosen = [text for each in there.items() for text in each]
         where = ("--manifest", manifest, "--output", output, "--dataflow-endpoint", self.service.endpoint)

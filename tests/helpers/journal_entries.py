@@ -31,7 +31,7 @@ def key_of(number: int, bucket: int | None = None) -> bytes:
 
 
 def answer(number: int = 0, at: datetime = NOON) -> Answer:
-    """Give an answer with one face that no other number has."""
+    """Give an answer with one face, which differs for each number."""
     points = np.arange(180, dtype=np.float32).reshape(90, 2) + np.float32(number)
     return Answer((Face(points),), 640, 480, "api", "3.0", f"trace-{number}", answered_at=at)
 
@@ -54,23 +54,23 @@ def reject(code: ErrorCode = ErrorCode.FORBIDDEN) -> Failure:
 
 
 def write(path: Path, keys: Iterable[bytes], at: datetime = NOON) -> Path:
-    """Write one segment with an answer a key, all of one bucket; give its path."""
+    """Write one segment with one answer per key, all of one bucket; give its path."""
     entries = [Entry(key, REQUEST.image_url, answer(number, at), NOON) for number, key in enumerate(keys)]
     return Path(write_segment(f"{path}/bucket={entries[0].key[0]:03d}", encode_entries(entries)))
 
 
 def write_newer(path: Path) -> None:
-    """Write a segment as a later version might: of this one's table, only the version is known."""
+    """Write a segment as a later version of facebeam may write it: only its version can be read."""
     path.parent.mkdir(exist_ok=True)
     table = pa.table({"key": [key_of(0)]}).replace_schema_metadata({VERSION_KEY: "2"})
     pq.write_table(table, path)
 
 
 def segments(path: Path) -> list[Path]:
-    """List the files that readers take for segments."""
+    """List the files that readers treat as segments."""
     return sorted(path.glob("bucket=*/[!_]*"))
 
 
 def stored_keys(path: Path, keys: Iterable[bytes]) -> set[bytes]:
-    """Ask a journal, as a new process would, which keys it has."""
+    """Open the journal anew, as a new process does, and give those of the keys that it has."""
     return {key for key, _ in Journal(str(path)).stored([*keys])}

@@ -1,7 +1,7 @@
-"""What the journal's tests run elsewhere: `-m tests.helpers.journal_process COMMAND JOURNAL [NUMBER]`.
+"""Commands of the journal's tests: `python -m tests.helpers.journal_process COMMAND JOURNAL [NUMBER]`.
 
-A process that has to die at a certain point kills itself there, by an audit hook: Python announces each
-opening, renaming and deleting of a file before it is done.
+A process that must die at a certain point kills itself there in an audit hook, which Python calls before it
+opens, renames or deletes a file.
 """
 
 import os
@@ -23,14 +23,14 @@ from transforms.journal.journal import Journal, JournalWriter
 
 @contextmanager
 def journal_process(command: str, *arguments: object) -> Iterator[Popen[str]]:
-    """Start one of these commands; it is killed at the end."""
+    """Start one of these commands in a new process; kill it at the end."""
     line = [sys.executable, "-m", "tests.helpers.journal_process", command, *arguments]
     with running(line, cwd=Path(__file__).parents[2], stdout=PIPE) as process:
         yield process
 
 
 def die_at(path: str, number: int) -> None:
-    """Let the process be killed just before its n-th change of a file below a path."""
+    """Make this process kill itself just before its n-th change of a file below a path."""
     changes = count(1)
 
     def look(event: str, arguments: tuple[object, ...]) -> None:
@@ -42,7 +42,7 @@ def die_at(path: str, number: int) -> None:
 
 
 def record_and_wait(path: str) -> None:
-    """Record a hundred answers and leave the rest to the journal's own thread."""
+    """Record a hundred answers, then wait; the journal's own thread writes them."""
     with Journal(path).open(flush_every_s=0.1) as writer:
         for number in range(100):
             writer.record(key_of(number), REQUEST, answer(number))
@@ -50,7 +50,7 @@ def record_and_wait(path: str) -> None:
 
 
 def record_endlessly(path: str) -> None:
-    """Tell after each flush how many answers are in the journal."""
+    """Record answers without end; after each flush, print how many the journal has."""
     with Journal(path).open(flush_every_s=0.01) as writer:
         for number in count(1):
             writer.record(key_of(number, bucket=number % 2), REQUEST, answer(number))
@@ -67,19 +67,19 @@ def record_some(path: str, first: int) -> None:
 
 
 def look_up(path: str, dies_at: int) -> None:
-    """Look one key up, which compacts its bucket, and die at the n-th change of a file."""
+    """Look one key up, which compacts its bucket, and die just before the n-th change of a file."""
     die_at(path, dies_at)
     list(Journal(path).stored([key_of(0, bucket=0)]))
 
 
 def look_up_on_full_disk(path: str) -> None:
-    """Look one key up where no file can grow."""
+    """Look one key up while no file can grow."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
     list(Journal(path).stored([key_of(0, bucket=0)]))
 
 
 def die_while_writing(path: str) -> None:
-    """Be killed by the system in the middle of writing a segment."""
+    """Write a segment until the system kills this process in the middle of it."""
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
@@ -89,7 +89,7 @@ def die_while_writing(path: str) -> None:
 
 
 def record_on_full_disk(path: str) -> None:
-    """Tell what recording and flushing say after a write in the background failed, then close."""
+    """Print the errors of `record` and `flush` after a background write has failed, then close."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
     writer = Journal(path).open(flush_every_s=0.01)
     with writer:

@@ -1,4 +1,4 @@
-"""Read manifest files as a run does, without Beam's runner around it."""
+"""Functions that read manifest files as a run does, but without a Beam runner."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,31 +25,31 @@ def entries(manifest: Manifest, part_bytes: int = 1 << 20) -> list[ManifestRow |
 
 
 def read(*paths: Path) -> list[ManifestRow | DeadLetter]:
-    """Inspect and read files."""
+    """Inspect manifest files and read all their entries."""
     return entries(inspect_manifest(map(str, paths)))
 
 
 def rows(*paths: Path) -> list[ManifestRow]:
-    """Read files that have good rows only."""
+    """Read manifest files; fail if they have a bad row."""
     found = read(*paths)
     assert all(isinstance(entry, ManifestRow) for entry in found), found
     return [entry for entry in found if isinstance(entry, ManifestRow)]
 
 
 def letters(*paths: Path) -> list[DeadLetter]:
-    """Read files that have bad rows only."""
+    """Read manifest files; fail if they have a good row."""
     found = read(*paths)
     assert all(isinstance(entry, DeadLetter) for entry in found), found
     return [entry for entry in found if isinstance(entry, DeadLetter)]
 
 
 def arrow_types(path: Path) -> dict[str, str]:
-    """Inspect a file: name of each own column -> name of its type."""
+    """Inspect a file, and give the types of the user's own columns: column name -> type name."""
     columns: Sequence[pa.Field] = list(inspect_manifest([str(path)]).columns)
     return {field.name: str(field.type) for field in columns}
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Write a file, its line ends as they are."""
+    """Write a file and keep its line ends as they are."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path

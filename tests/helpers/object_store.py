@@ -1,4 +1,4 @@
-"""Google's object store as a process on the loopback: gcp-storage-emulator, in an environment of its own."""
+"""A stand-in for Google's object store: gcp-storage-emulator as a process, in its own environment."""
 
 import os
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from tests.helpers.console import ROOT
 from tests.helpers.processes import free_port, serving
 
 EMULATOR = ROOT / ".emulator"
-"""`make .emulator/ready`."""
+"""The emulator's environment, which `make .emulator/ready` makes."""
 BUCKET = "annot"
 _TIMEOUT_S = 20
 
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """One bucket, `BUCKET`, as anyone sees it by HTTP."""
+    """An object store with one bucket, `BUCKET`, which tests reach by HTTP."""
 
     url: str
 
@@ -43,7 +43,7 @@ class ObjectStore:
         return answer.content
 
     def names(self, prefix: str = "") -> list[str]:
-        """List the objects whose names begin so."""
+        """List the names of all objects that begin with a prefix."""
         listing = requests.get(
             f"{self.url}/storage/v1/b/{BUCKET}/o", {"prefix": prefix}, timeout=_TIMEOUT_S
         ).json()
@@ -60,7 +60,7 @@ class ObjectStore:
 
 @contextmanager
 def gcs_emulator(log: Path) -> Iterator[ObjectStore]:
-    """Start an object store with one bucket; skips the test where the emulator is not installed."""
+    """Start an object store with one bucket; skip the test if the emulator is not installed."""
     if not (EMULATOR / "ready").exists():
         pytest.skip("no emulator of Google's object store: run 'make .emulator/ready'")
     port = free_port()

@@ -1,4 +1,4 @@
-"""The paid service as a stand-in over real sockets on the loopback: latency, limits, bursts, every fault.
+"""A stand-in for the paid service over real sockets on the loopback: latency, limits, bursts and faults.
 
 with FaultyServer() as server:                 # an image URL with `/fault-<name>/` in it meets that fault
     ask(server.base_url, "https://example.com/fault-gzip_bomb/a.jpg")
@@ -6,7 +6,7 @@ assert server.calls == 1
 
 with FaultyServer(slow(Latency(0.2, 0.05), answers()), StrictBucket(50)) as server: ...
 
-The scripts stand in `service_scripts`, the faults by name in `service_faults`.
+The scripts of answers are in `paid_service_answers`, the named faults in `paid_service_faults`.
 """
 
 import argparse
@@ -37,7 +37,7 @@ _MOST_SEEN: Final = 1000
 
 @dataclass
 class Latency:
-    """How long the service thinks: seeded, so that two runs meet the same times in some order."""
+    """How long the service takes for a call. A seed makes two runs meet the same times, in some order."""
 
     mean_s: float
     jitter_s: float = 0.0
@@ -47,12 +47,12 @@ class Latency:
         self._random = random.Random(self.seed)
 
     def next_s(self) -> float:
-        """Draw `mean_s` plus or minus up to `jitter_s`."""
+        """Draw a time: `mean_s` plus or minus up to `jitter_s`, but not below 0."""
         return max(0.0, self._random.uniform(self.mean_s - self.jitter_s, self.mean_s + self.jitter_s))
 
 
 def slow(latency: Latency, then: Script) -> Script:
-    """Think, then go on."""
+    """Wait for a time of the latency, then run the next script."""
 
     def script(exchange: Exchange) -> None:
         sleep(latency.next_s())
@@ -62,7 +62,7 @@ def slow(latency: Latency, then: Script) -> Script:
 
 
 class StrictBucket:
-    """Refuses every call over `rate_per_s` in any window of one second; both kinds are counted."""
+    """Refuses each call over `rate_per_s` in any window of one second; counts allowed and refused calls."""
 
     def __init__(self, rate_per_s: int, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -72,7 +72,7 @@ class StrictBucket:
         self.refused = 0
 
     def lets_in(self) -> bool:
-        """Take one call; only those let in fill the window."""
+        """Tell whether one more call is allowed; only allowed calls fill the window."""
         with self._lock:
             now = self._clock()
             full = len(self._let_in) == self._let_in.maxlen and now - self._let_in[0] < 1
@@ -84,7 +84,7 @@ class StrictBucket:
 
 
 def paced(bucket: StrictBucket, then: Script, headers: Mapping[str, str] | None = None) -> Script:
-    """Answer 429 where the bucket refuses."""
+    """Answer 429 to calls that the bucket refuses; run the next script for all others."""
     refuses = fails("429 Too Many Requests", "too_many_requests", headers=headers)
 
     def script(exchange: Exchange) -> None:
@@ -94,7 +94,7 @@ def paced(bucket: StrictBucket, then: Script, headers: Mapping[str, str] | None 
 
 
 def from_call(number: int, after: Script, before: Script) -> Script:
-    """Change for good with the call of this number, 1 and up."""
+    """Run `before` for all calls before this number, then `after`; the first call is number 1."""
     calls, lock = count(1), Lock()
 
     def script(exchange: Exchange) -> None:
@@ -106,7 +106,7 @@ def from_call(number: int, after: Script, before: Script) -> Script:
 
 
 def in_bursts(every: int, length: int, fault: Script, then: Script) -> Script:
-    """Let the first `length` of every `every` calls meet the fault."""
+    """Run `fault` for the first `length` calls of every `every` calls, `then` for the others."""
     calls, lock = count(), Lock()
 
     def script(exchange: Exchange) -> None:
@@ -121,7 +121,7 @@ _FAULT: Final = re.compile(r"/fault-(\w+)/")
 
 
 def by_image_url(otherwise: Script) -> Script:
-    """Do what the image's URL asks for by `/fault-<name>/`, a name of `FAULTS` or `ANSWERS`."""
+    """Run the script that `/fault-<name>/` in the image's URL names, from `FAULTS` or `ANSWERS`."""
     scripts = ANSWERS | FAULTS
 
     def script(exchange: Exchange) -> None:
@@ -132,13 +132,13 @@ def by_image_url(otherwise: Script) -> Script:
 
 
 def image_url_of(exchange: Exchange) -> str:
-    """Read which image is asked for."""
+    """Read the image URL of a request."""
     url: str = json.loads(exchange.body)["image_url"]
     return url
 
 
 class FaultyServer(ScriptedServer):
-    """`POST /face/analyze`, answered by one script; counts what it is asked."""
+    """A server that answers `POST /face/analyze` with one script, and counts the calls."""
 
     def __init__(
         self, script: Script | None = None, bucket: StrictBucket | None = None, tls: SSLContext | None = None
@@ -155,11 +155,11 @@ class FaultyServer(ScriptedServer):
 
     @property
     def base_url(self) -> str:
-        """What `--base-url` is given."""
+        """The value for `--base-url`."""
         return self.url("")
 
     def counts(self) -> dict[str, int]:
-        """Sum up: `repeated` are calls for a URL that had been asked for before."""
+        """Give all counts; `repeated` counts calls for a URL that was called before."""
         repeated = self.calls - len(self.calls_by_url)
         refused = self._bucket.refused if self._bucket else 0
         in_flight = self.most_in_flight
@@ -172,7 +172,7 @@ class FaultyServer(ScriptedServer):
             self.calls_by_url[url] += 1
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-            if len(self.seen) > _MOST_SEEN:  # a benchmark's hundred thousand would fill the memory
+            if len(self.seen) > _MOST_SEEN:  # a benchmark's 100,000 requests would fill the memory
                 del self.seen[: _MOST_SEEN // 2]
         try:
             self._script(exchange)
@@ -186,10 +186,10 @@ class FaultyServer(ScriptedServer):
 
 @contextmanager
 def faulty_process(*flags: str) -> Iterator[str]:
-    """Serve in a process of its own, so that its CPU is not the client's; give its base URL.
+    """Serve in a separate process, which takes no CPU time from the client's; give its base URL.
 
     Args:
-        *flags: as `python -m tests.helpers.paid_service --help` lists them.
+        *flags: flags that `python -m tests.helpers.paid_service --help` lists.
     """
     command = [sys.executable, "-m", "tests.helpers.paid_service", *flags]
     with running(command, cwd=Path(__file__).parents[2], stdout=PIPE) as process:
@@ -198,7 +198,7 @@ def faulty_process(*flags: str) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serve until killed; print the base URL. `GET /counts` tells what was asked."""
+    """Print the base URL and serve until killed. `GET /counts` gives the counts of calls."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--jitter-ms", type=float, default=0.0)

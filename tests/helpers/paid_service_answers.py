@@ -1,4 +1,4 @@
-"""What the paid service may say, as scripts of a scripted server."""
+"""Answers and failures of the paid service, as scripts for a scripted server."""
 
 import json
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ def face(start: int = 100) -> dict[str, object]:
 
 
 def body_of(faces: object) -> dict[str, object]:
-    """Make up the four keys of a success."""
+    """Make the body of a success, with its four keys."""
     return {"image_width": 640, "image_height": 480, "face_model_version": "3.0", "face_shape_set": faces}
 
 
 def whole(body: bytes, status: str = "200 OK", headers: Mapping[str, str] | None = None) -> bytes:
-    """Write a whole response, in one piece so that it leaves in one packet."""
+    """Give a whole response as one piece of bytes, so that it leaves in one packet."""
     lines = {"Content-Type": "application/json", "Content-Length": str(len(body))} | dict(headers or {})
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + body
 
 
 def says(response: bytes) -> Script:
-    """Send a whole response and keep the connection."""
+    """Send a whole response and keep the connection open."""
 
     def script(exchange: Exchange) -> None:
         exchange.keep_alive = True
@@ -50,13 +50,13 @@ def answers(faces: object = None, headers: Mapping[str, str] | None = None) -> S
 def fails(
     status: str, code: str = "", message: str = "sorry", headers: Mapping[str, str] | None = None
 ) -> Script:
-    """Fail in the usual shape; without a code in the shape that has none."""
+    """Answer with the service's usual error body; if there is no code, the error is only a text."""
     error = {"code": code, "message": message} if code else message
     return says(whole(json.dumps({"error": error, "trace_id": TRACE_ID}).encode(), status, headers))
 
 
 def upstream(code: str) -> Script:
-    """Fail with a code of the upstream's inside the message."""
+    """Answer with an error whose message contains a code of the upstream."""
     message = f"[TencentCloudSDKException] code:{code} message:sorry requestId:1"
     return fails("500 Internal Server Error", "api_error", message)
 
@@ -67,7 +67,7 @@ def raw(body: bytes | str, headers: Mapping[str, str] | None = None) -> Script:
 
 
 def torn(*parts: bytes | str, reset: bool = False) -> Script:
-    """Send these bytes, then hang up: with FIN, or with a reset."""
+    """Send these bytes, then close the connection with FIN, or with a reset."""
 
     def script(exchange: Exchange) -> None:
         for part in parts:
@@ -79,12 +79,12 @@ def torn(*parts: bytes | str, reset: bool = False) -> Script:
 
 
 def hangs(exchange: Exchange) -> None:
-    """Say nothing."""
+    """Send nothing, and keep the connection open until the server closes."""
     exchange.hang()
 
 
 def drips(start: str) -> Script:
-    """Send a byte now and then, each well within any read timeout; hang up long after any deadline."""
+    """Send one byte every 20 ms, which no read timeout ends; close long after any deadline of the tests."""
 
     def script(exchange: Exchange) -> None:
         exchange.send(start)
@@ -96,6 +96,6 @@ def drips(start: str) -> Script:
 
 
 def retry_after(value: str, date: datetime | None = None) -> Script:
-    """Answer 429 with a Retry-After, and a Date where one is given."""
+    """Answer 429 with this Retry-After header, and with a Date header if a date is given."""
     dated = {"Date": format_datetime(date, usegmt=True)} if date else {}
     return fails("429 Too Many Requests", "too_many_requests", headers={"Retry-After": value} | dated)

@@ -1,4 +1,4 @@
-"""The paid service's good and bad days by name; each is met by an image URL with `/fault-<name>/` in it."""
+"""The paid service's odd answers and faults by name; an image URL with `/fault-<name>/` in it selects one."""
 
 import gzip
 import json
@@ -54,10 +54,10 @@ ANSWERS: Final[dict[str, Script]] = {
     "no_face_in_photo": upstream("InvalidParameterValue.NoFaceInPhoto"),
     "created_201": says(whole(_ONE_FACE.encode(), "201 Created")),
 }
-"""What is an answer all the same."""
+"""Odd responses that are answers nevertheless, by name."""
 
 FAULTS: Final[dict[str, Script]] = {
-    # refusals in the service's own words
+    # errors with the service's own codes
     "token_mismatched": fails("401 Unauthorized", "token_mismatched"),
     "api_not_implemented": fails("400 Bad Request", "api_not_implemented"),
     "no_token": fails("400 Bad Request", "no_token"),
@@ -76,7 +76,7 @@ FAULTS: Final[dict[str, Script]] = {
     "busy": fails(_ERROR_500, "busy"),
     "timeout": fails("504 Gateway Timeout", "timeout"),
     "api_error": fails(_ERROR_500, "api_error"),
-    # pauses asked for
+    # requests to pause
     "retry_after_0": retry_after("0"),
     "retry_after_3": retry_after("3"),
     "retry_after_date": retry_after(format_datetime(_NOW + timedelta(seconds=20), usegmt=True), _NOW),
@@ -85,7 +85,7 @@ FAULTS: Final[dict[str, Script]] = {
     "retry_after_negative": retry_after("-1"),
     "retry_after_1e9": retry_after("1e9"),
     "retry_after_long": retry_after("1000000000"),
-    # statuses without a word
+    # statuses without a known code
     "status_503": says(whole(b"", "503 Service Unavailable")),
     "status_504": says(whole(b"", "504 Gateway Timeout")),
     "status_409": says(whole(b"", "409 Conflict")),
@@ -94,7 +94,7 @@ FAULTS: Final[dict[str, Script]] = {
     "unknown_code_500": fails(_ERROR_500, "brand_new"),
     "html_502": says(whole(b"<html>Bad gateway</html>", "502 Bad Gateway", {"Content-Type": "text/html"})),
     "torn_500": torn(f"HTTP/1.1 {_ERROR_500}\r\nContent-Length: 100\r\n\r\n{{"),
-    # the upstream's, inside an api_error
+    # codes of the upstream, inside an api_error
     "upstream_decode": upstream("FailedOperation.ImageDecodeFailed"),
     "upstream_resolution": upstream("FailedOperation.ImageResolutionExceed"),
     "upstream_size": upstream("FailedOperation.ImageSizeExceed"),
@@ -117,7 +117,7 @@ FAULTS: Final[dict[str, Script]] = {
     "upstream_sold_out": upstream("ResourcesSoldOut"),
     "upstream_operation": upstream("UnsupportedOperation"),
     "upstream_new": upstream("FailedOperation.BrandNew"),
-    # 200, and yet
+    # failures with a status of success
     "error_in_200": raw('{"error": {"code": "used_up", "message": "sorry"}, "trace_id": "trace-1"}'),
     "success_false": raw('{"success": false, "error": {"code": "busy"}}'),
     "success_false_with_faces": raw(_ONE_FACE.replace("{", '{"success": false, ', 1)),
@@ -143,7 +143,7 @@ FAULTS: Final[dict[str, Script]] = {
     ),
     "bad_gzip": raw(b"no gzip", {"Content-Encoding": "gzip"}),
     "cut_gzip": raw(zlib.compress(_ONE_FACE.encode())[:-9], {"Content-Encoding": "deflate"}),
-    # on the wire
+    # faults of the connection, and redirects
     "reset_before": torn(reset=True),
     "fin_before": torn(),
     "fin_in_headers": torn("HTTP/1.1 200 OK\r\nContent-"),
@@ -164,4 +164,4 @@ FAULTS: Final[dict[str, Script]] = {
     "torn_redirect": torn("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 100\r\n\r\n"),
     "redirect_308": says(whole(b"", "308 Permanent Redirect", {"Location": "http://127.0.0.1:1/"})),
 }
-"""Everything that is none, by name."""
+"""Everything that is not an answer, by name."""

@@ -13,7 +13,7 @@ from typing import IO
 _STARTS_WITHIN_S = 180
 
 Output = int | IO[bytes] | None
-"""Where a process writes, as `subprocess` has it; None: where the tests write."""
+"""Where a process writes, as in `subprocess`; None: to the same place as the tests."""
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a command in a session of its own; what is left of it is killed with its children."""
+    """Start a command in its own session; kill it and its children at the end."""
     arguments = [str(argument) for argument in command]
     with subprocess.Popen(
         arguments, stdout=stdout, stderr=stderr, env=env, cwd=cwd, text=True, start_new_session=True
@@ -41,7 +41,7 @@ def running(
 def serving(
     command: Sequence[object], port: int, log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Start a server in the log's folder and give its address."""
+    """Start a server in the log's folder, wait for its port, and give its address."""
     with (
         log.open("ab") as output,
         running(command, stdout=output, stderr=output, env=env, cwd=log.parent),
@@ -51,7 +51,7 @@ def serving(
 
 
 def free_port() -> int:
-    """Find a port of the loopback that nobody listens on."""
+    """Find a port of the loopback on which no program listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, within_s: float = _STARTS_WITHIN_S) -> None:
-    """Wait until someone takes connections at a port of the loopback."""
+    """Wait until a program accepts connections on a port of the loopback."""
     until = monotonic() + within_s
     while True:
         try:

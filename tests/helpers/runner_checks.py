@@ -1,6 +1,6 @@
-"""Print the table of runners against checks from what the tests said: `make runners` after the tests.
+"""A script that prints a table of checks and runners from the tests' results: `make runners`.
 
-Reads the JUnit XML that `make test-all` and `make flink-test` leave in `.reports/`.
+It reads the JUnit XML that `make test-all` and `make flink-test` leave in `.reports/`.
 """
 
 import sys
@@ -64,7 +64,7 @@ CHECKS: Final = {
 
 
 def outcomes(reports: Iterable[Path]) -> dict[str, str]:
-    """Read what became of each test: `passed`, `failed` or `skipped`, the worst of its parameters."""
+    """Read each test's outcome over its parameters: `failed` wins over `passed`, `passed` over `skipped`."""
     found: dict[str, str] = {}
     for report in reports:
         for case in parse(report).iter("testcase"):  # noqa: S314 - our own file
@@ -79,7 +79,7 @@ def outcomes(reports: Iterable[Path]) -> dict[str, str]:
 
 
 def main(reports: Iterable[Path]) -> None:
-    """Print the table in Markdown; `-`: there is no such test, `not run`: no report has it."""
+    """Print the table in Markdown; `-`: there is no such test, `not run`: no report has the test."""
     found = outcomes(reports)
     print(f"| check | {' | '.join(RUNNERS)} |")
     print(f"|---|{'---|' * len(RUNNERS)}")

@@ -30,7 +30,7 @@ class Exchange:
     connection: socket.socket
     server_closing: Event
     keep_alive: bool = False
-    """Whether the connection stays open for another request; only a whole answer makes it so."""
+    """Whether the connection stays open for another request; True only after a whole answer."""
 
     def answer(
         self, body: bytes = b"", status: str = "200 OK", headers: Mapping[str, str] | None = None
@@ -47,25 +47,25 @@ class Exchange:
         self.connection.sendall(data.encode("latin-1") if isinstance(data, str) else data)
 
     def reset(self) -> None:
-        """Let the connection end in a reset (RST) when the script ends."""
+        """Make the connection end in a reset (RST) when the script ends."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def hang(self) -> None:
-        """Say nothing until the server closes."""
+        """Send nothing until the server closes."""
         self.server_closing.wait()
 
 
 Script = Callable[[Exchange], None]
-"""What the server does about one request."""
+"""Answers one request."""
 
 
 def not_found(exchange: Exchange) -> None:
-    """Answer a request that nobody wrote a script for."""
+    """Answer 404 to a request whose path has no script."""
     exchange.answer(b"no script", "404 Not Found")
 
 
 class ScriptedServer:
-    """Serve scripts by path (the query is left to them), each connection in a thread of its own."""
+    """A server that runs the script of each request's path, with a thread per connection."""
 
     def __init__(
         self, scripts: Mapping[str, Script], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
@@ -96,14 +96,14 @@ class ScriptedServer:
         self._listener.close()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # the listener is shut
+        with suppress(OSError):  # the listener is closed
             while True:
                 connection, _ = self._listener.accept()
                 self.connections += 1
                 Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection:  # the client hung up, as many tests have it do
+        with suppress(OSError), connection:  # the client closed the connection, as in many tests
             talk = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
             with talk, talk.makefile("rb") as stream:
                 while self._serve_one(talk, stream):

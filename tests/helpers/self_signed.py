@@ -1,4 +1,4 @@
-"""A certificate that nobody but itself has signed."""
+"""A self-signed certificate."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def self_signed_context(folder: Path) -> ssl.SSLContext:
-    """Make the TLS of a server that calls itself `localhost`."""
+    """Make the TLS context of a server with a self-signed certificate for `localhost`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     today = datetime.now(UTC)

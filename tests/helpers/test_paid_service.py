@@ -1,4 +1,4 @@
-"""The stand-in service itself: a bucket that is strict, latencies that repeat, and every call counted."""
+"""The stand-in service itself: its strict bucket, its latencies, its scripts and its counts."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,12 +20,12 @@ BUSY = fails("500 Internal Server Error", "busy")
 
 
 def ask(base_url: str, image_url: str = "https://example.com/a.jpg") -> int:
-    """Send a call, give the status."""
+    """Make a call and give the HTTP status."""
     return requests.post(f"{base_url}/face/analyze", json={"image_url": image_url}, timeout=20).status_code
 
 
 def test_bucket_refuses_each_call_over_the_rate_in_any_second() -> None:
-    """Expect as many calls as the rate within a second, however they lie, and the refused not to count."""
+    """The bucket allows as many calls as the rate in any second. Refused calls do not fill the window."""
     times = [0.0, 0.1, 0.2, 0.9, 1.05, 1.15, 1.3, 5.0]
     clock = iter(times)
     bucket = StrictBucket(2, lambda: next(clock))
@@ -34,7 +34,7 @@ def test_bucket_refuses_each_call_over_the_rate_in_any_second() -> None:
 
 
 def test_latency_repeats() -> None:
-    """Expect the same seed to give the same times, within the jitter."""
+    """The same seed gives the same times, and all times lie within the jitter."""
     first, second = Latency(0.2, 0.05, seed=1), Latency(0.2, 0.05, seed=1)
     drawn = [first.next_s() for _ in range(100)]
     assert drawn == [second.next_s() for _ in range(100)]
@@ -50,13 +50,13 @@ def test_latency_repeats() -> None:
     ids=["from_call", "in_bursts"],
 )
 def test_scripts_change_with_the_calls(script: Script, statuses: list[int]) -> None:
-    """Expect the fault at the calls that it was asked for."""
+    """Each script answers with the fault exactly at the calls that it was made for."""
     with FaultyServer(script) as server:
         assert [ask(server.base_url) for _ in statuses] == statuses
 
 
 def test_counts_calls_by_url() -> None:
-    """Expect calls, and those that were repeated."""
+    """The server counts all calls, refused calls, and calls that repeat a URL."""
     with FaultyServer(bucket=StrictBucket(3)) as server:
         for name in ("a", "a", "b", "fault-busy/a"):
             ask(server.base_url, f"https://example.com/{name}.jpg")
@@ -65,7 +65,7 @@ def test_counts_calls_by_url() -> None:
 
 
 def test_serves_from_a_process_of_its_own() -> None:
-    """Expect the same over HTTP, faults by the image's URL included."""
+    """The server answers, fails by the image's URL and counts calls in a separate process too."""
     with faulty_process("--latency-ms", "1", "--jitter-ms", "1", "--rate", "1000") as base_url:
         with ThreadPoolExecutor(8) as pool:
             urls = [f"https://example.com/{i}.jpg" for i in range(40)]

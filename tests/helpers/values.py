@@ -1,4 +1,4 @@
-"""Rows, answers and failures to test with."""
+"""Rows, answers and failures for tests."""
 
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ WHEN = datetime(2030, 1, 2, 3, 4, 5, 678901, UTC)
 
 
 def row(number: int = 0, *columns: object) -> ManifestRow:
-    """Make a row of the manifest."""
+    """Make a manifest row."""
     return ManifestRow(f"https://example.com/{number}.jpg", f"image-{number}", columns)
 
 
@@ -30,5 +30,5 @@ def annotation(number: int = 0, faces: int = 1, *columns: object) -> Annotation:
 
 
 def dead_letter(number: int = 0, code: ErrorCode = ErrorCode.TIMEOUT, *columns: object) -> DeadLetter:
-    """Make a row that was given up on."""
+    """Make the dead letter of a row that failed after four attempts."""
     return DeadLetter(row(number, *columns), Failure(code, f"why {number}", stage="fetch", attempts=4))

@@ -1,4 +1,4 @@
-"""Wait for another process to come so far; give up long after any good one would have."""
+"""Functions that wait for another process; they fail long after any healthy process would be ready."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ DEADLINE_S = 180.0
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Look again and again until the condition holds."""
+    """Check a condition every 20 ms until it holds."""
     give_up = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < give_up
@@ -16,7 +16,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def wait_for_line(stream: TextIO | None, words: str) -> None:
-    """Read what a process says until a line has the words; others may come before."""
+    """Read a process's output up to a line that contains the words."""
     assert stream is not None
     said: list[str] = []
     while not said or words not in said[-1]:

@@ -1,7 +1,7 @@
-"""The console script in processes that fork from one in which Beam is imported already.
+"""The console script in processes that fork from one that has already imported Beam.
 
-Each is a process of its own, as for a user: it has its own memory, signals, files and exit code. Only the
-imports, two thirds of a short run, are not repeated. How an interpreter starts and ends is not seen here.
+As for a user, each run is a process with its own memory, signals, files and exit code. Only the imports,
+two thirds of a short run, are not repeated. These runs do not test how an interpreter starts and ends.
 """
 
 import os
@@ -26,13 +26,13 @@ _PROCESSES.set_forkserver_preload([*_IMPORTED])
 
 @dataclass(frozen=True)
 class Command:
-    """What is to be run.
+    """A command line of `facebeam`, and where it runs.
 
     Args:
-        arguments: those of `facebeam`.
-        env: all environment variables that it sees.
-        cwd: the folder that it is started in. None: that of the tests.
-        prepare: called in the new process first; a function that can be imported.
+        arguments: the arguments of `facebeam`.
+        env: all environment variables of the process.
+        cwd: the process's working folder. None: the same as for the tests.
+        prepare: a function that the new process imports and calls first. None: no function.
     """
 
     arguments: Sequence[str]
@@ -41,7 +41,7 @@ class Command:
     prepare: Callable[[], None] | None = None
 
     def carry_out(self, stdout: Path, stderr: Path) -> None:
-        """Become `facebeam`: the rest of this process's life."""
+        """Turn this process into `facebeam`, and exit when it ends."""
         os.setsid()
         for path, descriptor in ((stdout, 1), (stderr, 2)):
             opened = os.open(path, os.O_WRONLY | os.O_CREAT)
@@ -53,16 +53,16 @@ class Command:
         sys.argv = ["facebeam", *self.arguments]
         if self.prepare:
             self.prepare()
-        from runners.cli import main  # noqa: PLC0415 - in the new process alone
+        from runners.cli import main  # noqa: PLC0415 - only the new process needs it
 
         sys.exit(main())
 
 
 class WarmProcess:
-    """A process that runs `facebeam`, in a session of its own; like `subprocess.Popen`."""
+    """A process that runs `facebeam` in its own session; it is used like `subprocess.Popen`."""
 
     stderr: TextIO
-    """What it says, where it was started by `running_warm`."""
+    """What the process writes to stderr; only `running_warm` sets it."""
 
     def __init__(self, command: Command, stdout: Path, stderr: Path) -> None:
         self._command = command
@@ -71,7 +71,7 @@ class WarmProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process and of its group."""
+        """The id of the process, and of its process group."""
         assert self._process.pid is not None
         return self._process.pid
 
@@ -80,7 +80,7 @@ class WarmProcess:
         return self._process.exitcode
 
     def wait(self, within_s: float) -> int:
-        """Wait for its end and give its exit code; raises TimeoutExpired."""
+        """Wait for the process to end and give its exit code; raise TimeoutExpired if it goes on."""
         self._process.join(within_s)
         if self._process.exitcode is None:
             raise TimeoutExpired(self._command.arguments, within_s)
@@ -95,14 +95,14 @@ class WarmProcess:
         self.send_signal(signal.SIGKILL)
 
     def kill_group(self) -> None:
-        """Kill what is left of the process and its children."""
+        """Kill the process and its children, if they still run."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.join()
 
 
 def run_warm(command: Command, within_s: float) -> CompletedProcess[str]:
-    """Run `facebeam` to its end, as `subprocess.run` would; raises TimeoutExpired."""
+    """Run `facebeam` to its end, as `subprocess.run` does; raise TimeoutExpired if it goes on."""
     with TemporaryDirectory() as folder:
         stdout, stderr = Path(folder) / "stdout", Path(folder) / "stderr"
         process = WarmProcess(command, stdout, stderr)
@@ -115,7 +115,7 @@ def run_warm(command: Command, within_s: float) -> CompletedProcess[str]:
 
 @contextmanager
 def running_warm(command: Command) -> Iterator[WarmProcess]:
-    """Start `facebeam`; what is left of it is killed at the end."""
+    """Start `facebeam`; kill it and its children at the end."""
     with TemporaryDirectory() as folder:
         pipe = Path(folder) / "stderr"
         os.mkfifo(pipe)

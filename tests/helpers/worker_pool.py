@@ -1,4 +1,4 @@
-"""Beam's worker pool in an environment that holds what a worker's image holds, nothing of this checkout."""
+"""Beam's worker pool, in an environment that holds the same as a worker's image and no source tree."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -12,13 +12,13 @@ from tests.helpers.console import ROOT
 from tests.helpers.processes import free_port, serving
 
 WORKER = ROOT / ".worker"
-"""`make .worker/ready`: the hash-locked packages and our wheel, no source tree."""
+"""The locked packages and our wheel, without a source tree; `make .worker/ready` makes it."""
 BOOT = ROOT / ".boot" / "container"
-"""The boot program of Beam's worker images, where Go could build it."""
+"""The boot program of Beam's worker images; it exists only if Go could build it."""
 
 
 def worker_environment() -> Path:
-    """Give the workers' environment; skips the test where there is none for this version of Python."""
+    """Give the workers' environment; skip the test if there is none for this version of Python."""
     python = f"python{get_python_version()}"
     if not ((WORKER / "ready").exists() and (WORKER / "lib" / python).is_dir()):
         pytest.skip(f"no worker environment with {python}: run 'make .worker/ready'")
@@ -27,11 +27,11 @@ def worker_environment() -> Path:
 
 @contextmanager
 def worker_pool(log: Path, env: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start a pool and give its address; skips the test where there is no worker environment.
+    """Start a pool and give its address; skip the test if there is no worker environment.
 
     Args:
-        log: where pool and workers write; its folder is theirs to work in.
-        env: what the workers see besides PATH and HOME: a token, an emulator's address.
+        log: the file to which pool and workers write; its folder is their working folder.
+        env: further environment variables of the workers, for example a token or an emulator's address.
     """
     worker_environment()
     port = free_port()
@@ -43,7 +43,7 @@ def worker_pool(log: Path, env: Mapping[str, str] | None = None) -> Iterator[str
 
 
 def _environment() -> dict[str, str]:
-    """Give what an image would: no PYTHONPATH, and its own programs first."""
+    """Give the variables of a worker's image: no PYTHONPATH, and its own programs first in PATH."""
     return {
         "PATH": f"{WORKER / 'bin'}:{os.environ['PATH']}",
         "HOME": os.environ.get("HOME", "/"),

@@ -54,7 +54,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Run:
-    """Carry out one run."""
+    """Annotate the manifest above once."""
     folder = tmp_path_factory.mktemp("run")
     for name in ("astronaut.png", "obama.jpg", "coffee.png"):
         (folder / name).symlink_to(photos / name)
@@ -66,7 +66,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Run:
 
 
 def test_every_row_is_in_one_table(run: Run) -> None:
-    """Expect exit 0, and each row of the manifest once: with faces, without, or as a dead letter."""
+    """The run exits with 0, and each row of the manifest is once in images or once in dead letters."""
     assert run.finished.returncode == 0, run.finished.stderr
     images, letters = table(run.output, "images"), table(run.output, "dead_letters")
     assert dict(zip(images["image_id"], images["outcome"], strict=True)) == {
@@ -83,7 +83,7 @@ def test_every_row_is_in_one_table(run: Run) -> None:
 
 
 def test_faces_have_their_points(run: Run) -> None:
-    """Expect a row a face with 90 points inside the photograph, and the same ones for the same URL."""
+    """Each face is one row with 90 points, its pupils in the right place; equal URLs have equal points."""
     faces = table(run.output, "faces")
     assert list(faces["image_id"]) == ["again", "astronaut", "two"]
     points = face_points(pa.Table.from_pandas(faces))
@@ -96,7 +96,7 @@ def test_faces_have_their_points(run: Run) -> None:
 
 
 def test_the_manifests_columns_pass_through(run: Run) -> None:
-    """Expect the csv's fields as texts, in every table."""
+    """Every table has the manifest's own columns, as text."""
     images = table(run.output, "images").set_index("image_id")
     assert images.loc["astronaut", "caption"] == "one, face"
     assert images.loc["cup", "weight"] == "4"
@@ -106,7 +106,7 @@ def test_the_manifests_columns_pass_through(run: Run) -> None:
 
 
 def test_the_tables_are_one_dataset_to_arrow(run: Run) -> None:
-    """Expect pyarrow to find runs and error codes as columns, and the schema's metadata."""
+    """A pyarrow dataset has runs and error codes as columns, and keeps the schema's metadata."""
     letters = ds.dataset(run.output / "dead_letters", partitioning="hive")
     found = letters.to_table(filter=pc.field("error_code") == "not_found")
     assert found["run"].to_pylist() == ["one"]
@@ -117,7 +117,7 @@ def test_the_tables_are_one_dataset_to_arrow(run: Run) -> None:
 
 
 def test_the_record_says_what_the_files_hold(run: Run) -> None:
-    """Expect counts, files with nothing beside them, options and versions; and nothing left staged."""
+    """The record has counts, exactly the files that exist, options and versions; no file stays staged."""
     record = run_json(run.output, "one")
     dead = {"image_undecodable": 1, "invalid_manifest_row": 1, "not_found": 1}
     counted = {"rows_read": 7, "ok": 3, "no_face": 1, "face_count": 3, "faces": 3, "dead": dead}
@@ -130,7 +130,7 @@ def test_the_record_says_what_the_files_hold(run: Run) -> None:
 
 
 def test_the_summary_is_on_stdout_and_its_last_line_opens_the_faces(run: Run) -> None:
-    """Expect the counts and the paths, and a line of Python that works as it is printed."""
+    """The summary has the counts, and its last line is Python code that opens the faces as printed."""
     lines = run.finished.stdout.splitlines()
     said = " ".join(" ".join(lines).replace("│", " ").split())
     for part in ("run one", "rows 7", "ok 3", "no face 1", "dead letters 3", "not_found 1", "faces 3"):
@@ -141,7 +141,7 @@ def test_the_summary_is_on_stdout_and_its_last_line_opens_the_faces(run: Run) ->
 
 
 def test_a_committed_run_is_not_run_again(run: Run) -> None:
-    """Expect exit 0 and a word about it at once, without Beam; the files as they were."""
+    """A second command with the id of a committed run says so, exits with 0 and changes no file."""
     before = {path: path.stat().st_mtime_ns for path in run.output.rglob("*")}
     finished = annotate(run.manifest, run.output, "--allow-local-files", "--run-id", "one")
     assert finished.returncode == 0
@@ -150,7 +150,7 @@ def test_a_committed_run_is_not_run_again(run: Run) -> None:
 
 
 def test_dead_letters_are_a_manifest(run: Run) -> None:
-    """Expect a second run over them to have their rows, ids and columns; the mended ones are answered."""
+    """A second run over dead letters keeps their rows, ids and columns, and answers the repaired one."""
     mended = run.manifest.parent / "no-such.png"
     mended.symlink_to(run.manifest.parent / "astronaut.png")
     letters = run.output / "dead_letters/run=one/*/*.parquet"
@@ -166,7 +166,7 @@ def test_dead_letters_are_a_manifest(run: Run) -> None:
 
 
 def test_the_modules_own_entry_does_the_same(run: Run) -> None:
-    """Expect `python -m runners.local` to know the run."""
+    """`python -m runners.local` finds the committed run and does nothing."""
     command = [sys.executable, "-m", "runners.local", "--manifest", str(run.manifest)]
     flags = ["--output", str(run.output), "--run-id", "one", "--allow-local-files"]
     flags += ["--max-failure-share", "1"]
@@ -175,7 +175,7 @@ def test_the_modules_own_entry_does_the_same(run: Run) -> None:
 
 
 def test_the_default_run_id_sorts_by_time(run: Run) -> None:
-    """Expect UTC time to the second and six hex digits, and exit 3 where more rows failed than allowed."""
+    """The default run id is UTC time and six more characters; a run with too many failures exits with 3."""
     output = run.output.with_name("unnamed")
     finished = facebeam("annotate", "--source", "fake", "--manifest", run.manifest, "--output", output)
     assert finished.returncode == 3
@@ -186,7 +186,7 @@ def test_the_default_run_id_sorts_by_time(run: Run) -> None:
 
 
 def test_a_terminal_gets_a_live_bar(run: Run) -> None:
-    """Expect rich's bar on stderr when that is a terminal, and the summary on stdout all the same."""
+    """If stderr is a terminal, it shows rich's progress bar; the summary is on stdout as always."""
     ours, theirs = pty.openpty()
     command = [FACEBEAM, "annotate", "--manifest", run.manifest, "--allow-local-files"]
     flags = ["--output", run.output, "--run-id", "seen", "--max-failure-share", "1"]
@@ -201,7 +201,7 @@ def test_a_terminal_gets_a_live_bar(run: Run) -> None:
 
 
 def _read_all(terminal: int) -> str:
-    """Read a terminal until the other side is closed, which Linux tells by an error."""
+    """Read a terminal until the other side closes it, which Linux reports as an error."""
     shown = b""
     while select.select([terminal], [], [], 60)[0]:
         try:

@@ -1,4 +1,4 @@
-"""Faults that may pass, and those of the account, through the command line; the others: test_api_run."""
+"""Transient faults and account faults through the command line; test_api_run has the other faults."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -42,7 +42,7 @@ def url_of(fault: str) -> str:
     ids=["faults", "refusals", "forms of Retry-After"],
 )
 def test_what_may_pass_is_asked_for_again(tmp_path: Path, faults: Collection[str], good: int) -> None:
-    """Expect each fault's own code after four attempts, two or three where the contract says so."""
+    """Each transient fault ends with its own code after four attempts, or fewer if the contract says so."""
     manifest = write_urls(tmp_path / "urls.txt", [*images(good), *map(url_of, faults)])
     with FaultyServer(by_image_url(answers())) as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
@@ -60,7 +60,7 @@ def test_what_may_pass_is_asked_for_again(tmp_path: Path, faults: Collection[str
 def test_the_account_stops_the_run_and_what_to_do_is_said(
     tmp_path: Path, fault: str, code: ErrorCode
 ) -> None:
-    """Expect exit 3 with code and cure, though no other image was left to be held back."""
+    """An account fault ends the run with exit 3, and the error has code and cure, even for the only image."""
     manifest = write_urls(tmp_path / "urls.txt", [url_of(fault)])
     with FaultyServer(by_image_url(answers())) as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
@@ -71,7 +71,7 @@ def test_the_account_stops_the_run_and_what_to_do_is_said(
 
 @pytest.mark.parametrize("fault", sorted(LONG_PAUSES))
 def test_a_pause_that_is_asked_for_ends_with_the_time(tmp_path: Path, fault: str) -> None:
-    """Expect the run's end when its time is over, not minutes later, with everything in one place."""
+    """If the service asks for a long pause, the run still ends at --max-duration and stores every row."""
     manifest = write_urls(tmp_path / "urls.txt", [url_of(fault), *images(20)])
     flags = ("--rate", 5, "--max-duration", "2s", "--run-id", "one")
     with FaultyServer(by_image_url(answers())) as server:
@@ -82,7 +82,7 @@ def test_a_pause_that_is_asked_for_ends_with_the_time(tmp_path: Path, fault: str
 
 
 def test_a_turn_that_never_comes_ends_with_the_time(tmp_path: Path) -> None:
-    """Expect at most one call of those that a slow rate would spread over hours; none on a busy machine."""
+    """At a rate of one call per 1000 s, the run ends at --max-duration after at most one call."""
     manifest = write_urls(tmp_path / "urls.txt", images(20))
     flags = ("--rate", 0.001, "--max-duration", "2s")
     with FaultyServer() as server:

@@ -1,4 +1,4 @@
-"""Runs by the web API that are killed, stopped or repeated by the engine: what is paid for stays paid for."""
+"""Runs by the web API that are killed, stopped or repeated by the engine: the journal keeps paid answers."""
 
 import signal
 from pathlib import Path
@@ -13,11 +13,11 @@ from tests.helpers.waiting import DEADLINE_S, wait_for_line, wait_until
 
 WINDOW = 32
 FLUSH_AT = 500
-"""So many results go into the journal at once, without waiting for its clock."""
+"""The journal writes this many results at once, without waiting for its clock."""
 
 
 class Holding:
-    """A service that answers so many calls, and all others when it is told to let go."""
+    """A service that answers the first `answered` calls, and all others when `let_go` is set."""
 
     def __init__(self, answered: int) -> None:
         self.let_go = Event()
@@ -26,7 +26,7 @@ class Holding:
         self.server = FaultyServer(self.script)
 
     def is_reached(self) -> bool:
-        """Tell whether a run can do no more: all the calls that it may have in flight are held."""
+        """Tell whether the service holds all calls that the run may have in flight."""
         return self.server.calls == self._answered + WINDOW
 
     def _hold(self, exchange: Exchange) -> None:
@@ -35,7 +35,7 @@ class Holding:
 
 
 def test_a_run_that_is_tried_again_goes_on_where_it_died(tmp_path: Path) -> None:
-    """Expect a run that asks again for what is stored to take its first try's answers, unpaid."""
+    """The second try of a killed run with --ask-again takes its first try's answers without a new call."""
     answered, mended, output = 20, Event(), tmp_path / "out"
     manifest, service = write_urls(tmp_path / "photos.txt", images(30)), Holding(answered)
 
@@ -61,7 +61,7 @@ def test_a_run_that_is_tried_again_goes_on_where_it_died(tmp_path: Path) -> None
 
 
 def test_a_killed_run_has_paid_for_what_its_journal_holds(tmp_path: Path) -> None:
-    """Expect the next run to repeat only what the journal did not have yet, and a third one nothing."""
+    """After a kill, the next run repeats only calls that are not in the journal; a third run sends none."""
     answered, output = FLUSH_AT + 100, tmp_path / "out"
     urls = images(answered + 100)
     manifest, service = write_urls(tmp_path / "photos.txt", urls), Holding(answered)
@@ -85,7 +85,7 @@ def test_a_killed_run_has_paid_for_what_its_journal_holds(tmp_path: Path) -> Non
 
 
 def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
-    """Expect 143 after SIGTERM, with calls in flight ended and kept: the next run repeats none at all."""
+    """A run after SIGTERM stores the answers in flight and exits with 143; the next run repeats no call."""
     urls, output = images(200), tmp_path / "out"
     manifest, service = write_urls(tmp_path / "photos.txt", urls), Holding(50)
     flags = (*UNPACED, "--window", WINDOW)
@@ -107,7 +107,7 @@ def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_stopped_at_once_keeps_what_came(tmp_path: Path) -> None:
-    """Expect 130 after a second Ctrl-C, with calls still held, and every answer in the journal."""
+    """A second Ctrl-C ends a run with 130 while calls are held; the journal has every answer that came."""
     output, service = tmp_path / "out", Holding(20)
     manifest = write_urls(tmp_path / "photos.txt", images(200))
     with service.server as server:
@@ -124,7 +124,7 @@ def test_a_run_that_is_stopped_at_once_keeps_what_came(tmp_path: Path) -> None:
 
 
 def test_runs_at_the_same_time_are_told_of_each_other(tmp_path: Path) -> None:
-    """Expect a word to the second run, which commits all the same, and none to a run that is alone."""
+    """A run whose journal another run uses prints a warning and commits; a run alone prints no warning."""
     manifest, service = write_urls(tmp_path / "photos.txt", images(1)), Holding(0)
     other, output = write_urls(tmp_path / "others.txt", images(3, first=10)), tmp_path / "out"
     warned = f"another run asks through {output}/responses just now"
@@ -143,7 +143,7 @@ def test_runs_at_the_same_time_are_told_of_each_other(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_is_done_twice_is_paid_for_once(tmp_path: Path) -> None:
-    """Expect one call an image, answered or rejected, where the engine repeats every bundle."""
+    """If the engine repeats every bundle, each image still costs one call, answered or rejected."""
     rejected = [f"https://images.example.com/fault-{name}/a.jpg" for name in ("no_json", "bad_request")]
     urls = [*images(30), *rejected]
     manifest = write_urls(tmp_path / "photos.txt", urls)

@@ -1,4 +1,4 @@
-"""Runs by the web API that stop sending before the end: a bad account, a dead service, a budget, a time."""
+"""Runs by the web API that stop sending early: a bad account, a dead service, a budget, a time limit."""
 
 import socket
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ GOOD_CALLS = 39
 
 
 def calls_of(output: Path, run_id: str = "one") -> dict[str, int]:
-    """Read what the run's record says of its calls."""
+    """Read the counts of calls from the run's record."""
     calls: dict[str, int] = run_json(output, run_id)["calls"]
     return calls
 
 
 def codes_of(output: Path, run_id: str = "one") -> dict[str, int]:
-    """Count a run's dead letters by their code."""
+    """Read the number of dead letters per code from the run's record."""
     dead: dict[str, int] = run_json(output, run_id)["counts"]["dead"]
     return dead
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """A run in which the account went bad."""
+    """A run in which the service begins to refuse the account."""
 
     finished: Finished
     output: Path
@@ -39,7 +39,7 @@ class Stopped:
 
 @pytest.fixture(scope="module")
 def bad_account(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
-    """Let the service refuse the token for good from the fortieth call on; most rows are bad anyway."""
+    """Let the service refuse the token from the fortieth call on; 400 of the 700 rows have no URL anyway."""
     folder = tmp_path_factory.mktemp("circuit")
     manifest = write_urls(folder / "photos.txt", [*images(300), *["no url"] * 400])
     refuses = fails("401 Unauthorized", "invalid_token")
@@ -50,7 +50,7 @@ def bad_account(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
 
 
 def test_a_refused_token_stops_all_sending(bad_account: Stopped) -> None:
-    """Expect no call but those in flight after the first refusal, and the answers before it to be kept."""
+    """After the first refusal the run sends no new call, and it keeps the answers before the refusal."""
     assert GOOD_CALLS < bad_account.calls <= GOOD_CALLS + WINDOW
     assert len(table(bad_account.output, "images")) == GOOD_CALLS
     refused = bad_account.calls - GOOD_CALLS
@@ -65,7 +65,7 @@ def test_a_refused_token_stops_all_sending(bad_account: Stopped) -> None:
 
 
 def test_what_was_not_sent_says_so(bad_account: Stopped) -> None:
-    """Expect the refusal's code for the rest, zero attempts, never billed, worth a replay, and the cure."""
+    """An image that was not sent has the refusal's code and no attempt, and is not billed."""
     letters = table(bad_account.output, "dead_letters")
     letters = letters[letters["error_code"] == "invalid_token"]
     assert len(letters) == 300 - GOOD_CALLS
@@ -78,7 +78,7 @@ def test_what_was_not_sent_says_so(bad_account: Stopped) -> None:
 
 
 def test_a_run_that_was_stopped_tells_why(bad_account: Stopped) -> None:
-    """Expect exit 3 and the cause with its cure, though more rows are dead for another reason."""
+    """The run exits with 3 and names cause and cure, although more rows failed for another reason."""
     assert bad_account.finished.returncode == 3
     left = 300 - bad_account.calls
     assert f"stopped early: {left} images were not asked for (invalid_token: " in bad_account.finished.stderr
@@ -86,7 +86,7 @@ def test_a_run_that_was_stopped_tells_why(bad_account: Stopped) -> None:
 
 
 def test_a_dead_service_is_given_up_on(tmp_path: Path) -> None:
-    """Expect exit 3 after a series of refused connections, the rest not sent, and nothing billed."""
+    """After a series of refused connections, the run stops sending and exits with 3; nothing is billed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
     manifest = write_urls(tmp_path / "photos.txt", images(300))
@@ -101,7 +101,7 @@ def test_a_dead_service_is_given_up_on(tmp_path: Path) -> None:
 
 
 def test_a_wrong_address_is_given_up_on(tmp_path: Path) -> None:
-    """Expect exit 3 after a series of answers that no service of ours gives, and the rest not sent."""
+    """After a series of answers that are not the API's, the run exits with 3 and does not send the rest."""
     manifest = write_urls(tmp_path / "photos.txt", images(300))
     with FaultyServer(fails("404 Not Found")) as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", "--run-id", "one", *UNPACED)
@@ -112,7 +112,7 @@ def test_a_wrong_address_is_given_up_on(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Instalments:
-    """Runs over one manifest of thirty images, each with a limit of its own."""
+    """Runs over one manifest of thirty images, each with a different limit."""
 
     output: Path
     finished: dict[str, Finished]
@@ -121,7 +121,7 @@ class Instalments:
 
 @pytest.fixture(scope="module")
 def instalments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instalments]:
-    """Spend ten calls, then three calls' credits, then a second, then what is left."""
+    """Spend ten calls, then the credits of three calls, then one second; then send the rest."""
     folder = tmp_path_factory.mktemp("budget")
     manifest = write_urls(folder / "photos.txt", images(30))
     done = Instalments(folder / "out", {}, {})
@@ -142,7 +142,7 @@ def instalments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instalment
 
 
 def test_a_budget_is_spent_to_the_call_and_not_beyond(instalments: Instalments) -> None:
-    """Expect ten calls, and of credits as many whole calls as they pay for; the smaller budget counts."""
+    """A run spends its budget exactly, in calls or in credits for whole calls; the smaller budget counts."""
     assert (instalments.calls["calls"], instalments.calls["credits"]) == (10, 3)
     assert codes_of(instalments.output, "calls") == {"budget_exhausted": 20}
     assert codes_of(instalments.output, "credits") == {"budget_exhausted": 17}
@@ -151,7 +151,7 @@ def test_a_budget_is_spent_to_the_call_and_not_beyond(instalments: Instalments) 
 
 
 def test_the_time_is_kept(instalments: Instalments) -> None:
-    """Expect no more calls than a second has room for, and the rest not sent."""
+    """A run of one second at two calls per second sends at most four calls, and does not send the rest."""
     sent = instalments.calls["time"]
     assert sent <= 4
     assert codes_of(instalments.output, "time") == {"window_closed": 17 - sent}
@@ -165,7 +165,7 @@ def test_the_time_is_kept(instalments: Instalments) -> None:
 def test_a_limit_is_told_with_the_flags_that_set_it(
     instalments: Instalments, run_id: str, cause: str
 ) -> None:
-    """Expect exit 3, how many images are left, and that another run goes on."""
+    """The run exits with 3, names the limit and the number of images left, and advises to run again."""
     finished = instalments.finished[run_id]
     assert finished.returncode == 3
     left = codes_of(instalments.output, run_id)[cause]
@@ -174,7 +174,7 @@ def test_a_limit_is_told_with_the_flags_that_set_it(
 
 
 def test_the_last_run_has_all_answers(instalments: Instalments) -> None:
-    """Expect exit 0, thirty images, and thirty calls over all runs."""
+    """The last run exits with 0 and has all thirty images, and all runs together sent thirty calls."""
     assert instalments.finished["rest"].returncode == 0
     assert len(table(instalments.output, "images", "rest")) == 30
     assert sum(instalments.calls.values()) == 30

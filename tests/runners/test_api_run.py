@@ -1,4 +1,4 @@
-"""Runs by the web API through the command line: every fault in one manifest, then what is asked again."""
+"""Runs by the web API through the command line: every fault in one manifest, and what later runs ask for."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tests.helpers.scripted_server import Exchange
 from tests.transforms.api_client.test_client import REJECTED
 
 ANSWERED = sorted(ANSWERS.keys() - {"chunked"})
-"""Without the one whose connection closes after a whole answer: the next call on it may fail, as it may."""
+"""All but `chunked`: the server closes its connection after the answer, so that the next call may fail."""
 FACES = {"zero_faces": 0, "null_faces": 0, "no_face_in_photo": 0, "ten_faces": 10, "two_hundred_faces": 200}
 RETRIED = {
     "status_503": (ErrorCode.SERVER_ERROR, 4),
@@ -29,7 +29,7 @@ RETRIED = {
     "upstream_download": (ErrorCode.UPSTREAM_DOWNLOAD_FAILED, 3),
     "upstream_detection": (ErrorCode.UPSTREAM_DETECTION_FAILED, 2),
 }
-"""Fault -> code and attempts. 18 retries in all: the first twenty of a run are free."""
+"""Fault -> code and attempts. These are 18 retries in all; the first twenty of a run are always allowed."""
 ATTEMPTED = {name: (code, 1) for code, names in REJECTED.items() for name in names.split()} | RETRIED
 TRANSIENT = {name for name, (code, attempts) in RETRIED.items() if fate(code, attempts) is Fate.RETRY}
 AGAIN = TRANSIENT | {name for name, (code, _) in ATTEMPTED.items() if code in MENDED_ELSEWHERE}
@@ -47,14 +47,14 @@ URLS = [*images(ORIGINALS) * COPIES, *map(url_of, [*ANSWERED, *ATTEMPTED]), PRIV
 
 
 class Service:
-    """A service that has every fault, until it recovers."""
+    """A service that sends every fault until it recovers."""
 
     def __init__(self) -> None:
         self.recovered = Event()
         self.server = FaultyServer(self._answer)
 
     def asked_for(self) -> dict[str, int]:
-        """Tell how often each URL was asked for since this was last called."""
+        """Give the number of calls per URL since the last call of this method."""
         asked = dict(self.server.calls_by_url)
         self.server.calls_by_url.clear()
         return asked
@@ -65,7 +65,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Runs:
-    """Three runs, one after another: among faults, after the service recovered, and one that asks again."""
+    """Three runs, one after another: among faults, after the service recovered, and with --ask-again."""
 
     output: Path
     finished: dict[str, Finished]
@@ -74,7 +74,7 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """Carry the runs out; those after the first have the same manifest."""
+    """Carry out the three runs over one manifest."""
     folder, service = tmp_path_factory.mktemp("api"), Service()
     rows = [f"row-{number:03},{url}" for number, url in enumerate(URLS)]
     (folder / "photos.csv").write_text("\n".join(["image_id,image_url", *rows]))
@@ -92,14 +92,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
 
 def letters_by_fault(runs: Runs, run_id: str = "first") -> pd.DataFrame:
-    """Read the dead letters that met a fault, by its name."""
+    """Read the dead letters of images that met a fault, indexed by the fault."""
     letters = table(runs.output, "dead_letters", run_id)
     faults = letters["image_url"].str.extract(r"/fault-(\w+)/", expand=False)
     return letters[faults.notna()].set_index(faults[faults.notna()])
 
 
 def test_every_row_ends_in_one_place(runs: Runs) -> None:
-    """Expect each id once, whatever the service did, in each of the runs."""
+    """Each run has each row's id exactly once in its tables, whatever the service sent."""
     for run_id in runs.finished:
         ids = [*table(runs.output, "images", run_id)["image_id"]]
         ids += table(runs.output, "dead_letters", run_id)["image_id"].tolist()
@@ -107,7 +107,7 @@ def test_every_row_ends_in_one_place(runs: Runs) -> None:
 
 
 def test_odd_answers_have_their_faces(runs: Runs) -> None:
-    """Expect as many faces as the service sent, in one attempt, with the service's trace id."""
+    """An odd answer gives as many faces as the service sent, in one attempt; answers keep their trace id."""
     found = table(runs.output, "images", "first").set_index("image_url")
     for name in ANSWERED:
         assert found.loc[url_of(name), "face_count"] == FACES.get(name, 1), name
@@ -119,7 +119,7 @@ def test_odd_answers_have_their_faces(runs: Runs) -> None:
 
 
 def test_each_fault_has_its_code_and_attempts(runs: Runs) -> None:
-    """Expect code, attempts, whether a replay is worth it, and that each may have been billed."""
+    """Each fault has its code and attempts and may have been billed; only transient ones are retryable."""
     letters = letters_by_fault(runs)
     ended = zip(letters["error_code"].astype(str), letters["attempts"], strict=True)
     assert dict(zip(letters.index, ended, strict=True)) == ATTEMPTED
@@ -131,7 +131,7 @@ def test_each_fault_has_its_code_and_attempts(runs: Runs) -> None:
 
 
 def test_what_is_not_fit_to_send_is_not_sent(runs: Runs) -> None:
-    """Expect a private address and a row without a URL to cost no call."""
+    """A private address and a row without a URL cost no call."""
     letters = table(runs.output, "dead_letters", "first").set_index("image_url").loc[[PRIVATE, NO_URL]]
     assert letters["error_code"].astype(str).tolist() == ["forbidden_address", "local_file_not_allowed"]
     assert letters["attempts"].tolist() == [0, 0]
@@ -140,13 +140,13 @@ def test_what_is_not_fit_to_send_is_not_sent(runs: Runs) -> None:
 
 
 def test_equal_urls_are_one_call(runs: Runs) -> None:
-    """Expect 300 rows of 30 URLs to be asked for 30 times, and all of them to be answered."""
+    """300 rows with 30 different URLs cost 30 calls, and all 300 are answered."""
     assert {url: runs.asked["first"][url] for url in images(ORIGINALS)} == dict.fromkeys(images(ORIGINALS), 1)
     assert table(runs.output, "images", "first")["image_url"].isin(images(ORIGINALS)).sum() == 300
 
 
 def test_the_record_counts_what_the_service_counted(runs: Runs) -> None:
-    """Expect calls, retries and what is maybe billed as they arrived at the service."""
+    """The record's numbers of calls, retries and maybe billed calls equal those at the service."""
     assert sum(runs.asked["first"].values()) == SENT
     assert run_json(runs.output, "first")["calls"] == {
         "images": len(set(URLS)) - 1,
@@ -159,7 +159,7 @@ def test_the_record_counts_what_the_service_counted(runs: Runs) -> None:
 
 
 def test_too_many_dead_letters_are_told_by_the_exit_code(runs: Runs) -> None:
-    """Expect exit 3 with the share and its limit, and calls and credits in the summary."""
+    """Too many dead letters end the run with exit 3 and the limit; the summary has calls and credits."""
     finished = runs.finished["first"]
     assert finished.returncode == 3
     assert "of its rows are dead letters; --max-failure-share allows 5.0 %" in finished.stderr
@@ -169,7 +169,7 @@ def test_too_many_dead_letters_are_told_by_the_exit_code(runs: Runs) -> None:
 
 
 def test_a_second_run_asks_only_for_what_may_go_well(runs: Runs) -> None:
-    """Expect one call for each failure that need not last, now answered, and none for all the rest."""
+    """A second run sends one call for each failure that may pass, gets its answer, and sends no more."""
     assert runs.asked["second"] == {url_of(name): 1 for name in AGAIN}
     found = table(runs.output, "images", "second").set_index("image_url")
     fresh = set(found.index[~found["from_journal"]])
@@ -180,7 +180,7 @@ def test_a_second_run_asks_only_for_what_may_go_well(runs: Runs) -> None:
 
 
 def test_stored_failures_come_back_as_they_were(runs: Runs) -> None:
-    """Expect code, message, status, trace id and attempts of the call that was paid for."""
+    """A failure from the journal has code, message, status, trace id and attempts of the original call."""
     columns = ["error_code", "raw_code", "upstream_code", "http_status", "message", "trace_id", "attempts"]
     before, after = letters_by_fault(runs), letters_by_fault(runs, "second")
     assert set(after.index) == ATTEMPTED.keys() - AGAIN
@@ -188,7 +188,7 @@ def test_stored_failures_come_back_as_they_were(runs: Runs) -> None:
 
 
 def test_stored_answers_that_do_not_count_are_asked_for_again(runs: Runs) -> None:
-    """Expect `--ask-again` to send those of a code and those without a face once more, and nothing else."""
+    """`--ask-again` sends one call for each stored answer with a named code or no face, and no other call."""
     again = {*REJECTED[ErrorCode.INVALID_RESPONSE].split(), "zero_faces", "null_faces", "no_face_in_photo"}
     assert runs.asked["third"] == {url_of(name): 1 for name in again}
     assert "invalid_response" not in set(table(runs.output, "dead_letters", "third")["error_code"])

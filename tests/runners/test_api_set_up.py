@@ -1,4 +1,4 @@
-"""What is wrong with the set-up of the web API is told before anything is sent, and never with the token."""
+"""Errors in the set-up of the web API are reported before anything is sent, and never show the token."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.helpers.paid_service import FaultyServer
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FaultyServer]:
-    """Start a service that nobody may ask."""
+    """Start a service; check at the end that it had no connection."""
     with FaultyServer() as server:
         yield server
         assert server.connections == 0
@@ -26,7 +26,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def assert_told(finished: Finished, said: str) -> None:
-    """See that a set-up was refused in these words, without the token."""
+    """Check that the command exited with 2 and these words, without the token or a traceback."""
     assert (finished.returncode, finished.stdout) == (2, "")
     assert said in finished.stderr
     assert TOKEN[:12] not in finished.stderr
@@ -49,7 +49,10 @@ def assert_told(finished: Finished, said: str) -> None:
 def test_a_wrong_token_is_not_sent(
     server: FaultyServer, manifest: Path, token: str | None, said: str
 ) -> None:
-    """Expect exit 2, the place and the cure; not the value, and nothing in the output's folder."""
+    """A command with a wrong token exits with 2; the error has its variable and the cure, not its value.
+
+    The output folder is not created.
+    """
     output = manifest.parent / "out"
     flags = ("--source", "api", "--base-url", server.base_url, "--manifest", manifest, "--output", output)
     assert_told(with_token("annotate", *flags, token=token), said)
@@ -57,7 +60,7 @@ def test_a_wrong_token_is_not_sent(
 
 
 def test_a_token_file_is_checked_as_well(server: FaultyServer, manifest: Path) -> None:
-    """Expect the file's name where it is missing or is a folder, though the environment has a token."""
+    """An unreadable --token-file is an error that names it, even if the environment has a token."""
     for path, why in ((manifest.parent / "none", "No such file"), (manifest.parent, "Is a directory")):
         finished = annotate_by_api(server.base_url, manifest, manifest.parent / "out", "--token-file", path)
         assert_told(finished, f"token file {path} cannot be read ({why}")
@@ -81,7 +84,7 @@ def test_a_token_file_is_checked_as_well(server: FaultyServer, manifest: Path) -
     ids=lambda flags: flags[0],
 )
 def test_flags_of_the_api_go_with_the_api_only(manifest: Path, flags: Sequence[str]) -> None:
-    """Expect exit 2 where they would be ignored."""
+    """With another source, a flag of the API ends the command with 2, because it would be ignored."""
     assert_told(
         rehearse(manifest, manifest.parent / "out", *flags), f"{flags[0]} goes with --source api only"
     )
@@ -123,7 +126,7 @@ WRONG = [
 def test_a_wrong_value_is_told_with_its_rule(
     capsys: pytest.CaptureFixture[str], flags: Sequence[str], said: str
 ) -> None:
-    """Expect exit 2 with the value and what it may be."""
+    """A wrong value ends the command with 2, and the error shows the value and its rule."""
     with pytest.raises(SystemExit) as ended:
         main(["annotate", "--source", "api", "--manifest", "photos.txt", "--output", "out", *flags])
     assert ended.value.code == 2
@@ -131,7 +134,7 @@ def test_a_wrong_value_is_told_with_its_rule(
 
 
 def test_a_journal_that_cannot_be_written_costs_nothing(server: FaultyServer, manifest: Path) -> None:
-    """Expect exit 2 before the first call where the journal's folder would be below a file."""
+    """If the journal's folder would be below a file, the command exits with 2 before the first call."""
     flags = ("--journal", manifest / "journal")
     finished = annotate_by_api(server.base_url, manifest, manifest.parent / "out", *flags)
     assert_told(finished, f"cannot write {manifest / 'journal'}")

@@ -1,4 +1,4 @@
-"""Files that are strange, broken or dangerous images: the right faces, or a dead letter with its own code."""
+"""Strange, broken or dangerous image files: each gives the right faces or a dead letter with its code."""
 
 import struct
 import subprocess
@@ -18,7 +18,7 @@ Draw = Callable[[Path, Image.Image], object]
 
 
 def bomb(path: Path, _astronaut: Image.Image) -> None:
-    """Write 900 megapixels in some 100 kB: a black PNG of one bit a pixel."""
+    """Write 900 megapixels in about 100 kB: a black PNG of one bit per pixel."""
     line = bytes(1 + 30_000 // 8)
     packer = zlib.compressobj(9)
     pixels = b"".join([*(packer.compress(line) for _ in range(30_000)), packer.flush()])
@@ -38,13 +38,13 @@ def animated(path: Path, astronaut: Image.Image) -> None:
 
 
 def sixteen_bit(path: Path, astronaut: Image.Image) -> None:
-    """Write a grey PNG of 16 bits a pixel."""
+    """Write a grey PNG of 16 bits per pixel."""
     grey = np.asarray(astronaut.convert("L"), dtype=np.uint16)
     Image.fromarray(grey * 257).save(path)
 
 
 def see_through_palette(path: Path, astronaut: Image.Image) -> None:
-    """Write a PNG with a palette of which one colour is transparent."""
+    """Write a PNG with a palette in which one colour is transparent."""
     astronaut.quantize(256).save(path, transparency=0)
 
 
@@ -82,7 +82,7 @@ DRAWN: Mapping[str, tuple[Draw, str]] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
-    """Draw all the images and annotate them in one run, the bomb and all."""
+    """Draw all the images and annotate them in one run, the bomb included."""
     folder = tmp_path_factory.mktemp("images")
     astronaut = Image.open(photos / "astronaut.png").convert("RGB")
     for name, (draw, _) in DRAWN.items():
@@ -94,13 +94,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
 
 
 def test_every_image_has_its_own_end(folder: Path) -> None:
-    """Expect the face where a decoder exists, else the code that says what is wrong with the file."""
+    """An image that can be decoded ends with its number of faces, any other file with its own error code."""
     found = {Path(url).name: end for url, end in ends(folder / "out").items()}
     assert found == {name: end for name, (_, end) in DRAWN.items()}
 
 
 def test_the_face_is_where_it_is_in_the_plain_image(folder: Path) -> None:
-    """Expect every variant's points within 5 % of the face's width of the plain PNG's, turned ones too."""
+    """Each variant's points, also the turned one's, are within 5 % of the face's width of the plain PNG's."""
     from pyarrow import Table  # noqa: PLC0415 - only here
 
     faces = table(folder / "out", "faces").set_index("image_url", drop=False)
@@ -112,7 +112,7 @@ def test_the_face_is_where_it_is_in_the_plain_image(folder: Path) -> None:
 
 
 def test_messages_name_the_rule(folder: Path) -> None:
-    """Expect the bomb's message to tell its size and the limit, and no message to be empty."""
+    """The message about the bomb states its number of pixels, and every message has over 20 characters."""
     letters = table(folder / "out", "dead_letters").set_index("image_url")["message"]
     assert "900000000 pixels" in letters[str(folder / "bomb.png")]
     assert letters.str.len().min() > 20
@@ -120,7 +120,7 @@ def test_messages_name_the_rule(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a manifest of four 49-megapixel RGBA PNGs of noise-free colour: 196 MB each when decoded."""
+    """Write a manifest of four 49-megapixel RGBA PNGs of one colour: 196 MB each when decoded."""
     folder = tmp_path_factory.mktemp("large")
     for number in range(4):
         Image.new("RGBA", (7000, 7000), (200, 40 * number, 90, 128)).save(folder / f"{number}.png")
@@ -129,7 +129,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_large_images_side_by_side_stay_under_a_gigabyte(large: Path) -> None:
-    """Expect two workers' process to peak under 1 GB, as the kernel counted it."""
+    """The process of a run with two workers peaks under 1 GB of memory, as the kernel counts it."""
     output = large.parent / "out"
     flags = ["--manifest", large, "--output", output, "--workers", 2, "--run-id", "one"]
     command = [FACEBEAM, "annotate", *map(str, flags), "--allow-local-files", "--quiet"]

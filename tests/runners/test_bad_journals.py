@@ -1,4 +1,4 @@
-"""Journals that are full, cannot be written or are too new, met by paid calls: nothing is paid for twice."""
+"""Journals of paid calls that are full, read-only or too new: no stored answer is paid for twice."""
 
 from pathlib import Path
 
@@ -16,19 +16,22 @@ URLS = images(300)
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Write a manifest of three hundred images; the folder of their journal is there."""
+    """Write a manifest of three hundred images, and create the folder of the run's journal."""
     (tmp_path / "out" / "responses").mkdir(parents=True)
     return write_urls(tmp_path / "photos.txt", URLS)
 
 
 def command(server: FaultyServer, manifest: Path, output: Path) -> str:
-    """Write the command of a run as a shell takes it."""
+    """Give the shell command of a run."""
     flags = f"--source api --rate unlimited --base-url {server.base_url}"
     return f"{FACEBEAM} annotate --manifest {manifest} --output {output} {flags}"
 
 
 def test_a_full_disk_ends_the_run_and_what_was_kept_is_not_paid_for_again(manifest: Path) -> None:
-    """Expect exit 1 with the path; once there is space, only what was not kept is asked for."""
+    """A full disk ends the run with exit 1 and an error that names the path.
+
+    The next run, with enough space, asks only for images whose answers are not stored.
+    """
     output, kept = manifest.with_name("out"), manifest.with_name("kept")
     journal = output / "responses"
     with FaultyServer() as server:
@@ -48,7 +51,7 @@ def test_a_full_disk_ends_the_run_and_what_was_kept_is_not_paid_for_again(manife
 
 
 def test_a_read_only_journal_is_told_before_a_call(manifest: Path) -> None:
-    """Expect exit 2 with the path and where else to keep it."""
+    """A run with a read-only journal exits with 2 before any call, and names the path and --journal."""
     output = manifest.with_name("out")
     with FaultyServer() as server:
         mount = mount_tmpfs(output / "responses", "ro")
@@ -62,7 +65,10 @@ def test_a_read_only_journal_is_told_before_a_call(manifest: Path) -> None:
 
 
 def test_a_journal_of_a_newer_version_is_not_paid_over(manifest: Path) -> None:
-    """Expect exit 1 with file and cure, and not one call: what that file holds may be paid for."""
+    """A run with a newer journal exits with 1 before any call, because the journal may hold paid answers.
+
+    The error names the file and the cure.
+    """
     output = manifest.with_name("out")
     for bucket in range(BUCKETS):
         write_newer(output / "responses" / f"bucket={bucket:03}" / "new.parquet")

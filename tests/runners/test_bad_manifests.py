@@ -1,4 +1,4 @@
-"""Manifests that are wrong: as a whole they start nothing, row by row they become dead letters."""
+"""Wrong manifests: one that is wrong as a whole publishes nothing; a wrong row becomes a dead letter."""
 
 import gzip
 import subprocess
@@ -40,7 +40,10 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
     ],
 )
 def test_a_wrong_manifest_starts_nothing(tmp_path: Path, name: str, said: str) -> None:
-    """Expect exit 2 with path and cure in one line, no output at all, and Beam not even imported."""
+    """A wrong manifest ends the command with exit 2 and one line with path and cure, and without output.
+
+    The command imports Beam only for a path with a scheme.
+    """
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "photos.xlsx").write_text(URL)
     (tmp_path / "photos.csv.zip").write_text(URL)
@@ -63,7 +66,7 @@ def test_a_wrong_manifest_starts_nothing(tmp_path: Path, name: str, said: str) -
 
 
 def test_a_file_without_rights_starts_nothing(tmp_path: Path) -> None:
-    """Expect exit 2 and the missing right, for a file that this user may not read."""
+    """A manifest that this user may not read ends the command with 2, and the error says so."""
     manifest = write_urls(tmp_path / "photos.txt", [URL])
     manifest.chmod(0)
     try:
@@ -87,7 +90,10 @@ def test_a_file_without_rights_starts_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_damage_that_is_found_while_reading_publishes_nothing(tmp_path: Path, name: str, place: str) -> None:
-    """Expect exit 1 with file, place and cure in one line; no row of the good part visible or staged."""
+    """Damage inside a manifest ends the run with exit 1 and one line that names file and place.
+
+    No row of the good part is visible or staged.
+    """
     good = "".join(f"{url}\n" for url in MANY)
     packed = gzip.compress(good.encode())
     torn = gzip.compress(f"image_url\n{good}".encode())
@@ -110,7 +116,7 @@ def test_damage_that_is_found_while_reading_publishes_nothing(tmp_path: Path, na
 
 
 def test_a_damaged_manifest_asks_for_no_image(tmp_path: Path) -> None:
-    """Expect the run to end over its second manifest before the first one's images are looked for."""
+    """A damaged second manifest ends the run before it looks for the images of the first manifest."""
     good = write_urls(tmp_path / "good.txt", [tmp_path / "no-such.png"])
     cut = tmp_path / "cut.txt.gz"
     cut.write_bytes(gzip.compress("\n".join(MANY).encode())[:-20])
@@ -122,7 +128,7 @@ def test_a_damaged_manifest_asks_for_no_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("header", ["", "image_url,caption\n"])
 def test_an_empty_manifest_is_a_run(tmp_path: Path, header: str) -> None:
-    """Expect a committed run with no rows, whose tables pandas reads with all their columns."""
+    """An empty manifest gives a committed run without rows; pandas reads its tables with all columns."""
     manifest = tmp_path / ("photos.csv" if header else "photos.txt")
     manifest.write_text(header)
     finished = annotate(manifest, tmp_path / "out", "--run-id", "one")
@@ -147,7 +153,7 @@ BAD_ROWS = [
 
 
 def test_bad_rows_are_dead_letters_with_their_line(tmp_path: Path) -> None:
-    """Expect the good rows answered, and every bad one with its line and reason: BOM and CRLF do no harm."""
+    """A good row is answered, and a bad row is a dead letter with line and reason, despite BOM and CRLF."""
     manifest = tmp_path / "photos.csv"
     rows = [b"caption,image_url", b"", *(row for row, _ in BAD_ROWS), b"", b"good," + URL.encode(), b""]
     manifest.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(rows))

@@ -1,4 +1,4 @@
-"""Outputs that cannot be written, are full, or hold what is not ours: told clearly, nothing half there."""
+"""Outputs that are full, not writable or hold foreign files: a clear error, and no half run is visible."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_a_file_where_the_output_should_be(manifest: Path) -> None:
-    """Expect exit 2 with the path, the reason and the cure; the file as it was. Root's rights do not help."""
+    """An output below a file is an error with path, reason and cure, even for root; the file is unchanged."""
     blocker = manifest.with_name("file")
     blocker.write_text("precious")
     finished = rehearse(manifest, blocker / "out")
@@ -40,7 +40,7 @@ def test_a_file_where_the_output_should_be(manifest: Path) -> None:
     ],
 )
 def test_what_is_not_ours_is_left_alone(manifest: Path, foreign: str, said: str) -> None:
-    """Expect exit 2 that names it and the cure, before anything is written."""
+    """A foreign file in the folders of runs ends a run with exit 2 and a cure before it writes anything."""
     output = manifest.with_name("out")
     path = output / foreign
     path.parent.mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_what_is_not_ours_is_left_alone(manifest: Path, foreign: str, said: str)
 
 
 def test_other_files_beside_the_tables_do_no_harm(manifest: Path) -> None:
-    """Expect a run, and the files as they were."""
+    """Other files beside the tables do not prevent a run, and the run does not change them."""
     output = manifest.with_name("out")
     output.mkdir()
     names = ("README.txt", "faces/.DS_Store", "_staging/.DS_Store", "images/_log")
@@ -69,9 +69,9 @@ def test_other_files_beside_the_tables_do_no_harm(manifest: Path) -> None:
 
 @pytest.mark.parametrize(("kilobytes", "code"), [(0, 2), (20, 1), (64, 1)])
 def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int, code: int) -> None:
-    """Expect an error with path and cause, and nothing left but the answers that were paid for.
+    """A full disk is an error with path and cause, and the run leaves only the answers in its journal.
 
-    A disk that is full before the run begins is told as a mistake in the call.
+    If the disk is full before the run begins, the exit code is 2, as for a mistake in the command.
     """
     output = manifest.with_name("out")
     output.mkdir()
@@ -92,7 +92,7 @@ def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int, code: int
 
 
 def test_a_limit_on_file_sizes_publishes_nothing(manifest: Path) -> None:
-    """Expect exit 1 with path and cause where every file above 4 kB fails, and nothing visible or staged."""
+    """If files above 4 kB fail, the run exits with 1 and says where and why; no file is visible or staged."""
     output = manifest.with_name("out")
     limited = (
         "import os, resource, sys\n"
@@ -110,7 +110,7 @@ def test_a_limit_on_file_sizes_publishes_nothing(manifest: Path) -> None:
 
 
 def test_a_file_system_that_is_not_installed(manifest: Path) -> None:
-    """Expect an error that names the path, and no folder of that name here."""
+    """An output on an unknown file system is an error that names it, and creates no local folder."""
     finished = rehearse(manifest, Path("nobody:"), "--output", "nobody://bucket/out")
     assert finished.returncode == 2, finished.stderr
     assert "nobody://bucket/out" in finished.stderr

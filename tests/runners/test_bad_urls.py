@@ -1,4 +1,4 @@
-"""Hosts that fail, lie or must not be asked: own codes, and transient failures asked for again."""
+"""Hosts that fail, lie or are forbidden: each has its own code, and transient failures are retried."""
 
 import socket
 from collections import Counter
@@ -29,13 +29,13 @@ def once_broken(photo: bytes) -> Script:
 
 
 def ten_gigabytes(exchange: Exchange) -> None:
-    """Announce a body that nobody should wait for."""
+    """Announce a body of 10 GB, and send the first 1000 bytes."""
     exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
     exchange.send(bytes(1000))
 
 
 def torn(exchange: Exchange) -> None:
-    """Send less than announced."""
+    """Send fewer bytes than announced."""
     exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort")
 
 
@@ -73,7 +73,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Run]:
-    """Annotate everything in one run, so that the pauses between attempts pass side by side."""
+    """Annotate all URLs in one run, so that the pauses between attempts overlap."""
     photo = (photos / "astronaut.png").read_bytes()
     scripts: dict[str, Script] = {
         "/whole.png": lambda exchange: exchange.answer(photo),
@@ -100,14 +100,14 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Run]
 
 
 def test_every_url_has_its_own_end(run: Run) -> None:
-    """Expect faces or one's own code, by the host's behaviour."""
+    """Each URL ends with its number of faces or with the code for its host's behaviour."""
     expected = {run.server.url(path): end for path, end in CODES.items()}
     nowhere = {run.refusing: "connection_failed", "http://name.invalid/a.png": "host_not_found"}
     assert ends(run.output) == expected | nowhere
 
 
 def test_transient_failures_are_asked_for_again(run: Run) -> None:
-    """Expect four requests for what may pass, one for what will not, two for what passed."""
+    """The run sends four requests for a transient failure, one for a lasting one, two if the second works."""
     seen = Counter(exchange.target for exchange in run.server.seen)
     assert {path: seen[path] for path in TRIED_AGAIN} == dict.fromkeys(TRIED_AGAIN, 4)
     assert (seen["/gone.png"], seen["/private.png"], seen["/huge.png"], seen["/busy-once.png"]) == (
@@ -120,7 +120,7 @@ def test_transient_failures_are_asked_for_again(run: Run) -> None:
 
 
 def test_dead_letters_tell_attempts_and_whether_to_try_again(run: Run) -> None:
-    """Expect attempts, status, stage, times, and retryable exactly where asking again may help."""
+    """Dead letters have attempts, status, stage and times; exactly the transient failures are retryable."""
     letters = table(run.output, "dead_letters").set_index("image_url")
     fetched = letters[letters["stage"] == "fetch"]
     assert set(letters["stage"]) == {"fetch", "decode"}
@@ -137,7 +137,7 @@ def test_dead_letters_tell_attempts_and_whether_to_try_again(run: Run) -> None:
 
 
 def test_private_addresses_get_no_byte(tmp_path: Path) -> None:
-    """Expect `forbidden_address`, in all spellings of this machine, and not one connection to it."""
+    """Every spelling of this machine's address ends as `forbidden_address`, without one connection to it."""
     with ScriptedServer({}) as server:
         port = server.authority.rpartition(":")[2]
         hosts = ("127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0", "10.0.0.1")

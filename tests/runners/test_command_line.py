@@ -1,4 +1,4 @@
-"""The flags as their users meet them: strict, checked early, told in one line with the cure."""
+"""The command line: flags are strict and checked early, and each error is short and says what to do."""
 
 import json
 import os
@@ -23,13 +23,13 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def imported(*arguments: object) -> str:
-    """List what the console script imports, as Python itself tells it."""
+    """Run the console script; give Python's own report of what it imports."""
     command = [sys.executable, "-X", "importtime", FACEBEAM, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
 def test_help_comes_in_groups_with_examples() -> None:
-    """Expect the groups, the examples, the exit codes and the defaults, on stdout."""
+    """`annotate --help` prints groups, examples, exit codes and defaults; `--help` lists `annotate`."""
     finished = facebeam("annotate", "--help")
     assert (finished.returncode, finished.stderr) == (0, "")
     for part in (
@@ -49,7 +49,7 @@ def test_help_comes_in_groups_with_examples() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["annotate", "--help"], ["annotate"]])
 def test_what_needs_no_run_imports_nothing_heavy(arguments: Sequence[str]) -> None:
-    """Expect nothing of what costs a second: Beam, the networks' runtime, HTTP, the progress bar."""
+    """A call that starts no run skips slow imports: Beam, the networks' runtime, HTTP, the progress bar."""
     modules = imported(*arguments)
     assert "runners.cli" in modules
     assert not [name for name in ("apache_beam", "ai_edge_litert", "requests", "rich") if name in modules]
@@ -90,7 +90,7 @@ WRONG_VALUES = [
 
 @pytest.mark.parametrize(("flags", "said"), WRONG_VALUES)
 def test_a_wrong_value_is_told_with_its_rule(manifest: Path, flags: Sequence[str], said: str) -> None:
-    """Expect exit 2 with the value and what it may be, and not even a folder."""
+    """A command with a wrong value exits with 2, shows the value and its rule, and creates no folder."""
     output = manifest.parent / "out"
     finished = rehearse(manifest, output, *flags)
     assert (finished.returncode, finished.stdout) == (2, "")
@@ -116,7 +116,7 @@ WRONG_FLAGS = [
 def test_an_unknown_flag_is_told_with_the_nearest_one(
     capsys: pytest.CaptureFixture[str], flags: Sequence[str], said: str
 ) -> None:
-    """Expect the flag that was meant, ours or Beam's, also for abbreviations."""
+    """The error names the nearest flag, ours or Beam's, also for an abbreviation; else it names the help."""
     with pytest.raises((RunError, SystemExit)) as caught:
         check_beam_flags(flags)
     assert said in f"{caught.value} {capsys.readouterr().err}"
@@ -124,7 +124,7 @@ def test_an_unknown_flag_is_told_with_the_nearest_one(
 
 @pytest.mark.parametrize(("flags", "said"), [WRONG_FLAGS[0], WRONG_FLAGS[6]])
 def test_an_unknown_flag_starts_nothing(manifest: Path, flags: Sequence[str], said: str) -> None:
-    """Expect exit 2 with that in a line or two, and nothing visible."""
+    """A run with a wrong flag exits with 2 and an error of at most two lines; no file is visible."""
     finished = rehearse(manifest, manifest.parent / "out", *flags)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert said in finished.stderr
@@ -147,20 +147,20 @@ def test_an_unknown_flag_starts_nothing(manifest: Path, flags: Sequence[str], sa
     ],
 )
 def test_a_mistyped_flag_that_must_be_given_is_told(command: str, said: str) -> None:
-    """Expect what was typed, not only what is missing."""
+    """The error names the mistyped flag, not only the required flag that is missing because of it."""
     finished = facebeam(*command.split())
     assert (finished.returncode, finished.stdout) == (2, "")
     assert said in finished.stderr
 
 
 def test_a_value_is_no_mistyped_flag(manifest: Path) -> None:
-    """Expect a name that is like a flag's to be taken as what it is."""
+    """The parser accepts a value that has the name of a flag."""
     finished = rehearse(manifest, manifest.parent / "out", "--run-id", "manifest", "--url-column", "output")
     assert finished.returncode == 0, finished.stderr
 
 
 def test_an_unknown_command_is_told_with_the_known_ones() -> None:
-    """Expect exit 2."""
+    """An unknown command exits with 2, and the error lists the known commands."""
     finished = facebeam("anotate")
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "'anotate' (choose from 'annotate', 'plan'" in finished.stderr
@@ -168,7 +168,7 @@ def test_an_unknown_command_is_told_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize("sink", ["/dev/full", "closed pipe"])
 def test_what_cannot_be_printed_changes_no_exit_code(manifest: Path, sink: str) -> None:
-    """Expect exit 0 of a committed run whose summary nobody can read, and no traceback."""
+    """A committed run whose summary cannot be printed says so and exits with 0, without a traceback."""
     flags = ["--manifest", str(manifest), "--output", str(manifest.parent / "out"), "--run-id", "one"]
     command = [FACEBEAM, "annotate", "--source", "fake", "--max-failure-share", "1", *flags]
     reading, writing = os.pipe()
@@ -182,7 +182,7 @@ def test_what_cannot_be_printed_changes_no_exit_code(manifest: Path, sink: str) 
 
 
 def test_a_run_that_is_over_ends_as_it_did(manifest: Path) -> None:
-    """Expect the same exit code and words from a command that is repeated, and no second run."""
+    """A repeated command starts no second run and ends with the same exit code and the same last line."""
     manifest.write_text("https://example.com/fail-not_found/a.jpg\n")
     flags = ("--max-failure-share", "0.5", "--run-id", "one")
     first, second = (rehearse(manifest, manifest.parent / "out", *flags) for _ in range(2))
@@ -192,7 +192,7 @@ def test_a_run_that_is_over_ends_as_it_did(manifest: Path) -> None:
 
 
 def test_quiet_says_nothing(tmp_path: Path, photos: Path) -> None:
-    """Expect a good run of the local model to leave stdout and stderr empty."""
+    """With --quiet, a good run of the local model leaves stdout and stderr empty."""
     manifest = write_urls(tmp_path / "photos.txt", [photos / "coffee.png"])
     finished = annotate(manifest, tmp_path / "out", "--allow-local-files", "--quiet", "--run-id", "one")
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
@@ -200,7 +200,7 @@ def test_quiet_says_nothing(tmp_path: Path, photos: Path) -> None:
 
 
 def test_quiet_still_tells_what_went_wrong(manifest: Path) -> None:
-    """Expect the error line of a run with too many failures, and nothing else."""
+    """With --quiet, a run with too many failures prints one error line and nothing else."""
     manifest.write_text("https://example.com/fail-not_found/a.jpg\n")
     flags = ("--quiet", "--max-failure-share", "0.5")
     finished = rehearse(manifest, manifest.parent / "out", *flags)
@@ -210,7 +210,7 @@ def test_quiet_still_tells_what_went_wrong(manifest: Path) -> None:
 
 
 def test_json_logs_are_objects(manifest: Path) -> None:
-    """Expect stdout empty and each line of stderr one object, the last with the counts."""
+    """JSON logs have one object per line of stderr, the last one with the counts; stdout is empty."""
     finished = rehearse(manifest, manifest.parent / "out", "--log-format", "json", "--run-id", "one")
     assert (finished.returncode, finished.stdout) == (0, "")
     entries = [json.loads(line) for line in finished.stderr.splitlines()]
@@ -226,7 +226,7 @@ def test_json_logs_are_objects(manifest: Path) -> None:
 
 
 def test_errors_are_objects_too(tmp_path: Path) -> None:
-    """Expect a missing manifest as one JSON object."""
+    """With --log-format json, the error about a missing manifest is one JSON object."""
     finished = annotate(tmp_path / "none.csv", tmp_path / "out", "--log-format", "json")
     assert finished.returncode == 2
     entry = json.loads(finished.stderr)
@@ -234,7 +234,7 @@ def test_errors_are_objects_too(tmp_path: Path) -> None:
 
 
 def test_beams_own_flags_reach_beam(manifest: Path) -> None:
-    """Expect a run that replays every bundle to count no row twice, and its record to hold the flag."""
+    """A run that repeats every bundle by a flag of Beam counts no row twice, and its record has the flag."""
     finished = rehearse(
         manifest, manifest.parent / "out", "--direct_runner_bundle_repeat=1", "--run-id", "one"
     )
@@ -245,7 +245,7 @@ def test_beams_own_flags_reach_beam(manifest: Path) -> None:
 
 
 def test_several_manifests(manifest: Path) -> None:
-    """Expect names and globs, after one flag or several, to be one manifest; each file once."""
+    """Names and globs after one --manifest or several form one manifest that has each file once."""
     extra = write_urls(manifest.parent / "more-1.txt", ["https://example.com/x.jpg"])
     extra.with_name("more-2.csv").write_text("image_url\nhttps://example.com/y.jpg\n")
     flags = (extra, "--manifest", str(extra.with_name("more-*")), "--run-id", "one")
@@ -255,7 +255,7 @@ def test_several_manifests(manifest: Path) -> None:
 
 
 def test_the_url_column_can_have_another_name(manifest: Path) -> None:
-    """Expect --url-column to name it; without it the error names the flag and the likely column."""
+    """--url-column names the column of URLs; without it, the error names this flag and the likely column."""
     table = manifest.with_name("photos.csv")
     table.write_text("picture,Image URL\n1,https://example.com/a.jpg\n")
     wrong = rehearse(table, manifest.parent / "out")
@@ -267,7 +267,7 @@ def test_the_url_column_can_have_another_name(manifest: Path) -> None:
 
 
 def test_help_takes_little(tmp_path: Path) -> None:
-    """Expect `--help` in 0.3 s of CPU: the least of five, since others may use the machine."""
+    """`--help` uses less than 0.3 s of CPU: the least of five calls, since the machine may be busy."""
     script = (
         "import resource, subprocess, sys\n"
         "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n"

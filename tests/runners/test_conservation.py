@@ -1,4 +1,4 @@
-"""The first law, over rows of every kind: each ends in exactly one place, however the run is carried out."""
+"""Each row of any kind ends in exactly one place, in whatever way the engine carries out the run."""
 
 import random
 from collections import Counter
@@ -27,12 +27,12 @@ from transforms.journal.journal import Journal
 from transforms.local_source import LocalSource
 
 REJECTED = [code for code in ErrorCode if fate(code) is not Fate.RETRY]
-"""Codes that are not asked for again: the others' pauses are real."""
+"""Codes that are not retried; retries of the other codes would take real pauses."""
 
 
 @dataclass(frozen=True)
 class MixedSource:
-    """Files by the local model, everything else by the fake."""
+    """A source that gives files to the local model, and everything else to the fake source."""
 
     name: str = "mixed"
     identity: str = "mixed 1"
@@ -45,7 +45,7 @@ class MixedSource:
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Open both."""
+        """Open both sources."""
         with self.local.open() as by_model, FakeSource().open() as fake:
 
             def attempt(request: ImageRequest) -> Answer:
@@ -69,7 +69,7 @@ def draw_rows(random_: random.Random, photos: Path) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_row_ends_in_exactly_one_place(tmp_path: Path, photos: Path, seed: int) -> None:
-    """Expect each id once among images and dead letters, a face row for each face, equal URLs alike."""
+    """Each id is once in images or dead letters; each face is one row; equal URLs have equal face counts."""
     random_ = random.Random(seed)
     rows = draw_rows(random_, photos)
     (tmp_path / "photos.csv").write_text("\n".join(["image_id,image_url", *rows]))
@@ -111,7 +111,7 @@ def test_every_row_ends_in_exactly_one_place(tmp_path: Path, photos: Path, seed:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a manifest of made-up images, duplicates and failures of every code that is not asked again."""
+    """Write a manifest of made-up images, duplicates and failures with each code that is not retried."""
     path = tmp_path_factory.mktemp("ways") / "photos.csv"
     urls = [f"https://example.com/{number % 50}.jpg" for number in range(120)]
     failing = [f"https://example.com/fail-{code}/a.jpg" for code in REJECTED]
@@ -121,11 +121,11 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tables(manifest: Path, output: Path, *flags: str) -> dict[str, pd.DataFrame]:
-    """Run, and read what does not depend on the clock."""
+    """Run, and read the columns that do not depend on the clock or the journal."""
     finished = rehearse(manifest, output, "--run-id", "one", *flags)
     assert finished.returncode == 0, finished.stderr
     clock = ["latency_ms", "answered_at", "first_attempt_at", "last_attempt_at"]
-    journal = ["from_journal", "attempts"]  # a bundle that is done again asks nobody again
+    journal = ["from_journal", "attempts"]  # a repeated bundle takes its answers from there
     read = {name: table(output, name).drop(columns=clock + journal, errors="ignore") for name in TABLES}
     keys = {name: ["image_id", *(["face_index"] if name == "faces" else [])] for name in TABLES}
     return {name: frame.sort_values(keys[name], ignore_index=True) for name, frame in read.items()}
@@ -133,7 +133,7 @@ def tables(manifest: Path, output: Path, *flags: str) -> dict[str, pd.DataFrame]
 
 @pytest.fixture(scope="module")
 def plain(manifest: Path) -> dict[str, pd.DataFrame]:
-    """Run as users do."""
+    """Run with the engine's default flags."""
     return tables(manifest, manifest.with_name("plain"))
 
 
@@ -147,7 +147,7 @@ def plain(manifest: Path) -> dict[str, pd.DataFrame]:
 def test_the_way_a_run_is_carried_out_changes_no_row(
     manifest: Path, plain: dict[str, pd.DataFrame], tmp_path: Path, flags: list[str]
 ) -> None:
-    """Expect the same tables when every bundle is done twice, and when two processes share them."""
+    """The tables are the same if the engine repeats every bundle, and if two processes share the bundles."""
     found = tables(manifest, tmp_path / "out", *flags)
     for name in TABLES:
         assert len(plain[name]) > 0
@@ -155,7 +155,7 @@ def test_the_way_a_run_is_carried_out_changes_no_row(
 
 
 def test_every_error_code_has_its_folder(tmp_path: Path) -> None:
-    """Expect a failure of each code that there is under that code, transient ones after their retries."""
+    """A failure of each error code is stored under that code, and a transient one after its retries."""
     manifest = tmp_path / "photos.txt"
     urls = {f"https://example.com/fail-{code}/a.jpg": str(code) for code in ErrorCode}
     manifest.write_text("\n".join(urls))

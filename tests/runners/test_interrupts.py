@@ -1,4 +1,4 @@
-"""Runs that are stopped, killed or doubled: nothing half visible, and the next run mends what is left."""
+"""Runs that are stopped, killed or started twice: no half run is visible, and the next run cleans up."""
 
 import gzip
 import itertools
@@ -38,11 +38,11 @@ from transforms.output_files import move
 
 IMAGES = 40
 UNDER_WAY = LocalSource(ImageFetcher(), workers=2).largest_window
-"""Images that two workers have under way: far fewer than the run has."""
+"""The largest number of images that two workers have in flight; the run has far more."""
 
 
 class SlowHost:
-    """A host of grey images: so many at once, every other when it is told to let go."""
+    """A host of grey images: it answers the first `at_once` requests, and all others when `let_go` is set."""
 
     def __init__(self, at_once: int = 1) -> None:
         self.let_go = Event()
@@ -64,13 +64,13 @@ class SlowHost:
         )
 
     def is_asked(self) -> bool:
-        """Tell whether as many images are under way as ever are at a time."""
+        """Tell whether the run has asked for as many images as it may have in flight."""
         return len(self.server.seen) >= UNDER_WAY
 
 
 @pytest.fixture
 def host() -> Iterator[SlowHost]:
-    """Serve; nothing is held when the test ends."""
+    """Serve grey images; answer all held requests when the test ends."""
     slow = SlowHost()
     with slow.server:
         yield slow
@@ -79,7 +79,7 @@ def host() -> Iterator[SlowHost]:
 
 @contextmanager
 def held_run(host: SlowHost, folder: Path, run_id: str = "one") -> Iterator[WarmProcess]:
-    """Start a run in a session of its own, and go on when it can do no more."""
+    """Start a run in a session of its own; continue when all its requests in flight are held."""
     manifest = ("--manifest", str(host.manifest(folder)), "--run-id", run_id)
     flags = ("--output", str(folder / "out"), "--allow-private-urls", "--workers", "2")
     with running_warm(Command(["annotate", *manifest, *flags], dict(os.environ))) as process:
@@ -88,7 +88,7 @@ def held_run(host: SlowHost, folder: Path, run_id: str = "one") -> Iterator[Warm
 
 
 def assert_nothing_is_left(process: WarmProcess, output: Path) -> None:
-    """See that no process of the run's session lives, and that nothing is visible or staged."""
+    """Check that no process of the run's session is alive, and that no file is visible or staged."""
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
     assert visible(output) == []
@@ -99,7 +99,10 @@ def assert_nothing_is_left(process: WarmProcess, output: Path) -> None:
 def test_one_signal_ends_a_run_in_order(
     host: SlowHost, tmp_path: Path, number: signal.Signals, exit_code: int
 ) -> None:
-    """Expect images under way to end, then 130 or 143 and nothing left; the same run id then commits."""
+    """After one signal a run finishes its images in flight, exits with 130 or 143 and leaves nothing.
+
+    A later run with the same id commits.
+    """
     with held_run(host, tmp_path) as process:
         process.send_signal(number)
         wait_for_line(process.stderr, "stopping: the images under way are finished first")
@@ -115,10 +118,10 @@ def test_one_signal_ends_a_run_in_order(
 
 
 def test_an_early_signal_ends_a_run_in_order(tmp_path: Path) -> None:
-    """Expect exit 130 without a stack trace for Ctrl-C while the manifest is read, before the run begins."""
+    """Ctrl-C while the manifest is still being read ends the command with 130 and without a stack trace."""
     manifest = tmp_path / "long.jsonl.gz"
     member = gzip.compress(b'{"image_url": "https://example.com/a.jpg"}\n' * 100_000)
-    manifest.write_bytes(member * 1000)  # minutes to read: however late the signal comes, it is not too late
+    manifest.write_bytes(member * 1000)  # takes minutes to read, so that even a late signal is in time
     command = [FACEBEAM, "annotate", "--manifest", manifest, "--output", tmp_path / "out"]
     with running([*command, "--source", "fake"], stderr=PIPE) as process:
         files = Path(f"/proc/{process.pid}/fd")
@@ -132,7 +135,7 @@ def test_an_early_signal_ends_a_run_in_order(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> None:
-    """Expect exit 130 and nothing left, though the host never answers."""
+    """A second signal ends the run at once with 130 and leaves nothing, even if the host never answers."""
     with held_run(host, tmp_path) as process:
         process.send_signal(signal.SIGINT)
         wait_for_line(process.stderr, "once more stops at once")
@@ -142,7 +145,7 @@ def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> N
 
 
 def test_a_killed_run_is_swept_by_the_next(host: SlowHost, tmp_path: Path) -> None:
-    """Expect a run without time to clean up to leave staged files only, and the next one to remove them."""
+    """A killed run leaves only staged files, and the next run removes them."""
     output = tmp_path / "out"
     with held_run(host, tmp_path) as process:
         wait_until(lambda: staged(output) != [])
@@ -157,7 +160,7 @@ def test_a_killed_run_is_swept_by_the_next(host: SlowHost, tmp_path: Path) -> No
 
 
 def test_a_killed_run_goes_on_from_its_journal(tmp_path: Path) -> None:
-    """Expect no image to be fetched again whose answer was kept, though none of it was paid for."""
+    """After a kill, the next run fetches no image that the journal has, although its answers cost nothing."""
     host, output = SlowHost(at_once=12), tmp_path / "out"
     with host.server:
         with held_run(host, tmp_path) as process:
@@ -175,7 +178,10 @@ def test_a_killed_run_goes_on_from_its_journal(tmp_path: Path) -> None:
 
 
 def test_runs_side_by_side_do_not_harm_each_other(host: SlowHost, tmp_path: Path) -> None:
-    """Expect another run to commit, the same id to be refused with exit 2, and the first to be whole."""
+    """A second run with the id of a running one is refused with exit 2; one with another id commits.
+
+    The first run then commits as well.
+    """
     output, manifest = tmp_path / "out", host.manifest(tmp_path)
     with held_run(host, tmp_path) as process:
         wait_until(lambda: staged(output) != [])
@@ -193,7 +199,7 @@ def test_runs_side_by_side_do_not_harm_each_other(host: SlowHost, tmp_path: Path
 
 
 def die_after_moves(count: int) -> None:
-    """Let the run die after so many files are published, as by a power cut at a known place."""
+    """Make the process of a run die after `count` published files, like a power cut at a known place."""
     moves = itertools.count(1)
 
     def cut_off(source: str, target: str) -> None:
@@ -208,7 +214,10 @@ def die_after_moves(count: int) -> None:
     "moves", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)]
 )
 def test_a_run_that_died_while_it_was_published_is_finished_by_the_next(tmp_path: Path, moves: int) -> None:
-    """Expect the whole run, with its record, once any other run has begun; its rows are not read again."""
+    """The next run completes a run that died while it was published, and also writes its record.
+
+    It does not read the rows of that run again.
+    """
     output = tmp_path / "out"
     urls = [f"https://example.com/{number}.jpg" for number in range(20)]
     manifest = write_urls(tmp_path / "photos.txt", urls)

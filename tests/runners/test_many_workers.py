@@ -1,4 +1,4 @@
-"""Rate, budget and circuit hold over all workers together: each shard has its part, on every engine."""
+"""Rate, budget and circuit breaker hold for all workers together, because each shard has its part."""
 
 from pathlib import Path
 from threading import Barrier
@@ -12,7 +12,7 @@ from tests.helpers.paid_service_answers import answers, fails
 from tests.helpers.scripted_server import Exchange, Script
 
 FOUR = ("--direct_running_mode=multi_processing", "--direct_num_workers=4", "--shards", 4)
-"""Four worker processes, and a shard for each."""
+"""Four worker processes, and one shard for each."""
 LONG_S = 180
 
 
@@ -23,13 +23,13 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def calls_of(output: Path, run_id: str) -> dict[str, int]:
-    """Read what the run's record says of its calls."""
+    """Read the counts of calls from the run's record."""
     calls: dict[str, int] = run_json(output, run_id)["calls"]
     return calls
 
 
 def together(workers: int, then: Script) -> Script:
-    """Hold the first calls until so many are there at the same time."""
+    """Hold the first calls until `workers` calls have arrived; then run the next script for every call."""
     barrier = Barrier(workers, timeout=LONG_S)
 
     def script(exchange: Exchange) -> None:
@@ -40,10 +40,10 @@ def together(workers: int, then: Script) -> Script:
 
 
 def test_four_workers_keep_one_rate(manifest: Path, tmp_path: Path) -> None:
-    """Expect four calls at the same time, one from each worker, and together one worker's rate.
+    """Four workers send calls at the same time, and together they keep one worker's rate.
 
-    Four that kept the rate each for itself would send 160 a second. Calls bunch on the way where the machine
-    is busy: the bucket has room for half as many again.
+    If each worker kept the rate only for itself, they would send 160 calls per second. Calls arrive in
+    bunches when the machine is busy, so the bucket allows half as many calls again.
     """
     bucket = StrictBucket(60)
     with FaultyServer(together(4, paced(bucket, answers()))) as server:
@@ -56,7 +56,7 @@ def test_four_workers_keep_one_rate(manifest: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_four_workers_spend_one_budget(manifest: Path, tmp_path: Path) -> None:
-    """Expect the budget's calls to the call, though four spend it; the rest is not sent."""
+    """Four workers together send exactly the calls of the budget; the rest is not sent."""
     with FaultyServer() as server:
         flags = (*FOUR, *UNPACED, "--budget-calls", 50, "--run-id", "one")
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *flags)
@@ -67,7 +67,7 @@ def test_four_workers_spend_one_budget(manifest: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_bad_account_stops_each_worker(manifest: Path, tmp_path: Path) -> None:
-    """Expect no more calls than what four workers have in flight when each of them is told."""
+    """A refused token stops each of four workers: only the calls that they have in flight arrive."""
     with FaultyServer(fails("401 Unauthorized", "invalid_token")) as server:
         flags = (*FOUR, *UNPACED, "--window", 8, "--run-id", "one")
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *flags)
@@ -77,7 +77,7 @@ def test_a_bad_account_stops_each_worker(manifest: Path, tmp_path: Path) -> None
 
 
 def test_a_bundle_that_is_repeated_spends_no_second_budget(manifest: Path, tmp_path: Path) -> None:
-    """Expect ten calls though the engine does everything twice: what the run has had already counts."""
+    """If the engine repeats every bundle, both passes together send only the ten calls of the budget."""
     with FaultyServer() as server:
         flags = ("--direct_runner_bundle_repeat=1", *UNPACED, "--budget-calls", 10, "--run-id", "one")
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *flags)
@@ -89,7 +89,7 @@ def test_a_bundle_that_is_repeated_spends_no_second_budget(manifest: Path, tmp_p
 def test_a_bundle_that_is_repeated_asks_no_second_time_what_is_to_be_asked_again(
     manifest: Path, tmp_path: Path
 ) -> None:
-    """Expect the answers of an earlier run to be asked for again, and those of this run not."""
+    """If bundles are repeated, --ask-again applies to an earlier run's answers, not to this run's own."""
     with FaultyServer() as server:
         annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
         flags = ("--direct_runner_bundle_repeat=1", *UNPACED, "--ask-again", "ok,no_face")
@@ -98,7 +98,7 @@ def test_a_bundle_that_is_repeated_asks_no_second_time_what_is_to_be_asked_again
 
 
 def test_more_shards_than_calls_a_second_are_refused(manifest: Path, tmp_path: Path) -> None:
-    """Expect exit 2 with both numbers and the cure, before anything is sent."""
+    """A run with more shards than calls per second exits with 2 before any call and says what to give."""
     with FaultyServer() as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", "--rate", 2.5, "--shards", 4)
         assert (finished.returncode, server.calls) == (2, 0)

@@ -1,4 +1,4 @@
-"""`facebeam plan` through the command line: what it foretells is what the run then sends."""
+"""`facebeam plan` through the command line: it predicts what the run then sends."""
 
 import json
 import re
@@ -17,7 +17,7 @@ REJECTED = "https://images.example.com/fault-bad_request/a.jpg"
 
 
 def planned(base_url: str, manifest: Path, output: Path, *flags: object) -> Mapping[str, str]:
-    """Plan without a token, which nothing needs that sends nothing; give the table's rows."""
+    """Plan without a token, because a plan sends nothing; give the rows of the printed table."""
     target = ("--base-url", base_url, "--manifest", manifest, "--output", output)
     finished = with_token("plan", *target, "--price", PRICE, *flags, token=None)
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -26,7 +26,7 @@ def planned(base_url: str, manifest: Path, output: Path, *flags: object) -> Mapp
 
 @dataclass(frozen=True)
 class Plans:
-    """A run over half of a manifest, plans for the whole one, and the run that they foretell."""
+    """A run over half of a manifest, plans for the whole manifest, and the run that they predict."""
 
     first: Mapping[str, str]
     second: Mapping[str, str]
@@ -39,7 +39,10 @@ class Plans:
 
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
-    """Plan, answer half of it, plan, run, plan: 75 rows, 31 images, duplicates and bad rows among them."""
+    """Plan a manifest, run half of it, plan again, run it, plan again.
+
+    The manifest has 75 rows and 31 images, with duplicates and bad rows among them.
+    """
     folder = tmp_path_factory.mktemp("plan")
     output = folder / "out"
     half = write_urls(folder / "half.txt", [*images(15), REJECTED])
@@ -60,7 +63,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
 
 
 def test_a_plan_counts_rows_images_and_calls(plans: Plans) -> None:
-    """Expect every row of the table before anything was answered."""
+    """Before the first run, the plan's table has exactly these rows."""
     assert plans.first == {
         "rows": "75",
         "no image in them": "14",
@@ -74,12 +77,12 @@ def test_a_plan_counts_rows_images_and_calls(plans: Plans) -> None:
 
 
 def test_a_plan_sends_nothing(plans: Plans) -> None:
-    """Expect no call by any plan."""
+    """The plans send no call."""
     assert plans.sent_by_plans == 0
 
 
 def test_a_plan_foretells_the_run(plans: Plans) -> None:
-    """Expect calls, stored answers and credits of the plan to be those of the run, with half answered."""
+    """With half of the images answered, the plan predicts calls, stored answers and credits of the run."""
     assert plans.second["calls to send"] == str(plans.sent) == str(plans.calls["sent"]) == "15"
     assert plans.second["answered already"] == str(plans.calls["from_journal"]) == "16"
     assert plans.second["images"] == str(plans.calls["images"])
@@ -88,19 +91,19 @@ def test_a_plan_foretells_the_run(plans: Plans) -> None:
 
 
 def test_a_plan_counts_what_is_asked_again(plans: Plans) -> None:
-    """Expect the stored failure among the calls, and no time where no rate tells it."""
+    """The plan counts a failure of --ask-again among the calls, and without a rate it predicts no time."""
     assert (plans.again["calls to send"], plans.again["answered already"]) == ("16", "15")
     assert plans.again["time at least"] == "unknown without --rate"
 
 
 def test_when_all_is_answered_nothing_is_left(plans: Plans) -> None:
-    """Expect no calls and no credits after the run."""
+    """After the run, the plan predicts no calls and no credits."""
     assert (plans.after["calls to send"], plans.after["answered already"]) == ("0", "31")
     assert plans.after["credits"] == "0.0000"
 
 
 def test_a_plan_of_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
-    """Expect exit 2 and the file's name, as the run would tell it."""
+    """A plan of a manifest without a URL column exits with 2 and says so, as the run does."""
     manifest = tmp_path / "photos.csv"
     manifest.write_text("picture\na\n")
     finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out")
@@ -109,7 +112,7 @@ def test_a_plan_of_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_plan_knows_what_is_never_sent_and_what_the_budget_allows(tmp_path: Path) -> None:
-    """Expect the calls of the run: without private URLs, as many as may be sent."""
+    """The plan predicts the run's calls: it excludes private URLs and stops at the budget."""
     private = ["http://10.0.0.1/a.jpg", "https://user:secret@images.example.com/a.jpg"]
     manifest = write_urls(tmp_path / "urls.txt", [*images(9), *private])
     with FaultyServer() as server:
@@ -125,7 +128,7 @@ def test_a_plan_knows_what_is_never_sent_and_what_the_budget_allows(tmp_path: Pa
 
 
 def test_a_plan_for_machines_is_an_object_on_a_line(tmp_path: Path) -> None:
-    """Expect the figures of the table, unrounded, on stderr as all of the log is."""
+    """With --log-format json, the plan writes the table's numbers, unrounded, as one object to stderr."""
     manifest = write_urls(tmp_path / "urls.txt", [*images(9), *images(2), "http://10.0.0.1/a.jpg", "no url"])
     flags = ("--rate", 2, "--price", PRICE, "--budget-calls", 8, "--log-format", "json")
     finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out", *flags)
@@ -137,7 +140,7 @@ def test_a_plan_for_machines_is_an_object_on_a_line(tmp_path: Path) -> None:
 
 
 def test_a_plan_leaves_everything_as_it_is(tmp_path: Path) -> None:
-    """Expect a journal of many small segments, and a damaged one, to be tidied up by the run only."""
+    """A plan changes no file; only the run merges the journal's small segments and removes a damaged one."""
     manifest, output = write_urls(tmp_path / "urls.txt", images(1)), tmp_path / "out"
     with FaultyServer() as server:
         annotate_by_api(server.base_url, manifest, output, *UNPACED)
@@ -157,7 +160,7 @@ def test_a_plan_leaves_everything_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_plan_keeps_to_the_time(tmp_path: Path) -> None:
-    """Expect no more calls than go by the rate until sending ends."""
+    """The plan predicts only as many calls as the rate allows until --max-duration ends."""
     manifest = write_urls(tmp_path / "urls.txt", images(30))
     flags = ("--rate", 2, "--max-duration", "5s", "--log-format", "json")
     finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out", *flags)
@@ -172,7 +175,7 @@ def test_a_plan_keeps_to_the_time(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_run_would_refuse_has_no_plan(tmp_path: Path, flags: tuple[object, ...], said: str) -> None:
-    """Expect exit 2 with the cure, no table of another run's figures."""
+    """A plan with flags that the run refuses exits with 2, says what to do and prints no table."""
     manifest = write_urls(tmp_path / "urls.txt", images(3))
     finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out", *flags)
     assert (finished.returncode, finished.stdout) == (2, "")

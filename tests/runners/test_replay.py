@@ -1,4 +1,4 @@
-"""`facebeam replay` through the command line: dead letters of some codes run again, with their rows whole."""
+"""`facebeam replay` through the command line: it runs dead letters of chosen codes again, as whole rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ RUNNING = ("--source", "api", *UNPACED, "--max-failure-share", "1")
 
 @dataclass(frozen=True)
 class Replay:
-    """A run, and a replay of one code of it after the service was mended."""
+    """A run, and a replay of one of its codes after the service was repaired."""
 
     base_url: str
     output: Path
@@ -31,7 +31,7 @@ class Replay:
 
 @pytest.fixture(scope="module")
 def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
-    """Run among faults, two rows a fault; mend the service; replay what was no valid response."""
+    """Run into faults, two rows per fault; repair the service; replay the rows without a valid response."""
     folder, mended = tmp_path_factory.mktemp("replay"), Event()
 
     def script(exchange: Exchange) -> None:
@@ -50,14 +50,14 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
 
 
 def test_only_the_codes_that_were_named_are_asked_for(replay: Replay) -> None:
-    """Expect a call an image, though their failures are stored, and exit 0."""
+    """A replay exits with 0 and sends one call per image of the code, although the failures are stored."""
     assert replay.finished.returncode == 0, replay.finished.stderr
     assert replay.asked == {URLS["no_json"]: 1, URLS["null_body"]: 1}
     assert run_json(replay.output, "two")["calls"]["sent"] == 2
 
 
 def test_rows_keep_their_ids_and_columns(replay: Replay) -> None:
-    """Expect the four rows of two images with the manifest's columns, in a run of their own."""
+    """The replay is a run of its own; it has the four rows of two images with ids and manifest columns."""
     found = table(replay.output, "images", "two")
     assert found[["image_id", "caption"]].to_numpy().tolist() == [
         [f"{fault}-{copy}", f"caption {copy}"] for fault in ("no_json", "null_body") for copy in "ab"
@@ -67,7 +67,7 @@ def test_rows_keep_their_ids_and_columns(replay: Replay) -> None:
 
 
 def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> None:
-    """Expect `--run all` to take every run's dead letters."""
+    """`--run all` replays the dead letters of these codes from every run, and each gets its answer."""
     flags = ("--output", replay.output, "--run", "all", "--codes", "bad_request,image_undecodable")
     finished = with_token("replay", *flags, "--run-id", "three", "--base-url", replay.base_url, *RUNNING)
     assert finished.returncode == 0, finished.stderr
@@ -76,7 +76,7 @@ def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> N
 
 
 def test_a_replay_of_all_runs_asks_as_they_did(tmp_path: Path) -> None:
-    """Expect source and service of the runs that the rows are from; where they differ, a flag says which."""
+    """A replay of all runs inherits their options; where the runs differ, the user must give the flag."""
     manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
     again = ("replay", "--output", output, "--run", "all", "--codes", "invalid_response")
     with FaultyServer() as server:
@@ -94,7 +94,7 @@ def test_a_replay_of_all_runs_asks_as_they_did(tmp_path: Path) -> None:
 
 
 def test_a_journal_is_the_same_from_every_folder(tmp_path: Path) -> None:
-    """Expect a replay that is called elsewhere to keep its answers where the run kept them."""
+    """A replay from another working folder keeps its answers in the journal of the run."""
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
     manifest, output = write_urls(tmp_path / "urls.txt", [URLS["one_face"]]), tmp_path / "out"
@@ -109,7 +109,7 @@ def test_a_journal_is_the_same_from_every_folder(tmp_path: Path) -> None:
 
 
 def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
-    """Expect the dead letters of an output that looks like a pattern."""
+    """A replay finds the dead letters of an output whose name looks like a glob pattern."""
     manifest = write_urls(tmp_path / "urls.txt", [URLS["no_json"]])
     output = tmp_path / "[3] out"
     with FaultyServer() as server:
@@ -120,14 +120,14 @@ def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
 
 
 def test_a_replay_asks_as_its_run_did(replay: Replay) -> None:
-    """Expect source, service, rate and the rest of the run, which no flag of the replay names."""
+    """A replay inherits source, service, rate and the other options of the run without any flag for them."""
     first, second = (run_json(replay.output, run_id)["options"] for run_id in ("one", "two"))
     assert {name: second[name] for name in TAKEN_OVER} == {name: first[name] for name in TAKEN_OVER}
     assert (second["source"], second["base_url"], second["rate"]) == ("api", replay.base_url, None)
 
 
 def test_a_replay_finds_the_token_where_its_run_did(tmp_path: Path) -> None:
-    """Expect the run's token file, unless a flag names another place; the token stands in no record."""
+    """A replay reads the run's token file; if that file is gone, a flag must name another one."""
     manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_text(TOKEN)
@@ -144,7 +144,7 @@ def test_a_replay_finds_the_token_where_its_run_did(tmp_path: Path) -> None:
 
 
 def test_a_token_that_is_named_takes_the_place_of_the_run_s(replay: Replay) -> None:
-    """Expect no talk of two places where the run's token lay in a secret: a place of its own is enough."""
+    """A --token-file replaces the token secret of the replayed run, without an error about two places."""
     record = replay.output / "_runs" / "one" / "run.json"
     before = record.read_text()
     record.write_text(before.replace('"token_secret": null', '"token_secret": "projects/p/secrets/s"'))
@@ -158,7 +158,7 @@ def test_a_token_that_is_named_takes_the_place_of_the_run_s(replay: Replay) -> N
 
 @pytest.mark.parametrize("run", ["all", "one"])
 def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
-    """Expect exit 0 and a word about it."""
+    """A replay that finds no rows exits with 0 and says that there is nothing to do."""
     finished = facebeam("replay", "--output", replay.output, "--codes", "busy", "--run", run)
     assert finished.returncode == 0
     assert "no row ended as busy: nothing to do" in finished.stderr
@@ -178,14 +178,14 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
     ],
 )
 def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
-    """Expect exit 2 with the value."""
+    """A replay with wrong or missing flags exits with 2, and the error names the flag or its value."""
     finished = facebeam("replay", "--output", tmp_path / "out", *flags)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert said in finished.stderr
 
 
 def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> None:
-    """Expect only those rows, with their columns, to be asked for again, in a run of their own."""
+    """A replay of `no_face` asks again for the rows without a face and keeps their columns, in a new run."""
     faces: list[object] = []
     rows = [f"row-{number},https://images.example.com/{number}.jpg,caption {number}" for number in range(3)]
     (tmp_path / "photos.csv").write_text("\n".join(["image_id,image_url,caption", *rows]))

@@ -1,4 +1,4 @@
-"""The table of runners names tests that exist."""
+"""The table of runners names tests that exist, and shows the outcomes in their reports."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,14 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.mark.parametrize("name", sorted({name for tests in CHECKS.values() for name in tests.values()}))
 def test_a_check_is_a_test_that_exists(name: str) -> None:
-    """Expect the module's file, and the function in it."""
+    """Each test that the table names is a function in its module's file."""
     module, _, function = name.partition(".")
     (file,) = TESTS.rglob(f"{module}.py")
     assert re.search(rf"^def {function}\(", file.read_text(), re.MULTILINE)
 
 
 def test_the_table_tells_what_the_reports_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Expect the worst of a test's parameters, and a word for what no report has."""
+    """A cell is `failed` if the test failed for one of its parameters, and `not run` if no report has it."""
     case = '<testcase classname="tests.runners.test_many_workers" name="test_four_workers_{}">{}</testcase>'
     cases = case.format("spend_one_budget[a]", "") + case.format("spend_one_budget[b]", "<failure/>")
     report = tmp_path / "test.xml"

@@ -18,7 +18,7 @@ WANTS |= {"show_tables.py": "OUTPUT"}
 
 
 def run_script(script: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
-    """Run a script in this process; give what it ends with."""
+    """Run a script in this process; give its exit code."""
     monkeypatch.setattr("sys.argv", [str(script), *arguments])
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(script), run_name="__main__")
@@ -29,7 +29,7 @@ def run_script(script: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -
 def test_help_is_printed_and_nothing_done(
     script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Expect exit 0, and the first line of the file on stdout."""
+    """A script's `--help` exits with 0 and prints the first line of its file on stdout."""
     assert run_script(script, monkeypatch, "--help") == 0
     title = script.read_text().splitlines()[0].strip('"')
     assert " ".join(title.split()) in " ".join(capsys.readouterr().out.split())
@@ -39,7 +39,7 @@ def test_help_is_printed_and_nothing_done(
 def test_what_is_missing_is_named(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Expect exit 2 and the argument's name."""
+    """A script without its required argument exits with 2 and names the argument."""
     (script,) = (script for script in SCRIPTS if script.name == name)
     assert run_script(script, monkeypatch) == 2
     assert f"required: {WANTS[name]}" in capsys.readouterr().err
@@ -49,7 +49,7 @@ def test_what_is_missing_is_named(
 def test_a_folder_without_what_is_needed_is_named(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Expect exit 2, the folder and what it lacks."""
+    """A script exits with 2 and names a folder that lacks its input, and what is missing there."""
     (script,) = (script for script in SCRIPTS if script.name == name)
     assert run_script(script, monkeypatch, str(tmp_path)) == 2
     assert f"{tmp_path} has no " in capsys.readouterr().err

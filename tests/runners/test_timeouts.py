@@ -1,4 +1,4 @@
-"""Who never answers, or never ends: given up after the time that the user allows, by both sources."""
+"""Servers that never answer or never finish: both sources give up after the time that the user allows."""
 
 from pathlib import Path
 
@@ -16,12 +16,15 @@ ENDLESS: dict[str, Script] = {
     "drip_headers": drips("HTTP/1.1 200 OK\r\nX-Slow: "),
     "drip_body": drips("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"),
 }
-"""Each drip is faster than any pause that a server may make, and lasts for ten seconds."""
+"""Answers that do not end. A drip sends bytes too often for a read timeout, and lasts for ten seconds."""
 ALLOWED = ("--timeout", "1s")
 
 
 def test_calls_without_an_end(tmp_path: Path) -> None:
-    """Expect `timeout` after four attempts, maybe billed, worth a replay; the other images are answered."""
+    """Calls without an end become a retryable `timeout` after four attempts, maybe billed.
+
+    The other images are answered.
+    """
     endless = [f"https://images.example.com/fault-{fault}/a.jpg" for fault in ENDLESS]
     manifest = write_urls(tmp_path / "urls.txt", [*endless, *images(5)])
     with FaultyServer(by_image_url(answers())) as server:
@@ -35,7 +38,7 @@ def test_calls_without_an_end(tmp_path: Path) -> None:
 
 
 def test_downloads_without_an_end(tmp_path: Path, photos: Path) -> None:
-    """Expect `timeout` after four attempts, worth a replay; the photograph beside them has its face."""
+    """Downloads without an end become a retryable `timeout` after four attempts; the photo has its face."""
     photo = (photos / "astronaut.png").read_bytes()
     scripts = {f"/{name}.jpg": script for name, script in ENDLESS.items()}
     with ScriptedServer(scripts | {"/a.png": lambda exchange: exchange.answer(photo)}) as server:
@@ -50,7 +53,7 @@ def test_downloads_without_an_end(tmp_path: Path, photos: Path) -> None:
 
 
 def letters_of(output: Path) -> pd.DataFrame:
-    """Read the dead letters: each tried four times, each worth another run."""
+    """Read the dead letters; check that each had four attempts and is retryable."""
     letters = table(output, "dead_letters")
     assert set(letters["attempts"]) == {4}
     assert letters["retryable"].all()

@@ -1,4 +1,4 @@
-"""The token is in nothing that a run leaves behind or hands on: logs, tables, journal, record, pipeline."""
+"""The token is in nothing that a run writes or passes on: logs, tables, journal, record, pipeline."""
 
 import base64
 import bz2
@@ -24,9 +24,9 @@ from tests.transforms.api_client.test_client import REJECTED
 from tests.transforms.api_client.test_client_token_canary import ECHOES
 
 PIECES = (TOKEN[:12], TOKEN[-12:])
-"""Cut in two the token is told as well."""
+"""Both ends of the token, so that the tests also find a token that was cut."""
 STOPPING = "message"
-"""The echo that refuses the token, and so stops a run."""
+"""The echo that refuses the token and therefore stops a run."""
 MET = [
     *ANSWERS,
     *(name for names in REJECTED.values() for name in names.split()),
@@ -35,14 +35,14 @@ MET = [
 
 
 def echoing(exchange: Exchange) -> None:
-    """Meet answers, faults and echoes of the token by their names."""
+    """Send the answer, the fault or the echo of the token that the image's URL names."""
     name = image_url_of(exchange).split("/fault-")[1].split("/")[0]
     (ANSWERS | FAULTS | ECHOES)[name](exchange)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What runs of every kind have said, and where they have written."""
+    """What runs of every kind printed, where they wrote, and which Authorization headers they sent."""
 
     output: Path
     finished: dict[str, Finished]
@@ -51,7 +51,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """Run into every answer and final fault, and into a refusal; plan; set up wrongly in two ways."""
+    """Run into every answer and final fault, and into a refused token; plan; start two wrong runs."""
     folder = tmp_path_factory.mktemp("canary")
     every = write_urls(folder / "every.txt", map(_url_of, MET))
     refused = write_urls(folder / "refused.txt", [_url_of(STOPPING), _url_of("one_face")])
@@ -73,7 +73,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 def test_the_runs_went_as_meant(told: Told) -> None:
-    """Expect the token to have reached the service, to have come back in echoes, and every kind of end."""
+    """The runs have their exit codes, the service got the token, and the dead letters hide its echoes."""
     codes = {name: finished.returncode for name, finished in told.finished.items()}
     assert codes == {"faults": 0, "refusal": 3, "plan": 0, "setup": 2, "flag": 2}
     assert told.authorizations == {f"Bearer {TOKEN}"}
@@ -83,14 +83,14 @@ def test_the_runs_went_as_meant(told: Told) -> None:
 
 
 def test_the_token_is_not_said(told: Told) -> None:
-    """Expect it on neither stdout nor stderr, as text or JSON."""
+    """No run prints an end of the token on stdout or stderr, as text or as JSON."""
     for finished in told.finished.values():
         for piece in PIECES:
             assert piece not in finished.stdout + finished.stderr
 
 
 def test_the_token_is_in_no_file(told: Told) -> None:
-    """Expect it in no byte of any file, and in no value of any table or of the journal once decoded."""
+    """No file contains the token in its bytes, and no table or journal file in its decoded values."""
     files = [path for path in told.output.rglob("*") if path.is_file()]
     decoded = [pd.read_parquet(path) for path in files if path.suffix == ".parquet"]
     assert len(visible(told.output)) < len(files)  # the journal is among them
@@ -99,7 +99,7 @@ def test_the_token_is_in_no_file(told: Told) -> None:
     assert any("[token]" in text for text in texts)
     for piece in PIECES:
         assert not [text for text in texts if piece in text]
-    for piece in (TOKEN[:12], TOKEN[16:]):  # its end alone is also how bytes are counted, in faces' columns
+    for piece in (TOKEN[:12], TOKEN[16:]):  # faces' columns have its end too, as bytes that count up
         assert not [path for path in files if piece.encode() in path.read_bytes()]
 
 
@@ -121,12 +121,12 @@ build(pipeline, describe_run(options, layout, manifest))
 with open(sys.argv[1], "wb") as file:
     file.write(pipeline.to_runner_api().SerializeToString())
 """
-"""Wires a run as `carry_out` does, after the token was read and checked; writes what an engine gets."""
+"""Builds the pipeline of a run as `carry_out` does after the token check; writes what an engine receives."""
 _ENCODED = re.compile(rb"[A-Za-z0-9+/\n]{40,}={0,2}")
 
 
 def unpacked(proto: bytes) -> Iterator[bytes]:
-    """Yield a pipeline's bytes, and what Beam's pickler compressed in them, in any frame of base64."""
+    """Yield a pipeline's bytes, and what Beam's pickler compressed in them, at every offset of the base64."""
     yield proto
     for found in _ENCODED.finditer(proto):
         for start in range(4):  # a byte of the protocol buffer before it may look like base64
@@ -140,7 +140,7 @@ def unpacked(proto: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("by_file", [False, True], ids=["environment", "file"])
 def test_the_token_is_in_no_pickle_of_the_pipeline(tmp_path: Path, *, by_file: bool) -> None:
-    """Expect the token's place in what an engine gets, which shows that the search works; not the token."""
+    """An engine receives the token's place, which proves that the search works, but not the token."""
     manifest = write_urls(tmp_path / "photos.txt", images(3))
     (tmp_path / "token").write_text(TOKEN)
     flags = ["--source", "api", "--manifest", str(manifest), "--output", str(tmp_path / "out")]

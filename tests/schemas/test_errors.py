@@ -1,4 +1,4 @@
-"""Every error code has a name that is a folder's, one fate and one meaning."""
+"""Every error code has a name that a folder can have, one fate and one meaning."""
 
 import re
 
@@ -9,7 +9,7 @@ from schemas.errors import MEANINGS, ErrorCode, Fate, RunError, fate
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_every_code_is_complete(code: ErrorCode) -> None:
-    """Expect a name that can be a folder's, a fate, and a meaning that fits a cell of the README's table."""
+    """Each code has a name that a folder can have, a fate, and a meaning that fits a cell in the README."""
     assert re.fullmatch(r"[a-z0-9_]{1,64}", code)
     assert code == code.name.lower()
     assert fate(code) in Fate
@@ -17,13 +17,13 @@ def test_every_code_is_complete(code: ErrorCode) -> None:
 
 
 def test_no_meaning_is_left_over() -> None:
-    """Expect meanings in the order of the codes, each code once and each its own."""
+    """The meanings are in the order of the codes, one for each code, and no two are equal."""
     assert list(MEANINGS) == list(ErrorCode)
     assert len(set(MEANINGS.values())) == len(ErrorCode)
 
 
 def test_only_what_may_pass_is_asked_again() -> None:
-    """Expect retries for what lies with network and server, and for nothing that lies with the image."""
+    """Failures of the network and of servers are retried; failures of the image are not."""
     assert {code for code in ErrorCode if fate(code) is Fate.RETRY} == {
         "host_not_found",
         "connection_failed",
@@ -50,15 +50,15 @@ def test_only_what_may_pass_is_asked_again() -> None:
     ],
 )
 def test_some_are_asked_again_only_so_often(code: ErrorCode, retries: int, then: Fate) -> None:
-    """Expect the contract's number of retries, then its other fate."""
+    """Some codes are retried only as often as the contract says; then their other fate applies."""
     assert [fate(code, attempts) for attempts in range(1, retries + 2)] == [*[Fate.RETRY] * retries, then]
 
 
 def test_what_was_not_asked_for_stops_the_run() -> None:
-    """Expect codes of limits to stop all sending."""
+    """The codes of a used-up budget and of a closed time window stop all sending."""
     assert {fate(ErrorCode.BUDGET_EXHAUSTED), fate(ErrorCode.WINDOW_CLOSED)} == {Fate.OPEN_CIRCUIT}
 
 
 def test_a_run_error_is_its_line() -> None:
-    """Expect the text alone, since it is what the user sees."""
+    """The text of a RunError is its message alone, since the user sees exactly this text."""
     assert str(RunError("no space: free some")) == "no space: free some"

@@ -1,4 +1,4 @@
-"""What may be called the URL of an image."""
+"""Which texts are accepted as the URL of an image."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ from schemas.image_url import MAX_URL_BYTES, check_image_url
     ],
 )
 def test_web_url_is_fine(url: str) -> None:
-    """An http or https URL with a host is fine, whatever the rest of it."""
+    """An http or https URL with a host is accepted, whatever its other parts are."""
     assert check_image_url(url) is None
 
 
@@ -53,7 +53,7 @@ def test_web_url_is_fine(url: str) -> None:
 )
 @pytest.mark.parametrize("allow_local_files", [False, True])
 def test_reason_names_rule(url: str, reason: str, allow_local_files: bool) -> None:  # noqa: FBT001 - a parameter
-    """What is no URL is refused by its rule; a path is fine where local files are allowed."""
+    """A text that is not a valid URL is refused with the rule it breaks. With local files a path is valid."""
     found = check_image_url(url, allow_local_files=allow_local_files)
     if allow_local_files and url and "://" not in url:
         assert found is None
@@ -66,18 +66,18 @@ def test_reason_names_rule(url: str, reason: str, allow_local_files: bool) -> No
     "url", ["a b.jpg", "/data/a.jpg", "file:///a.jpg", "gs://b/a.jpg", "S3://b/a", "hdfs://a"]
 )
 def test_local_file_needs_permission(url: str) -> None:
-    """Paths and the file systems' own URLs are fine with `allow_local_files`; without it they are refused."""
+    """Paths and URLs of file systems are accepted with `allow_local_files`, and refused without it."""
     assert check_image_url(url, allow_local_files=True) is None
     assert "--allow-local-files" in (check_image_url(url) or "")
 
 
 def test_local_scheme_without_path_is_refused() -> None:
-    """A scheme alone names no file."""
+    """A scheme without a path is refused, because it names no file."""
     assert "names no file" in (check_image_url("gs://", allow_local_files=True) or "")
 
 
 @given(st.text("htps:/.@[]?#%\\ aüß\x00\u2028\udcff0:-", max_size=40).map("https://".__add__))
 def test_any_text_is_judged(url: str) -> None:
-    """No text makes the check fail itself, and what passes can be written as UTF-8."""
+    """The check raises no error for any text, and an accepted text can be written as UTF-8."""
     if check_image_url(url) is None:
         assert url.encode()

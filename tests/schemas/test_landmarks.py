@@ -1,4 +1,4 @@
-"""The 90 landmarks are the contract's: names, order, and the permutation of a mirror."""
+"""The 90 landmarks follow the contract: names, order, and the permutation of a mirror."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, REGIONS, landmark
 
 
 def test_the_regions_are_the_contract_s() -> None:
-    """Expect the nine regions in their order, each beginning where the one before it ends."""
+    """The nine regions have the contract's order, and each begins where the one before it ends."""
     assert list(REGIONS.items()) == [
         ("face_profile", 21),
         ("left_eye", 8),
@@ -28,7 +28,7 @@ def test_the_regions_are_the_contract_s() -> None:
 
 
 def test_every_landmark_has_a_name_of_its_own() -> None:
-    """Expect 90 names, the region and a two-digit number, in the flat order."""
+    """Each of the 90 landmarks has its own name, region and two-digit number, in the flat order."""
     names = landmark_names()
     assert len(set(names)) == len(names) == 90
     assert names[52:55] == ["right_eye_brow_07", "mouth_00", "mouth_01"]
@@ -37,19 +37,19 @@ def test_every_landmark_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_region_s_slice_has_its_landmarks(region: str) -> None:
-    """Expect the names in the slice to be the region's, all of them."""
+    """The slice of a region covers exactly the landmarks of that region."""
     names = landmark_names()[region_slice(region)]
     assert names == [f"{region}_{i:02d}" for i in range(REGIONS[region])]
 
 
 def test_an_unknown_region_is_refused() -> None:
-    """Expect KeyError for a name that is no region's."""
+    """A name that is not a region raises KeyError."""
     with pytest.raises(KeyError, match="eyebrow"):
         region_slice("eyebrow")
 
 
 def test_the_mirror_is_the_contract_s() -> None:
-    """Expect the permutation as the contract writes it."""
+    """The mirror permutation is the one that the contract lists."""
     profile = [20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     eyes = [29, 30, 31, 32, 33, 34, 35, 36, 21, 22, 23, 24, 25, 26, 27, 28]
     brows = [45, 46, 47, 48, 49, 50, 51, 52, 37, 38, 39, 40, 41, 42, 43, 44]
@@ -60,7 +60,7 @@ def test_the_mirror_is_the_contract_s() -> None:
 
 @given(arrays(np.float32, (90, 2), elements=st.integers(-5000, 5000)), st.integers(1, 5000))
 def test_two_flips_change_nothing(points: np.ndarray, width: int) -> None:
-    """Expect the points of a photograph that is flipped twice where they were."""
+    """The points of a photograph that is mirrored twice are in their old places."""
 
     def flip(seen: np.ndarray) -> np.ndarray:
         return np.stack([width - seen[:, 0], seen[:, 1]], axis=1)[list(MIRROR)]

@@ -1,4 +1,4 @@
-"""Where a run's files lie: staged apart from what readers look at, under Hive's names."""
+"""Where a run's files lie: staged files apart from those that readers see, in folders with Hive's names."""
 
 import pytest
 
@@ -8,7 +8,7 @@ RUN = Layout("out", "r1")
 
 
 def test_every_path_of_a_run() -> None:
-    """Expect the folders that the documentation names."""
+    """A run has the paths that the documentation names."""
     assert RUN.staging == "out/_staging/r1"
     assert RUN.plan == "out/_staging/r1/plan.json"
     assert RUN.staged("faces", "a.parquet") == "out/_staging/r1/faces/a.parquet"
@@ -19,7 +19,7 @@ def test_every_path_of_a_run() -> None:
 
 
 def test_published_files_lie_in_their_partitions() -> None:
-    """Expect the run's folder, then the partition where there is one, then the name."""
+    """A published path has the table's folder, the run's folder, the partition if any, and the name."""
     assert RUN.published("images") == "out/images/run=r1"
     assert RUN.published("images", "a.parquet") == "out/images/run=r1/a.parquet"
     deep = RUN.published("dead_letters", "error_code=timeout/a.parquet")
@@ -37,11 +37,11 @@ def test_published_files_lie_in_their_partitions() -> None:
     ],
 )
 def test_any_spelling_of_the_output(output: str, plan: str) -> None:
-    """Expect one slash between output and rest, and the output otherwise as it is."""
+    """One slash separates the output from the rest, and the output itself stays as it is."""
     assert Layout(output, "r1").plan == plan
 
 
 def test_only_tables_have_a_folder_of_all_runs() -> None:
-    """Expect KeyError for a name that is no table's."""
+    """A name that is not the name of a table raises KeyError."""
     with pytest.raises(KeyError, match="face"):
         RUN.folder("face")

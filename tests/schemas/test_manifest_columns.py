@@ -1,4 +1,4 @@
-"""What a manifest's columns may be called."""
+"""Which names the columns of a manifest may have."""
 
 import pytest
 
@@ -34,19 +34,19 @@ def test_letters_of_any_kind_are_fine(names: list[str]) -> None:
     ],
 )
 def test_reason_names_column_and_cure(names: list[str], reason: str) -> None:
-    """A bad set of names is refused by its first bad column, with the cure."""
+    """A bad set of names is refused, and the message has the first bad column and the fix."""
     found = check_column_names(names, "image_url")
     assert found is not None
     assert reason in found
 
 
 def test_image_url_beside_another_url_column_is_refused() -> None:
-    """With --url-column photo, a column `image_url` has no place: it is refused, naming the option."""
+    """With `--url-column photo` a column `image_url` is refused, and the message names the option."""
     found = check_column_names(["photo", "image_url"], "photo")
     assert found is not None
     assert "--url-column photo" in found
 
 
 def test_key_columns_do_not_pass_through() -> None:
-    """The URL's column and `image_id` are the key; the others are the manifest's own."""
+    """The URL's column and `image_id` form the key; only the other columns are the manifest's own."""
     assert own_columns(["a", "photo", "image_id", "b"], "photo") == ["a", "b"]

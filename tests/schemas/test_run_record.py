@@ -1,4 +1,4 @@
-"""The counts of a run, and the two laws that they must keep."""
+"""The counts of a run, and the two laws that they must follow."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ GOOD = RunCounts(rows_read=9, ok=3, no_face=2, face_count=7, faces=7, dead={"tim
 
 
 def test_good_counts_break_no_law() -> None:
-    """Expect None, also for a manifest without rows."""
+    """Consistent counts break no law, and neither do the counts of a manifest without rows."""
     assert GOOD.broken_law() is None
     assert RunCounts(0, 0, 0, 0, 0).broken_law() is None
 
@@ -30,7 +30,7 @@ def test_good_counts_break_no_law() -> None:
     ],
 )
 def test_any_count_that_is_off_breaks_a_law(counts: RunCounts, law: str) -> None:
-    """Expect the broken law with the counts that show it."""
+    """A wrong count breaks a law, and the message states the law with the counts that show it."""
     assert law in (counts.broken_law() or "")
 
 
@@ -41,14 +41,14 @@ _COUNT = st.integers(0, 10**9)
 def test_the_law_of_rows_is_a_sum(
     ok: int, no_face: int, faces: int, dead: dict[str, int], surplus: int
 ) -> None:
-    """Expect the law to hold exactly where the three ends add up to the rows read."""
+    """The law of rows holds exactly when ok, no_face and dead rows add up to the rows read."""
     ends = ok + no_face + sum(dead.values())
     counts = RunCounts(ends + surplus, ok, no_face, faces, faces, dead)
     assert (counts.broken_law() is None) == (surplus == 0)
 
 
 def test_the_failure_share_is_of_all_rows() -> None:
-    """Expect dead letters of all codes over rows read, and 0 without rows."""
+    """The failure share is the dead letters of all codes divided by the rows read, and 0 without rows."""
     assert GOOD.failure_share == pytest.approx(4 / 9)
     assert RunCounts(0, 0, 0, 0, 0).failure_share == 0
     assert RunCounts(2, 0, 0, 0, 0, {"other": 2}).failure_share == 1

@@ -1,4 +1,4 @@
-"""The tables' schemas, and the way from a faces table to an array."""
+"""The schemas of the tables, and the conversion of a faces table to an array."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ from schemas.tables import (
 
 
 def hand_made(faces: int) -> pa.Table:
-    """Make a faces table by its columns' names alone: x of landmark i of face f is 1000 f + i, y is -x."""
+    """Make a faces table by column names alone: landmark i of face f has x = 1000 f + i and y = -x."""
     columns: dict[str, pa.Array] = {"image_id": pa.array([f"image-{f}" for f in range(faces)], pa.string())}
     for i, name in enumerate(COORDINATE_COLUMNS):
         sign = 1 if name.endswith("_x") else -1
@@ -39,7 +39,7 @@ def expected(faces: int) -> np.ndarray:
 
 @pytest.mark.parametrize("faces", [0, 1, 3])
 def test_a_faces_table_becomes_an_array(faces: int) -> None:
-    """Expect float32[n, 90, 2] with each coordinate in its place, also without faces."""
+    """A faces table becomes float32[n, 90, 2] with each coordinate in its place, also without faces."""
     points = face_points(hand_made(faces))
     assert points.dtype == np.float32
     assert points.shape == (faces, 90, 2)
@@ -47,7 +47,7 @@ def test_a_faces_table_becomes_an_array(faces: int) -> None:
 
 
 def test_a_pandas_frame_becomes_an_array(tmp_path: Path) -> None:
-    """Expect the same points by way of a file and pandas, filtered, shuffled and in chunks."""
+    """Points stay the same through a file and pandas, filtered and with columns reversed, and in chunks."""
     for part in range(2):
         pq.write_table(hand_made(3), tmp_path / f"{part}.parquet")
     frame = pd.read_parquet(tmp_path)
@@ -57,13 +57,13 @@ def test_a_pandas_frame_becomes_an_array(tmp_path: Path) -> None:
 
 
 def test_a_missing_coordinate_is_an_error() -> None:
-    """Expect KeyError with the column's name."""
+    """A missing coordinate column raises KeyError with the column's name."""
     with pytest.raises(KeyError, match="nose_03_y"):
         face_points(hand_made(1).drop_columns("nose_03_y"))
 
 
 def test_the_coordinates_are_in_the_contract_s_order() -> None:
-    """Expect 180 columns, x before y, first the profile, last the right pupil."""
+    """The 180 coordinate columns have x before y, the profile first and the right pupil last."""
     assert len(COORDINATE_COLUMNS) == 180
     assert COORDINATE_COLUMNS[:3] == ("face_profile_00_x", "face_profile_00_y", "face_profile_01_x")
     assert COORDINATE_COLUMNS[42] == "left_eye_00_x"
@@ -73,7 +73,7 @@ def test_the_coordinates_are_in_the_contract_s_order() -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_file_tells_what_it_is(tmp_path: Path, name: str) -> None:
-    """Expect name and version in the metadata of a written file, and a key that is never null."""
+    """A written file has the table's name and version as metadata, and key columns that are never null."""
     pq.write_table(TABLES[name].empty_table(), tmp_path / "a.parquet")
     schema = pq.read_schema(tmp_path / "a.parquet")
     assert schema.metadata[b"facebeam.table"] == name.encode()
@@ -84,7 +84,7 @@ def test_a_file_tells_what_it_is(tmp_path: Path, name: str) -> None:
 
 
 def test_a_faces_file_explains_its_points() -> None:
-    """Expect region offsets and mirror permutation in the faces' metadata, and in no other's."""
+    """Only the faces table has region offsets and the mirror permutation in its metadata."""
     assert json.loads(FACES.metadata[b"facebeam.offsets"]) == OFFSETS
     assert json.loads(FACES.metadata[b"facebeam.mirror"]) == list(MIRROR)
     assert b"facebeam.offsets" not in IMAGES.metadata.keys() | DEAD_LETTERS.metadata.keys()
@@ -94,12 +94,12 @@ def test_a_faces_file_explains_its_points() -> None:
     "name", ["run", "error_code", "face_index", "box_x", "mouth_21_y", "outcome", "message", "trace_id"]
 )
 def test_names_of_the_output_are_reserved(name: str) -> None:
-    """Expect the columns of all tables and the folders' names to be taken."""
+    """The column names of all tables and the names of partition folders are reserved."""
     assert name in RESERVED_COLUMNS
 
 
 def test_manifest_columns_come_last() -> None:
-    """Expect the table's columns and metadata as they were, then the manifest's own."""
+    """The manifest's own columns follow the table's columns, and the table's metadata stays as it is."""
     own = pa.schema([pa.field("caption", pa.string()), pa.field("tags", pa.list_(pa.string()))])
     schema = with_manifest_columns(IMAGES, own)
     assert schema.names == [*IMAGES.names, "caption", "tags"]

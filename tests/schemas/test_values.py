@@ -1,4 +1,4 @@
-"""The values of the pipeline: what they refuse, what makes them equal, and that they travel."""
+"""The values of the pipeline: what they refuse, when they are equal, and that they can be pickled."""
 
 import pickle
 import re
@@ -29,14 +29,14 @@ Points = NDArray[np.float32]
     ],
 )
 def test_a_face_is_ninety_points(points: Points) -> None:
-    """Expect another shape or type to be refused, and named."""
+    """Points of another shape or type are refused, and the message names both."""
     with pytest.raises(ValueError, match=re.escape(f"{points.dtype}{list(points.shape)}")):
         Face(points)
 
 
 @given(arrays(np.float32, (90, 2), elements=st.sampled_from([0.0, -0.0, 1.0])), st.integers(0, 89))
 def test_faces_are_equal_by_their_points(points: Points, moved: int) -> None:
-    """Expect equality of equal numbers, with one hash, and of no others."""
+    """Faces with equal points are equal and have one hash; a moved point makes them different."""
     assert Face(points) == Face(points + np.float32(0))
     assert hash(Face(points)) == hash(Face(points + np.float32(0)))
     elsewhere = points.copy()
@@ -46,7 +46,7 @@ def test_faces_are_equal_by_their_points(points: Points, moved: int) -> None:
 
 
 def test_a_region_is_its_landmarks() -> None:
-    """Expect the points that the contract puts there: the mouth has 53 to 74."""
+    """A region has the points that the contract assigns to it; for the mouth these are 53 to 74."""
     mouth = face().region("mouth")
     assert mouth[:, 0].tolist() == list(range(53, 75))
     assert mouth[:, 1].tolist() == list(range(106, 150, 2))
@@ -54,7 +54,7 @@ def test_a_region_is_its_landmarks() -> None:
 
 @pytest.mark.parametrize(("faces", "outcome"), [(0, "no_face"), (1, "ok"), (10, "ok")])
 def test_the_outcome_is_whether_there_are_faces(faces: int, outcome: str) -> None:
-    """Expect `no_face` without faces, `ok` with any number."""
+    """The outcome is `no_face` without faces, and `ok` with any number of them."""
     assert annotation(faces=faces).answer.outcome is Outcome(outcome)
 
 
@@ -63,7 +63,7 @@ def test_the_outcome_is_whether_there_are_faces(faces: int, outcome: str) -> Non
     [(ErrorCode.TIMEOUT, Fate.RETRY), (ErrorCode.NOT_FOUND, Fate.REJECT), (ErrorCode.OTHER, Fate.REJECT)],
 )
 def test_a_failure_has_its_code_s_fate(code: ErrorCode, fate: Fate) -> None:
-    """Expect the fate of the code, whatever else is known of the failure."""
+    """A failure has the fate of its code, whatever its other fields are."""
     assert Failure(code, "why", "fetch", http_status=500, retry_after_s=1).fate is fate
 
 
@@ -77,24 +77,24 @@ def test_a_failure_has_its_code_s_fate(code: ErrorCode, fate: Fate) -> None:
     ],
 )
 def test_values_travel(value: object) -> None:
-    """Expect an equal value of the same kind after a pickle."""
+    """A value that is pickled and loaded is equal and of the same type."""
     copy = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
     assert copy == value
     assert type(copy) is type(value)
 
 
 def test_a_failure_error_travels_with_its_failure() -> None:
-    """Expect the failure after a pickle, and its code and message as the text."""
+    """A pickled FailureError keeps its failure, and its text is the failure's code and message."""
     error = pickle.loads(pickle.dumps(FailureError(dead_letter(7).failure)))  # noqa: S301 - our own
     assert error.failure == dead_letter(7).failure
     assert str(error) == "timeout: why 7"
 
 
-_ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # half surrogate pairs too
+_ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # lone surrogates too
 
 
 @given(_ANY_TEXT, _ANY_TEXT)
 def test_default_ids_are_as_different_as_urls(one: str, other: str) -> None:
-    """Expect 16 hex digits for any text, the same for the same, others for others."""
+    """A default id has 16 hex digits, the same for the same text and different for different texts."""
     assert re.fullmatch("[0-9a-f]{16}", default_image_id(one))
     assert (default_image_id(one) == default_image_id(other)) == (one == other)

@@ -1,4 +1,4 @@
-"""Which addresses are public, and what a host with a private one gets."""
+"""Which addresses are public, and how a host with a forbidden address is treated."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -14,7 +14,7 @@ from transforms.image_fetch.allowed_addresses import Address, allowed_addresses,
 
 @pytest.mark.parametrize("text", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "2a00:1450:4001:80e::200e"])
 def test_the_internet_is_public(text: str) -> None:
-    """Expect addresses of well-known public hosts to be allowed."""
+    """Addresses of well-known public hosts are public."""
     assert is_public(ip_address(text))
 
 
@@ -28,7 +28,7 @@ def test_the_internet_is_public(text: str) -> None:
     ],
 )
 def test_the_rest_is_not(text: str) -> None:
-    """Expect private, local, shared, multicast, reserved and documentation addresses to be refused."""
+    """Private, local, shared, multicast, reserved and documentation addresses are not public."""
     assert not is_public(ip_address(text))
 
 
@@ -44,18 +44,18 @@ CLOTHES: list[Callable[[int], int]] = [
 def test_an_ipv4_address_in_ipv6_clothes_is_judged_as_what_it_is(
     number: int, clothe: Callable[[int], int]
 ) -> None:
-    """Expect each way to write an IPv4 address in IPv6 to lead to that IPv4 address."""
+    """`destination` finds the IPv4 address in each of the four IPv6 forms that contain one."""
     assert destination(IPv6Address(clothe(number))) == IPv4Address(number)
 
 
 @given(integers(0, 2**32 - 1))
 def test_an_ipv4_address_is_its_own_destination(number: int) -> None:
-    """Expect plain IPv4 addresses unchanged."""
+    """`destination` returns a plain IPv4 address unchanged."""
     assert destination(IPv4Address(number)) == IPv4Address(number)
 
 
 def test_one_forbidden_address_forbids_the_host() -> None:
-    """Expect a refusal that names host and address, and that is not worth a retry."""
+    """A host with a forbidden address is rejected without a retry, and the message names the host."""
     with pytest.raises(FailureError) as caught:
         allowed_addresses("localhost", 80, rule=lambda _: False)
     failure = caught.value.failure
@@ -65,14 +65,14 @@ def test_one_forbidden_address_forbids_the_host() -> None:
 
 @pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1"])
 def test_the_rule_judges_where_the_packets_go(host: str) -> None:
-    """Expect an address in IPv6 clothes to pass or fail as the IPv4 address that it leads to."""
+    """The rule gets the IPv4 address that an IPv6 form stands for: `::ffff:127.0.0.1` counts as 127.0.0.1."""
     assert allowed_addresses(host, 80, rule=lambda address: address == ip_address("127.0.0.1"))
     with pytest.raises(FailureError):
         allowed_addresses(host, 80, is_public)
 
 
 def test_every_address_is_shown_to_the_rule() -> None:
-    """Expect the rule to judge each address that the resolver gives, as often as it gives it."""
+    """The rule judges every address that the resolver returns, in the resolver's order and as often."""
     judged: list[Address] = []
 
     def rule(address: Address) -> bool:

@@ -1,4 +1,4 @@
-"""AnnotateImages in a pipeline: each image is asked for once, each row comes out once."""
+"""AnnotateImages in a pipeline: it asks for each image once, and each row comes out once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,14 +25,14 @@ from transforms.progress import PROGRESS
 from transforms.retry import RetryPolicy
 
 AT_ONCE = RetryPolicy(max_attempts=4, base_s=0)
-"""The usual number of attempts, without the pauses."""
+"""The default number of attempts, without pauses between them."""
 LONG_S = 180
-"""What a broken window would hang for; a good one never waits."""
+"""Seconds until a request that waits in vain gives up; in a correct window none waits so long."""
 
 
 @dataclass(frozen=True)
 class LoggingSource:
-    """The fake, which writes every request into a file, each time the source is opened into another."""
+    """The fake source, which also logs every request; each time it is opened, it starts a new log file."""
 
     folder: Path
     largest_window: int = 8
@@ -45,7 +45,7 @@ class LoggingSource:
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Give an attempt that tells what it is asked."""
+        """Give an attempt that logs each request."""
         log = self.folder / f"{len(list(self.folder.iterdir()))}.log"
 
         def attempt(request: ImageRequest) -> Answer:
@@ -60,14 +60,14 @@ class LoggingSource:
 
 @pytest.fixture
 def source(tmp_path: Path) -> LoggingSource:
-    """Give a source that was not asked yet."""
+    """Give a source that has not received a request yet."""
     (tmp_path / "logs").mkdir()
     return LoggingSource(tmp_path / "logs")
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    """Give a journal without answers."""
+    """Give an empty journal."""
     return Journal(str(tmp_path / "journal"))
 
 
@@ -77,12 +77,12 @@ def asked(source: LoggingSource) -> Counter[str]:
 
 
 def url_of(number: int | str) -> str:
-    """Give the URL of a row of `row`, or of one that fails with a code."""
+    """Give the URL of row `number`, or, for an error code, a URL that fails with this code."""
     return row(number).image_url if isinstance(number, int) else f"https://example.com/fail-{number}/a.jpg"
 
 
 def rows_of(*numbers: int | str) -> list[ManifestRow]:
-    """Make rows with ids of their own, numbered, of these URLs."""
+    """Make rows with these URLs; each row has its own id and its position as its column."""
     return [ManifestRow(url_of(number), f"row-{i}", (i,)) for i, number in enumerate(numbers)]
 
 
@@ -90,7 +90,7 @@ Check = Callable[[Sequence[Annotation], Sequence[DeadLetter]], None]
 
 
 def annotate(rows: Sequence[ManifestRow], step: AnnotateImages, check: Check) -> None:
-    """Run rows through the step, and check both ends together."""
+    """Run rows through the step, and check annotations and dead letters together."""
     with beam.Pipeline(FnApiRunner()) as root:
         ends = root | beam.Create(rows, reshuffle=False) | step
         both = (ends.annotations, ends.dead_letters) | beam.Flatten()
@@ -108,7 +108,7 @@ def _parted(found: Sequence[object]) -> tuple[list[Annotation], list[DeadLetter]
 def test_equal_urls_are_asked_once_and_answered_each(
     source: LoggingSource, journal: Journal, shards: int
 ) -> None:
-    """Expect one request a URL, and its one answer for every row that has it, columns and ids kept."""
+    """Rows with equal URLs share one request and its answer, and every row keeps its id and its columns."""
     rows = rows_of(*(number % 40 for number in range(700)))
 
     def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
@@ -126,7 +126,7 @@ def test_equal_urls_are_asked_once_and_answered_each(
 
 
 def test_a_failure_is_shared_too(source: LoggingSource, journal: Journal) -> None:
-    """Expect a dead letter with the one failure for every row of a bad image, and the others answered."""
+    """A bad image is requested once, and all its rows get the same failure. Other rows get answers."""
     rows = rows_of("not_found", 1, "not_found", 2, "not_found")
 
     def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
@@ -140,7 +140,7 @@ def test_a_failure_is_shared_too(source: LoggingSource, journal: Journal) -> Non
 
 
 def test_the_policy_says_how_often_to_ask(source: LoggingSource, journal: Journal) -> None:
-    """Expect four attempts where a pause may help, one where nothing helps, in letters and at the source."""
+    """A transient failure gets four attempts and a permanent one a single attempt; dead letters say so."""
     rows = rows_of("timeout", "server_error", "image_empty")
 
     def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
@@ -158,7 +158,7 @@ def test_the_policy_says_how_often_to_ask(source: LoggingSource, journal: Journa
 
 
 def test_the_parameters_reach_the_source(source: LoggingSource, journal: Journal) -> None:
-    """Expect mode and rotation search in the request, and the answer that they lead to."""
+    """Each request carries the mode and the rotation detection, and mode 1 gives one face at most."""
 
     def check(annotations: Sequence[Annotation], _letters: Sequence[DeadLetter]) -> None:
         assert max(len(each.answer.faces) for each in annotations) == 1
@@ -168,7 +168,7 @@ def test_the_parameters_reach_the_source(source: LoggingSource, journal: Journal
 
 
 def test_a_source_that_was_opened_is_closed(source: LoggingSource, journal: Journal) -> None:
-    """Expect each open source to be left again, so that connections and models are freed."""
+    """The step closes each source that it opens, so that connections and models are freed."""
     annotate(rows_of(1), AnnotateImages(source, journal), lambda *_: None)
     assert list(source.folder.glob("*.log"))
     assert len(list(source.folder.glob("*.log"))) == len(list(source.folder.glob("*.closed")))
@@ -188,7 +188,7 @@ class MeetingSource:
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Give an attempt that goes on when `largest_window` of them are under way."""
+        """Give an attempt that waits until `largest_window` attempts are running."""
         together = Barrier(self.largest_window, timeout=LONG_S)
 
         def attempt(request: ImageRequest) -> Answer:
@@ -199,7 +199,7 @@ class MeetingSource:
 
 
 def test_the_whole_window_is_in_flight(journal: Journal) -> None:
-    """Expect as many requests at the same time as the source has said."""
+    """The step runs as many requests at the same time as the source's window allows."""
 
     def check(annotations: Sequence[Annotation], _letters: Sequence[DeadLetter]) -> None:
         assert len(annotations) == 12
@@ -209,7 +209,7 @@ def test_the_whole_window_is_in_flight(journal: Journal) -> None:
 
 @dataclass(frozen=True)
 class InterruptedSource(LoggingSource):
-    """A source during whose first request the run is asked to stop."""
+    """A source that asks the run to stop during the first request."""
 
     largest_window: int = 1
 
@@ -227,14 +227,14 @@ class InterruptedSource(LoggingSource):
 
 @pytest.fixture
 def _not_stopped() -> Iterator[None]:
-    """Take back that the run was asked to stop."""
+    """Clear the request to stop after the test."""
     yield
     PROGRESS.stop.clear()
 
 
 @pytest.mark.usefixtures("_not_stopped")
 def test_a_run_that_is_asked_to_stop_asks_no_more(source: LoggingSource, journal: Journal) -> None:
-    """Expect the run to end after the request that is under way, and another one to ask nothing."""
+    """A run that is asked to stop ends after the request in flight, and a second run sends no request."""
     step = AnnotateImages(InterruptedSource(source.folder), journal)
     for _ in range(2):
         with pytest.raises(RunError, match="asked to stop"):
@@ -243,7 +243,7 @@ def test_a_run_that_is_asked_to_stop_asks_no_more(source: LoggingSource, journal
 
 
 def test_progress_counts_every_row(source: LoggingSource, journal: Journal) -> None:
-    """Expect rows, not requests, in the numbers that the runner shows."""
+    """The progress numbers that the runner shows count rows, not requests."""
     rows = rows_of(*(number % 20 for number in range(60)), "not_found", "not_found")
     before = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
     annotate(rows, AnnotateImages(source, journal), lambda *_: None)
@@ -259,7 +259,7 @@ def test_progress_counts_every_row(source: LoggingSource, journal: Journal) -> N
 
 
 def test_an_answer_of_an_earlier_run_is_not_asked_for(source: LoggingSource, journal: Journal) -> None:
-    """Expect answers and rejects from the journal, transient failures and what is to be asked again anew."""
+    """A later run reuses answers and rejects; it retries transient failures and the codes in `ask_again`."""
     rows = rows_of(1, "image_empty", "timeout")
     step = AnnotateImages(source, journal, policy=AT_ONCE)
     annotate(rows, step, lambda *_: None)
@@ -277,7 +277,7 @@ def test_an_answer_of_an_earlier_run_is_not_asked_for(source: LoggingSource, jou
 
 
 def test_what_was_asked_is_counted_by_the_image(source: LoggingSource, journal: Journal) -> None:
-    """Expect calls, retries and stored answers of distinct images, however many rows share them."""
+    """The step counts images, calls, retries and stored answers per distinct image, not per row."""
     annotate(rows_of(1), AnnotateImages(source, journal), lambda *_: None)
     rows = rows_of(1, 1, 2, 2, "timeout", "timeout")
     with beam.Pipeline(FnApiRunner()) as root:
@@ -288,5 +288,5 @@ def test_what_was_asked_is_counted_by_the_image(source: LoggingSource, journal: 
 
 
 def equal_to_one(found: CallCounts, expected: CallCounts) -> None:
-    """Compare in a way that tells both."""
+    """Compare the counts, so that a failed assertion shows both."""
     assert found == expected

@@ -26,38 +26,38 @@ from transforms.retry import RetryPolicy
 
 RATE = 200.0
 FIRST_WINDOW = 262
-"""`RATE` times a latency of 1 s, which is supposed until there is an answer, times 1.3, and two more."""
+"""`RATE` times 1.3 times a latency of 1 s, which the source assumes before the first answer, plus two."""
 GOOD = ImageRequest("https://images.example.com/a.jpg")
 
 
 @pytest.fixture
 def server() -> Iterator[FaultyServer]:
-    """Start a service that has every fault by name."""
+    """Start a service that produces the fault that the image's URL names."""
     with FaultyServer() as server:
         yield server
 
 
 @pytest.fixture
 def source(server: FaultyServer, tmp_path: Path) -> ApiSource:
-    """Describe the service as a source."""
+    """Give a source that calls the service."""
     return source_of(server, tmp_path)
 
 
 def source_of(server: FaultyServer, folder: Path) -> ApiSource:
-    """Describe a service as a source, with a token that any service takes."""
+    """Give a source that calls a service, with a token that every test service accepts."""
     (folder / "token").write_text("made-up")
     return ApiSource(ApiClient(server.base_url, TokenReference(file=str(folder / "token"))), RATE)
 
 
 def ask_for(opened: OpenSource, *faults: str) -> None:
-    """Ask once for images that meet these faults, one after another."""
+    """Request one image for each of these faults, one after another; each request must fail."""
     for fault in faults:
         with pytest.raises(FailureError):
             opened.attempt(ImageRequest(f"https://images.example.com/fault-{fault}/a.jpg"))
 
 
 def test_a_private_url_is_sent_only_when_allowed(server: FaultyServer, source: ApiSource) -> None:
-    """Expect `forbidden_address`, neither sent nor taken from the budget, unless private URLs are allowed."""
+    """A private URL fails with `forbidden_address`, unsent and unbilled, unless private URLs are allowed."""
     request = ImageRequest("http://10.0.0.1/a.jpg")
     one_call = replace(source, limits=replace(source.limits, calls=1))
     with one_call.open() as opened, pytest.raises(FailureError) as caught:
@@ -72,7 +72,10 @@ def test_a_private_url_is_sent_only_when_allowed(server: FaultyServer, source: A
 
 @pytest.mark.parametrize("faults", [["too_many_requests"], ["busy"], ["api_error"] * SERVER_FAULTS_IN_A_ROW])
 def test_a_service_that_is_asked_too_much_is_asked_less(source: ApiSource, faults: list[str]) -> None:
-    """Expect fewer in flight after a refusal, or after the 500s that the gateway makes of refusals."""
+    """A throttling error, or three 500s in a row, makes the window less than half as large.
+
+    The gateway turns throttling errors of its upstream into 500s.
+    """
     with source.open() as opened:
         assert opened.window() == FIRST_WINDOW
         ask_for(opened, *faults)
@@ -83,14 +86,14 @@ def test_a_service_that_is_asked_too_much_is_asked_less(source: ApiSource, fault
     "faults", [["api_error"] * 2, ["api_error", "api_error", "bad_request", "api_error"], ["fin_before"] * 5]
 )
 def test_other_failures_slow_nothing_down(source: ApiSource, faults: list[str]) -> None:
-    """Expect as many in flight as before: 500s count only one after another."""
+    """Other failures leave the window as it is; 500s reduce it only when three follow each other directly."""
     with source.open() as opened:
         ask_for(opened, *faults)
         assert opened.window() == FIRST_WINDOW
 
 
 def test_a_pause_that_is_asked_for_is_capped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expect `Retry-After: 1e9` to hold the whole source up for a minute at most, here for less."""
+    """A `Retry-After` of 1e9 s pauses the source for at most `LONGEST_PAUSE_S`: a minute, here 0.2 s."""
     monkeypatch.setattr(api_source, "LONGEST_PAUSE_S", 0.2)
     with FaultyServer(in_bursts(2, 1, retry_after("1000000000"), answers())) as server:
         with source_of(server, tmp_path).open() as opened:
@@ -102,14 +105,14 @@ def test_a_pause_that_is_asked_for_is_capped(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_window_follows_the_latency(source: ApiSource) -> None:
-    """Expect fewer in flight when answers come faster than in the second that was supposed."""
+    """The window shrinks when answers come faster than the latency of 1 s that the source assumes first."""
     with source.open() as opened, ThreadPoolExecutor(4) as pool:
         list(pool.map(opened.attempt, [GOOD] * 60))
         assert opened.window() < FIRST_WINDOW / 2
 
 
 def test_who_waits_to_retry_keeps_nobody_from_asking(source: ApiSource) -> None:
-    """Expect a place more for each request that sleeps, and that the end of all sending wakes them."""
+    """Each request that sleeps before a retry adds a place to the window; it wakes when all sending stops."""
     with source.open() as opened, ThreadPoolExecutor(3) as pool:
         sleepers = [pool.submit(opened.sleep, 3600) for _ in range(3)]
         wait_until(lambda: opened.window() == FIRST_WINDOW + 3)
@@ -126,7 +129,7 @@ def test_who_waits_to_retry_keeps_nobody_from_asking(source: ApiSource) -> None:
 def test_a_window_that_is_given_is_kept(
     source: ApiSource, rate: float | None, window: int | None, in_flight: int
 ) -> None:
-    """Expect the user's number, whatever the latency; and a fixed one where no rate says how many."""
+    """A window set by the user does not change; without a window and a rate the source uses a fixed one."""
     with replace(source, rate_per_s=rate, window=window).open() as opened:
         opened.attempt(GOOD)
         assert opened.window() == in_flight
@@ -135,7 +138,7 @@ def test_a_window_that_is_given_is_kept(
 @pytest.mark.slow
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Internal Server Error"])
 def test_bursts_of_refusals_lose_nothing(tmp_path: Path, status: str) -> None:
-    """Expect every image to be answered by a service that refuses three calls of each twenty."""
+    """Every image is answered although the service refuses three of every twenty calls."""
     code = "too_many_requests" if status.startswith("429") else "api_error"
     policy = RetryPolicy(base_s=0.01)
     with FaultyServer(in_bursts(20, 3, fails(status, code), answers())) as server:
@@ -147,7 +150,10 @@ def test_bursts_of_refusals_lose_nothing(tmp_path: Path, status: str) -> None:
 
 
 def test_the_engine_is_told_that_calls_wait_for_their_turn(tmp_path: Path) -> None:
-    """Expect Beam's throttling counter, by which an engine knows that more workers would only wait too."""
+    """AnnotateImages adds the time that calls wait for their turn to Beam's throttling counter.
+
+    The counter tells an engine that more workers would only wait too.
+    """
     rows = [row(number) for number in range(6)]
     with FaultyServer(slow(Latency(0.01), answers())) as server:
         source = replace(source_of(server, tmp_path), rate_per_s=2.0)

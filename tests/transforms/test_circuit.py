@@ -15,7 +15,7 @@ def failure(code: ErrorCode) -> Failure:
 
 
 def is_open(circuit: Circuit) -> bool:
-    """Tell whether a check is refused."""
+    """Tell whether the circuit refuses a call."""
     try:
         circuit.check()
     except FailureError:
@@ -25,7 +25,7 @@ def is_open(circuit: Circuit) -> bool:
 
 @pytest.mark.parametrize("code", [ErrorCode.INVALID_TOKEN, ErrorCode.USED_UP, ErrorCode.PAYMENT_REQUIRED])
 def test_a_failure_of_the_account_opens_it_at_once(code: ErrorCode) -> None:
-    """One refusal of the account is enough; what follows is not sent and not billed."""
+    """One account failure opens the circuit; later calls fail with the same code, neither sent nor billed."""
     circuit = Circuit()
     circuit.failed(failure(code))
     with pytest.raises(FailureError) as error:
@@ -46,7 +46,7 @@ def test_a_failure_of_the_account_opens_it_at_once(code: ErrorCode) -> None:
     ],
 )
 def test_an_unbroken_series_opens_it(code: ErrorCode, series: int) -> None:
-    """The last failure of the series opens it, the one before does not."""
+    """The last failure of a full series opens the circuit; the one before does not."""
     circuit = Circuit()
     for _ in range(series - 1):
         circuit.failed(failure(code))
@@ -59,7 +59,7 @@ def test_an_unbroken_series_opens_it(code: ErrorCode, series: int) -> None:
     "breaks", [Circuit.succeeded, lambda circuit: circuit.failed(failure(ErrorCode.OTHER))]
 )
 def test_an_answer_of_any_kind_breaks_a_series(breaks: object) -> None:
-    """An answer, or a refusal of one image, shows that the service is there."""
+    """An answer, or a failure of one image only, shows that the service works, and ends a series."""
     circuit = Circuit()
     for i in range(2 * UNBROKEN_SERIES):
         circuit.failed(failure(ErrorCode.CONNECTION_FAILED))
@@ -74,7 +74,7 @@ IN_TROUBLE = [ErrorCode.SERVER_ERROR, ErrorCode.API_ERROR, ErrorCode.BUSY, Error
 
 @pytest.mark.parametrize("code", IN_TROUBLE)
 def test_trouble_that_does_not_end_opens_it(code: ErrorCode) -> None:
-    """A service that says nothing but 'later' for two minutes is gone; one that does so for less is not."""
+    """Two minutes of server or overload errors without an answer open the circuit; less time does not."""
     now = 0.0
     circuit = Circuit(clock=lambda: now)
     while not is_open(circuit) and now < 1000:
@@ -85,7 +85,7 @@ def test_trouble_that_does_not_end_opens_it(code: ErrorCode) -> None:
 
 @pytest.mark.parametrize("code", IN_TROUBLE)
 def test_trouble_that_passes_opens_nothing(code: ErrorCode) -> None:
-    """A burst at one moment, and answers now and then over hours, leave it closed."""
+    """The circuit stays closed after a burst of server errors, and after errors with answers in between."""
     now = 0.0
     circuit = Circuit(clock=lambda: now)
     for _ in range(2 * UNBROKEN_SERIES):
@@ -99,7 +99,7 @@ def test_trouble_that_passes_opens_nothing(code: ErrorCode) -> None:
 
 
 def test_the_first_cause_counts() -> None:
-    """What comes after the opening changes nothing."""
+    """The circuit keeps the cause that opened it; later failures do not replace it."""
     circuit = Circuit()
     circuit.open(failure(ErrorCode.USED_UP))
     circuit.failed(failure(ErrorCode.INVALID_TOKEN))
@@ -109,7 +109,7 @@ def test_the_first_cause_counts() -> None:
 
 
 def test_a_sleeper_is_woken_by_the_opening() -> None:
-    """A thread that waits an hour to retry ends when the circuit opens."""
+    """A thread that sleeps for an hour before a retry wakes with an error when the circuit opens."""
     circuit = Circuit()
     ended: list[ErrorCode] = []
 
@@ -127,7 +127,7 @@ def test_a_sleeper_is_woken_by_the_opening() -> None:
 
 
 def test_a_sleep_that_is_not_disturbed_ends_in_silence() -> None:
-    """Waiting raises nothing while the circuit is closed."""
+    """A sleep ends without an error while the circuit is closed."""
     circuit = Circuit()
     circuit.sleep(0.01)
     assert not is_open(circuit)

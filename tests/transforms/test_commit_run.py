@@ -1,4 +1,4 @@
-"""CommitRun checks staged files against the run's laws, then makes them visible, once."""
+"""CommitRun checks the staged files against the laws of a run, then makes them visible, once."""
 
 import json
 from collections import Counter
@@ -33,12 +33,12 @@ ROWS_READ = 5
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """Give a run of an output that is not there yet."""
+    """Give the layout of a run whose output folder does not exist yet."""
     return Layout(str(tmp_path / "out"), "r1")
 
 
 def stage(layout: Layout, table: str, batch: pa.RecordBatch, partition: str = "") -> StagedFile:
-    """Write a staged file."""
+    """Write a batch of rows into a staged file."""
     file = new_staged_file(layout, table, partition)
     Path(file.path).parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_batches([batch]), file.path)
@@ -46,7 +46,7 @@ def stage(layout: Layout, table: str, batch: pa.RecordBatch, partition: str = ""
 
 
 def staged_run(layout: Layout) -> list[StagedFile]:
-    """Stage two images with three faces, one without, and two dead letters: five rows of the manifest."""
+    """Stage five manifest rows: two images with three faces in all, one without faces, two dead letters."""
     parts = [[annotation(1, 2, "one", 1)], [annotation(2, 1, None, 2), annotation(3, 0, "three", None)]]
     codes = (ErrorCode.TIMEOUT, ErrorCode.NOT_FOUND)
     letters = [dead_letter(number, code, "dead", number) for number, code in enumerate(codes, 4)]
@@ -66,22 +66,22 @@ def staged_run(layout: Layout) -> list[StagedFile]:
 
 
 def frames(layout: Layout) -> dict[str, pd.DataFrame]:
-    """Read every table of an output as a user does."""
+    """Read every table of an output with pandas, as a user does."""
     return {table: pd.read_parquet(layout.folder(table)) for table in TABLES}
 
 
 def nothing_is_visible(layout: Layout) -> bool:
-    """Tell whether an output has neither a table's folder nor a record."""
+    """Tell whether an output has no folder of a table and no run record."""
     return {path.name for path in Path(layout.output).iterdir()} <= {"_staging"}
 
 
 def files(layout: Layout) -> dict[Path, bytes]:
-    """Give every file of an output with its content."""
+    """Read all files of an output: path -> content."""
     return {path: path.read_bytes() for path in Path(layout.output).rglob("*") if path.is_file()}
 
 
 def test_a_run_is_read_with_pandas(layout: Layout) -> None:
-    """Expect every staged row once, with its run and its error code as columns."""
+    """A user reads every staged row once with pandas, with run and error code as columns."""
     commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
     tables = frames(layout)
     assert sorted(tables["faces"].image_id) == ["image-1", "image-1", "image-2"]
@@ -94,7 +94,7 @@ def test_a_run_is_read_with_pandas(layout: Layout) -> None:
 
 
 def test_the_record_tells_what_was_committed(layout: Layout) -> None:
-    """Expect counts, facts, latencies and every published file under its name."""
+    """The run record contains counts, facts, latencies and the published name of every file."""
     commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
     record = json.loads(Path(layout.run_json).read_bytes())
     assert record["run_id"] == "r1"
@@ -130,7 +130,7 @@ def test_the_record_tells_what_was_committed(layout: Layout) -> None:
     ],
 )
 def test_a_broken_law_is_not_committed(layout: Layout, missing: int | None, rows_read: int, law: str) -> None:
-    """Expect an error with the law and the counts, and nothing to be visible, when any file is lost."""
+    """When the counts do not add up, RunError names the law and the counts, and nothing becomes visible."""
     staged = [file for number, file in enumerate(staged_run(layout)) if number != missing]
     with pytest.raises(RunError, match=f"run r1 is not committed, a law is broken: .*{law}"):
         commit_run(layout, staged, rows_read, CALLS, OWN, FACTS)
@@ -139,7 +139,7 @@ def test_a_broken_law_is_not_committed(layout: Layout, missing: int | None, rows
 
 
 def test_what_is_counted_is_what_is_on_the_disk(layout: Layout) -> None:
-    """Expect a staged file that was cut short, or is gone, to end the run, and nothing to be visible."""
+    """A staged file that is truncated or missing ends the run with an error, and nothing becomes visible."""
     staged = staged_run(layout)
     whole = Path(staged[3].path).read_bytes()
     for broken in (whole[:-10], whole[:10], b""):
@@ -154,7 +154,7 @@ def test_what_is_counted_is_what_is_on_the_disk(layout: Layout) -> None:
 
 @pytest.mark.parametrize(("rows_read", "dead"), [(0, 0), (1, 1)])
 def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dead: int) -> None:
-    """Expect empty tables with all columns and types, for an empty manifest and for one of bad rows."""
+    """An empty table has all columns and types, for an empty manifest and for one with bad rows only."""
     letters = [dead_letter(1, ErrorCode.TIMEOUT, "dead", 1)] * dead
     batch = flatten_dead_letters(letters, OWN)
     staged = [stage(layout, "dead_letters", batch, "error_code=timeout")] * dead
@@ -171,7 +171,7 @@ def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dea
 
 
 def test_two_runs_lie_beside_each_other(layout: Layout) -> None:
-    """Expect an empty run and a full one to be read as one table each, told apart by `run`."""
+    """An empty run and two full ones are read as one table each, and the column `run` tells them apart."""
     commit_run(layout, staged_run(layout), ROWS_READ, CALLS, OWN, FACTS)
     commit_run(Layout(layout.output, "r2"), [], 0, CALLS, OWN, FACTS)
     other = Layout(layout.output, "r3")
@@ -183,7 +183,7 @@ def test_two_runs_lie_beside_each_other(layout: Layout) -> None:
 
 
 def test_committing_again_changes_nothing(layout: Layout) -> None:
-    """Expect every file as it was, whatever the second time brings."""
+    """A second commit of a run changes no file, even with other files, counts and facts."""
     staged = staged_run(layout)
     commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     before = files(layout)
@@ -193,7 +193,7 @@ def test_committing_again_changes_nothing(layout: Layout) -> None:
 
 
 def test_a_commit_that_was_cut_off_is_finished_as_it_was_planned(layout: Layout) -> None:
-    """Expect the first commit's files and record, whatever the next one brings."""
+    """The next commit finishes one that was cut off, with the files and the record of the first commit."""
     staged = staged_run(layout)
     obstacle = Path(layout.folder("images"))
     obstacle.touch()
@@ -207,7 +207,7 @@ def test_a_commit_that_was_cut_off_is_finished_as_it_was_planned(layout: Layout)
 
 
 def test_latencies_are_percentiles(layout: Layout) -> None:
-    """Expect median, 95th and 99th percentile over all files."""
+    """The latencies are the median, the 95th and the 99th percentile over all files."""
     answered = [
         Annotation(row(n), Answer((), 640, 480, "fake", "1", latency_ms=float(n))) for n in range(100)
     ]
@@ -223,7 +223,7 @@ def test_latencies_are_percentiles(layout: Layout) -> None:
 
 @pytest.fixture
 def _progress() -> Iterator[None]:
-    """Leave the process's progress as it was found."""
+    """Restore the progress of the process after the test."""
     before = PROGRESS.committed
     yield
     PROGRESS.committed = before
@@ -231,7 +231,7 @@ def _progress() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_progress")
 def test_the_step_commits_once_in_a_pipeline(layout: Layout) -> None:
-    """Expect the run's id when all files and all counts have come together; a repeated bundle is harmless."""
+    """CommitRun commits all files and counts together and gives the run id; a repeated bundle is harmless."""
     staged = staged_run(layout)
     with beam.Pipeline(FnApiRunner(bundle_repeat=1)) as root:
         counts = root | "Counts" >> beam.Create([2, 3, 0])
@@ -244,7 +244,7 @@ def test_the_step_commits_once_in_a_pipeline(layout: Layout) -> None:
 
 
 def test_a_pipeline_with_a_broken_law_fails(layout: Layout) -> None:
-    """Expect the pipeline to end in the law's error, without a file to commit and without rows lost."""
+    """A pipeline that read a row but staged no file fails with the law's error and writes no output."""
     root = beam.Pipeline(FnApiRunner())
     counts = root | "Counts" >> beam.Create([1])
     calls = root | "Calls" >> beam.Create([CALLS])

@@ -1,4 +1,4 @@
-"""The deadline of a thread, seen from the clock's side; the sockets' side is in test_download_image.py."""
+"""The deadline of a thread, as computed from the clock; test_download_image.py tests it on sockets."""
 
 from threading import Thread
 
@@ -8,13 +8,13 @@ from transforms.image_fetch.deadline import finished_within, time_left_s
 
 
 def test_without_a_deadline_a_wait_is_what_was_asked_for() -> None:
-    """Expect the wait itself, or none."""
+    """Without a deadline, `time_left_s` returns the wait that was asked for, or None."""
     assert time_left_s(7.0) == 7.0
     assert time_left_s(None) is None
 
 
 def test_a_wait_never_outlasts_the_deadline() -> None:
-    """Expect the time left where that is shorter, with or without a wait of one's own."""
+    """`time_left_s` returns the wait asked for, but at most the time to the deadline, also for None."""
     with finished_within(1000):
         assert 0 < (time_left_s(5000) or 0) <= 1000
         assert 0 < (time_left_s(None) or 0) <= 1000
@@ -22,7 +22,7 @@ def test_a_wait_never_outlasts_the_deadline() -> None:
 
 
 def test_an_inner_deadline_cannot_extend_the_outer_one() -> None:
-    """Expect the earlier of two deadlines, and the outer one again after the inner block."""
+    """The earlier of two nested deadlines applies, and after the inner block the outer one applies again."""
     with finished_within(1000):
         with finished_within(5000):
             assert (time_left_s(None) or 0) <= 1000
@@ -32,14 +32,14 @@ def test_an_inner_deadline_cannot_extend_the_outer_one() -> None:
 
 
 def test_a_deadline_that_has_passed_is_a_timeout() -> None:
-    """Expect TimeoutError instead of a wait, and nothing left of it after the block."""
+    """`time_left_s` raises TimeoutError after the deadline, and works as usual after the block."""
     with finished_within(0), pytest.raises(TimeoutError, match="deadline"):
         time_left_s(7.0)
     assert time_left_s(7.0) == 7.0
 
 
 def test_a_deadline_is_its_threads_own() -> None:
-    """Expect another thread to know nothing of it."""
+    """A deadline does not apply to another thread."""
     left: list[float | None] = []
     with finished_within(0):
         thread = Thread(target=lambda: left.append(time_left_s(None)))

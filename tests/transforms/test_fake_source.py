@@ -1,4 +1,4 @@
-"""The fake answers from the URL alone."""
+"""The fake source derives its answer from the URL alone."""
 
 import pickle
 from collections import Counter
@@ -15,13 +15,13 @@ REQUESTS = [ImageRequest(row(number).image_url) for number in range(100)]
 
 
 def test_the_same_url_has_the_same_answer() -> None:
-    """Expect equal answers, and other URLs to have other faces."""
+    """Equal URLs get equal answers, and more than half of a hundred URLs have faces of their own."""
     assert [fake_answer(request) for request in REQUESTS] == [fake_answer(request) for request in REQUESTS]
     assert len({fake_answer(request).faces for request in REQUESTS}) > 50
 
 
 def test_there_are_none_to_three_faces() -> None:
-    """Expect each number of faces among a hundred URLs, each face another."""
+    """Among a hundred URLs there are answers with 0, 1, 2 and 3 faces, and the faces of an answer differ."""
     answers = [fake_answer(request) for request in REQUESTS]
     assert Counter(len(answer.faces) for answer in answers).keys() == {0, 1, 2, 3}
     assert all(len(set(answer.faces)) == len(answer.faces) for answer in answers)
@@ -29,7 +29,7 @@ def test_there_are_none_to_three_faces() -> None:
 
 
 def test_mode_one_is_one_face_at_most() -> None:
-    """Expect the first of all faces, and none where there is none."""
+    """Mode 1 gives the first of the faces of mode 0, and none if mode 0 has none."""
     for request in REQUESTS:
         assert fake_answer(request._replace(mode=1)).faces == fake_answer(request).faces[:1]
     assert {fake_answer(request._replace(mode=1)).outcome for request in REQUESTS} == set(Outcome)
@@ -37,7 +37,7 @@ def test_mode_one_is_one_face_at_most() -> None:
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_a_url_can_ask_for_any_failure(code: ErrorCode) -> None:
-    """Expect the failure that the URL names."""
+    """A URL with `/fail-<code>/` fails with that code, and the message names it."""
     with pytest.raises(FailureError) as caught:
         fake_answer(ImageRequest(f"https://example.com/fail-{code}/a.jpg"))
     assert (caught.value.failure.code, caught.value.failure.stage) == (code, "annotate")
@@ -46,12 +46,12 @@ def test_a_url_can_ask_for_any_failure(code: ErrorCode) -> None:
 
 @pytest.mark.parametrize("path", ["/fail-nonsense/a.jpg", "/fail-/a.jpg", "/fail-timeout.jpg"])
 def test_a_url_that_names_no_code_is_answered(path: str) -> None:
-    """Expect an answer: a URL of any spelling never ends a run."""
+    """A URL that does not name an error code gets an answer, so an odd URL never ends a run."""
     assert fake_answer(ImageRequest(f"https://example.com{path}")).source == "fake"
 
 
 def test_the_source_travels_and_opens() -> None:
-    """Expect the interface of every face source, after a pickle too."""
+    """The fake source has the interface of every face source, also after a pickle."""
     source: FaceSource = pickle.loads(pickle.dumps(FakeSource(largest_window=3)))  # noqa: S301 - our own
     assert (source.name, source.largest_window) == ("fake", 3)
     with source.open() as opened:

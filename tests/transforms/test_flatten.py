@@ -1,4 +1,4 @@
-"""Values become rows: one a face, one an answer, one a dead letter, with the manifest's own columns."""
+"""Values become rows: one row per face, per answer or per dead letter, with the manifest's own columns."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -41,7 +41,7 @@ OWN_COLUMNS = [
 
 
 def checked(batch: pa.RecordBatch, table: pa.Schema, columns: pa.Schema = NO_COLUMNS) -> pa.RecordBatch:
-    """Give a batch on, if it has its table's schema and its columns are sound and null only where allowed."""
+    """Check a batch for the table's schema, sound columns and nulls only where allowed; give the batch."""
     batch.validate(full=True)
     assert batch.schema.equals(with_manifest_columns(table, columns), check_metadata=True)
     for field, column in zip(batch.schema, batch.columns, strict=True):
@@ -50,7 +50,7 @@ def checked(batch: pa.RecordBatch, table: pa.Schema, columns: pa.Schema = NO_COL
 
 
 def test_each_face_is_a_row() -> None:
-    """Expect n faces of an image to be n rows, numbered from 0, with the image's key and size."""
+    """Each face of an image becomes a row, numbered from 0, with the image's id, URL and size."""
     batch = checked(flatten_faces([annotation(1, 2), annotation(2, 0), annotation(3, 1)], NO_COLUMNS), FACES)
     rows = batch.select(["image_id", "image_url", "face_index", "face_count", "image_width"]).to_pylist()
     assert [tuple(each.values()) for each in rows] == [
@@ -66,7 +66,7 @@ def test_each_face_is_a_row() -> None:
 
 
 def test_the_box_is_the_smallest_around_the_points() -> None:
-    """Expect left, top, width and height of all 90 points, signed where they leave the image."""
+    """The box is left, top, width and height around all 90 points, with negative values outside the image."""
     points = face(10, 20).points
     points[3], points[4] = (-7.5, 300), (150, -2)
     answer = Answer((Face(points),), 100, 100, "fake", "1")
@@ -77,12 +77,12 @@ def test_the_box_is_the_smallest_around_the_points() -> None:
 
 @pytest.mark.parametrize("annotations", [[], [annotation(faces=0)]])
 def test_no_faces_are_no_rows(annotations: Sequence[Annotation]) -> None:
-    """Expect an empty batch of the whole schema, without annotations and without faces."""
+    """Without annotations, or without faces, the batch has no rows but the whole schema."""
     assert checked(flatten_faces(annotations, NO_COLUMNS), FACES).num_rows == 0
 
 
 def test_each_answer_is_a_row() -> None:
-    """Expect outcome, face count and what is known of the answer, null where the source does not tell."""
+    """Each answer becomes a row with outcome, face count and details; what the source omits is null."""
     bare = Annotation(row(2), Answer((), None, None, "api", "3.0", from_journal=True))
     batch = checked(flatten_images([annotation(1, 2), bare], NO_COLUMNS), IMAGES)
     first, second = batch.to_pylist()
@@ -106,7 +106,10 @@ def test_each_answer_is_a_row() -> None:
 
 
 def test_each_dead_letter_is_a_row() -> None:
-    """Expect everything known of the failure; the code is the folder's name, and the raw code's default."""
+    """Each dead letter becomes a row with everything known of the failure.
+
+    The error code is the name of the folder, not a column; it is also the default of `raw_code`.
+    """
     known = Failure(
         ErrorCode.OTHER,
         "why",
@@ -145,7 +148,7 @@ def test_each_dead_letter_is_a_row() -> None:
 
 @pytest.mark.parametrize(("kind", "value"), OWN_COLUMNS, ids=lambda each: str(each)[:20])
 def test_own_columns_of_any_type_pass_through(kind: pa.DataType, value: object) -> None:
-    """Expect value and null of every type at the end of every table, a face's row as often as the image's."""
+    """Own columns of any type, nulls included, come last in every table and repeat for each face."""
     columns = pa.schema([pa.field("own", kind), pa.field("n", pa.int64())])
     answered = [annotation(1, 2, value, 1), annotation(2, 1, None, 2)]
     letters = [dead_letter(1, ErrorCode.OTHER, value, 1), dead_letter(2, ErrorCode.OTHER, None, 2)]

@@ -1,4 +1,4 @@
-"""What is wrong with a manifest as a whole, found before a run starts."""
+"""Files, formats and columns of a manifest, and the faults that are found before a run starts."""
 
 import gzip
 import os
@@ -22,7 +22,7 @@ from transforms.manifest_formats.manifest_file import ManifestFormat
 
 
 def refusal(*patterns: Path | str, url_column: str = "image_url") -> str:
-    """Inspect what cannot be a manifest; give the message."""
+    """Inspect a manifest that is refused; give the error message."""
     with pytest.raises(ManifestError) as caught:
         inspect_manifest(map(str, patterns), url_column)
     return str(caught.value)
@@ -40,7 +40,7 @@ def refusal(*patterns: Path | str, url_column: str = "image_url") -> str:
     ],
 )
 def test_ending_decides_the_format(tmp_path: Path, name: str, kind: ManifestFormat, compressed: bool) -> None:  # noqa: FBT001 - a parameter
-    """The ending, in any case of letters, tells format and compression; the size is that of the file."""
+    """The ending, in upper or lower case, decides format and compression; the size is that of the file."""
     path = write(tmp_path / name, gzip.compress(b"") if compressed else "")
     (file,) = inspect_manifest([str(path)]).files
     assert (file.format, file.compressed, file.size_bytes) == (kind, compressed, path.stat().st_size)
@@ -48,21 +48,24 @@ def test_ending_decides_the_format(tmp_path: Path, name: str, kind: ManifestForm
 
 @pytest.mark.parametrize("name", ["a", "a.json", "a.gz", "a.parquet.gz", "a.csv.zip", "csv", "a.txt.gz.gz"])
 def test_unknown_ending_names_the_known(tmp_path: Path, name: str) -> None:
-    """A file whose format cannot be told is refused with the endings that can."""
+    """A file with an unknown ending is refused, and the message lists the known endings."""
     message = refusal(write(tmp_path / name, URL))
     assert name in message
     assert ".txt, .csv, .tsv or .jsonl, each also .gz, or .parquet" in message
 
 
 def test_missing_files_and_empty_globs_are_named(tmp_path: Path) -> None:
-    """What is not there is named as it was given, before anything else is read."""
+    """The error names a missing file or a glob without matches as it was given, even after a good file."""
     there = write(tmp_path / "a.txt", URL)
     assert f"{tmp_path}/b.txt: cannot be read" in refusal(there, tmp_path / "b.txt")
     assert refusal(there, tmp_path / "*.csv").startswith(f"{tmp_path}/*.csv: no such file")
 
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
-    """A folder is answered with a glob, a pipe is not opened, a link in a circle is no crash."""
+    """Paths that are not readable files are refused: folder, pipe, circular link, empty .gz, overlong glob.
+
+    For a folder the message suggests a glob; a pipe is never opened.
+    """
     assert f"'{tmp_path}/*.csv'" in refusal(tmp_path)
     os.mkfifo(tmp_path / "a.csv")
     assert "no regular file" in refusal(tmp_path / "a.csv")
@@ -73,7 +76,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
 
 
 def test_unreadable_file_is_named(tmp_path: Path) -> None:
-    """A file without the right to read it is refused with its cure."""
+    """A file that the user may not read is refused, and the message says which right is missing."""
     path = write(tmp_path / "a.txt", URL)
     path.chmod(0)
     if os.access(path, os.R_OK):
@@ -82,7 +85,7 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
 
 
 def test_globs_find_files_once_and_in_order(tmp_path: Path) -> None:
-    """Globs, also deep ones, skip folders; a file that two patterns name is read once."""
+    """Globs, also recursive ones, skip folders; a file that two patterns match is read once."""
     (tmp_path / "deep" / "x.txt").mkdir(parents=True)
     for name in ("b.txt", "a.txt", "deep/c.txt", "x[1].txt"):
         write(tmp_path / name, f"{URL}?{name}")
@@ -104,7 +107,7 @@ def test_globs_find_files_once_and_in_order(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_bad_columns_are_refused(tmp_path: Path, header: str, reason: str, kind: str) -> None:
-    """A bad name ends the run before it starts, with path and cure, in any format."""
+    """A bad column name ends the run before it starts, in any format, and the message has path and fix."""
     names = header.split(",")
     keys = ", ".join(f'"{name}": "x"' for name in names)
     path = write(tmp_path / f"a.{kind}", header if kind == "csv" else f"{{{keys}}}")
@@ -114,12 +117,12 @@ def test_bad_columns_are_refused(tmp_path: Path, header: str, reason: str, kind:
 
 
 def test_column_twice_is_refused(tmp_path: Path) -> None:
-    """Two columns of one name have no place in a table; a JSON key that comes twice costs its line only."""
+    """A csv with two columns of one name is refused. A repeated key in a jsonl fails only its line."""
     assert "two columns 'a'" in refusal(write(tmp_path / "a.csv", "image_url,a,a\n"))
 
 
 def test_url_column_may_have_another_name(tmp_path: Path) -> None:
-    """With --url-column the URL comes from there; `image_url` beside it is refused."""
+    """`--url-column` names the column of the URLs; a column `image_url` beside it is refused."""
     path = write(tmp_path / "a.csv", f"caption,photo\nx,{URL}\n")
     manifest = inspect_manifest([str(path)], "photo")
     assert [entry.image_url for entry in entries(manifest) if isinstance(entry, ManifestRow)] == [URL]
@@ -128,7 +131,7 @@ def test_url_column_may_have_another_name(tmp_path: Path) -> None:
 
 
 def test_columns_of_several_files_are_put_together(tmp_path: Path) -> None:
-    """Each row has the columns of all files, in types that hold all values; what a file lacks is null."""
+    """Each row has the columns of all files, in types that hold all values; what its file lacks is null."""
     pq.write_table(
         pa.table({"n": pa.array([3], pa.int8()), "image_url": [URL], "p": [None]}), tmp_path / "d.parquet"
     )
@@ -153,19 +156,19 @@ def test_columns_of_several_files_are_put_together(tmp_path: Path) -> None:
 
 
 def test_clash_of_types_names_both_files(tmp_path: Path) -> None:
-    """A column that is text here and a number there is refused, naming column, types and files."""
+    """A column that is text in one file and a number in another is refused; the error names both files."""
     numbers = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "n": 1}}')
     texts = write(tmp_path / "b.csv", "image_url,n\n")
     assert f"column 'n' is int64 in {numbers} but string in {texts}" in refusal(numbers, texts)
 
 
 def test_error_survives_pickling() -> None:
-    """Workers send their errors home."""
+    """A ManifestError keeps its message after a pickle, which is how workers report errors."""
     assert str(pickle.loads(pickle.dumps(ManifestError("a.csv: no")))) == "a.csv: no"  # noqa: S301 - our own bytes
 
 
 def test_local_files_are_inspected_without_beam(tmp_path: Path) -> None:
-    """A wrong path is told at once: Beam, which takes seconds to import, is not needed."""
+    """A wrong local path fails at once, because local files need no Beam, which takes seconds to import."""
     path = write(tmp_path / "a.csv", "image_url\n")
     code = f"""if True:
         import sys
@@ -177,20 +180,20 @@ def test_local_files_are_inspected_without_beam(tmp_path: Path) -> None:
 
 
 class _Mounted(LocalFileSystem):
-    """A file system of Beam's that knows local paths as `mounted://...`: a stand-in for an object store."""
+    """A Beam file system that serves local paths as `mounted://...`, as a stand-in for an object store."""
 
     @classmethod
     def scheme(cls) -> str:
-        """Tell Beam which paths are its own."""
+        """Give the scheme of the paths that Beam opens with this file system."""
         return _SCHEME.removesuffix("://")
 
     def match(self, patterns: list[str], limits: list[int | None] | None = None) -> list[MatchResult]:
-        """Find files by their path below the scheme."""
+        """Find files by the path after the scheme."""
         found = super().match([pattern.removeprefix(_SCHEME) for pattern in patterns], limits)  # type: ignore[no-untyped-call]  # Beam has no types here
         return [MatchResult(each.pattern, [_mounted(file) for file in each.metadata_list]) for each in found]
 
     def open(self, path: str, *args: str, **options: str) -> BinaryIO:
-        """Open a file by its path below the scheme."""
+        """Open a file by the path after the scheme."""
         return super().open(path.removeprefix(_SCHEME), *args, **options)
 
 
@@ -203,7 +206,7 @@ def _mounted(file: FileMetadata) -> FileMetadata:
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
 def test_remote_files_are_read_through_beam(tmp_path: Path, name: str) -> None:
-    """Files of another file system are found by name and glob, split and read like local ones."""
+    """Files of another file system are found by name and by glob, and are split and read like local ones."""
     content = f"image_url,a\n{URL},x\n".encode()
     if name.endswith("parquet"):
         pq.write_table(pa.table({"image_url": [URL], "a": ["x"]}), tmp_path / name)
@@ -216,7 +219,7 @@ def test_remote_files_are_read_through_beam(tmp_path: Path, name: str) -> None:
 
 
 def test_remote_failures_name_path_and_cure(tmp_path: Path) -> None:
-    """A missing remote file, a cut one and a file system that is not installed are errors like local ones."""
+    """A missing or truncated remote file, or an unknown file system, raises the errors of local files."""
     assert "no such file" in refusal(f"{_SCHEME}{tmp_path}/a.csv")
     write(tmp_path / "a.csv.gz", gzip.compress(b"image_url\n" * 999)[:-9])
     with pytest.raises(ManifestError, match="gzip -t"):

@@ -20,25 +20,25 @@ from transforms.local_source import LocalSource
 
 SOURCE = LocalSource(ImageFetcher(allow_local_files=True, rule=any_address))
 LONG_S = 180
-"""What a source that keeps its model would hang for; a good one never waits."""
+"""Seconds until a test gives up on a source that hangs; a correct source answers much sooner."""
 
 
 def under_way(work: Callable[[], Answer]) -> Future[Answer]:
-    """Begin work in a thread that a hanging test leaves behind."""
+    """Start work in a daemon thread, so that work that hangs does not keep the tests from ending."""
     future: Future[Answer] = Future()
     Thread(target=lambda: future.set_result(work()), daemon=True).start()
     return future
 
 
 def code_of(attempt: Attempt, url: object) -> tuple[ErrorCode, str]:
-    """Ask for what must fail; give code and stage."""
+    """Send a request that must fail; give error code and stage."""
     with pytest.raises(FailureError) as caught:
         attempt(ImageRequest(str(url)))
     return caught.value.failure.code, caught.value.failure.stage
 
 
 def test_a_portrait_has_its_face(photos: Path) -> None:
-    """Expect one face, its points upon the photograph, the image's size, and who answered."""
+    """A portrait gives one face with points on it, the image's size, and the name of the source and model."""
     with SOURCE.open() as opened:
         answer = opened.attempt(ImageRequest(str(photos / "astronaut.png")))
     (face,) = answer.faces
@@ -52,7 +52,7 @@ def test_a_portrait_has_its_face(photos: Path) -> None:
 
 @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg"])
 def test_a_thing_is_an_answer_without_faces(photos: Path, name: str) -> None:
-    """Expect the outcome `no_face`, and the image's size, which the model does know."""
+    """A photograph without a face gives the outcome `no_face`, together with the image's size."""
     with SOURCE.open() as opened:
         answer = opened.attempt(ImageRequest((photos / name).as_uri()))
     assert answer.outcome is Outcome.NO_FACE
@@ -60,7 +60,7 @@ def test_a_thing_is_an_answer_without_faces(photos: Path, name: str) -> None:
 
 
 def test_the_parameters_reach_the_model(photos: Path, tmp_path: Path) -> None:
-    """Expect a portrait turned by a quarter to be found when turned faces are looked for, and only then."""
+    """The model finds a portrait turned by 180 degrees only with `need_rotate_detection=1`."""
     from PIL import Image  # noqa: PLC0415 - this test alone makes an image
 
     with Image.open(photos / "obama.jpg") as image:
@@ -72,7 +72,7 @@ def test_the_parameters_reach_the_model(photos: Path, tmp_path: Path) -> None:
 
 
 def test_each_failure_has_its_stage(photos: Path, tmp_path: Path) -> None:
-    """Expect what is wrong with the way to be `fetch`, with the image `decode`; the model stays usable."""
+    """A missing file fails at stage `fetch` and a bad image at `decode`; the model can still be used then."""
     (tmp_path / "text.jpg").write_text("not a photograph")
     (tmp_path / "empty.jpg").touch()
     portrait = ImageRequest(str(photos / "obama.jpg"))
@@ -88,7 +88,7 @@ def test_each_failure_has_its_stage(photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_slow_download_keeps_no_model(photos: Path) -> None:
-    """Expect the one model to look at another image while a server is slow, then at the slow one."""
+    """While one download is slow, the only model answers another image; then it answers the slow one."""
     go_on = Event()
     content = (photos / "obama.jpg").read_bytes()
 
@@ -106,7 +106,7 @@ def test_a_slow_download_keeps_no_model(photos: Path) -> None:
 
 
 def test_several_models_agree(photos: Path) -> None:
-    """Expect two workers with many threads to give what one gives."""
+    """Two workers with nine requests in parallel give the same faces as one worker."""
     requests = [ImageRequest(str(photos / name)) for name in ("obama.jpg", "biden.jpg", "coffee.png")]
     with SOURCE.open() as opened:
         alone = [opened.attempt(request) for request in requests]
@@ -119,7 +119,7 @@ def test_several_models_agree(photos: Path) -> None:
 
 
 def test_the_source_is_a_description(photos: Path) -> None:
-    """Expect it to travel to a worker, and its window to leave room for downloads beside the models."""
+    """A LocalSource can be pickled, and its window has room for downloads beside the models."""
     source: FaceSource = pickle.loads(pickle.dumps(LocalSource(SOURCE.fetcher, workers=3)))  # noqa: S301 - our own
     assert source == LocalSource(SOURCE.fetcher, workers=3)
     assert source.name == "local"

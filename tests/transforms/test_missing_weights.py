@@ -1,4 +1,4 @@
-"""A copy of the packages without the right weights: the user is told how to mend it, before Beam starts."""
+"""Packages without the right model weights: the user learns how to fix it before Beam starts."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from transforms.local_model.weights import DETECTOR, MESH
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the four packages without what is fetched."""
+    """Copy the four packages without the model weights."""
     folder = tmp_path_factory.mktemp("packages")
     for name in ("schemas", "transforms", "pipelines", "runners"):
         copytree(ROOT / name, folder / name, ignore=ignore_patterns("__pycache__", "*.tflite"))
@@ -23,7 +23,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("altered", [None, DETECTOR, MESH])
 def test_wrong_weights_name_the_make_target(packages: Path, tmp_path: Path, altered: str | None) -> None:
-    """Expect exit 2 with the file, what is wrong with it and `make weights`, in one line; no output."""
+    """Missing or altered weights end the run with exit 2 and one line, and without output.
+
+    The line names the file, what is wrong with it, and `make weights`.
+    """
     weights = packages / "transforms/local_model/weights"
     weights.mkdir(exist_ok=True)
     for name in (DETECTOR, MESH) if altered else ():

@@ -1,4 +1,4 @@
-"""Files under the output: any name is fine, and whatever fails is one RunError with the path in it."""
+"""Files under the output: any name works, and whatever fails is one RunError that names the path."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def put(path: Path, content: bytes = b"x") -> Path:
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    """A record that is no JSON is an error with its path, and no talk of file systems."""
+    """A run record that is not JSON raises a RunError that names the file and calls it damaged."""
     path = put(tmp_path / "run.json", b"{")
     with pytest.raises(RunError, match=r"run\.json is damaged"):
         read_json(str(path))
@@ -41,13 +41,13 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture
 def decoys(tmp_path: Path) -> list[Path]:
-    """Put files beside the tested folder that its name, taken for a pattern, would match."""
+    """Create files that the tested folder's name would match if it were taken for a glob."""
     return [put(tmp_path / name / "deep/er/a") for name in ("out1", "out1x", "outx", "a")]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_of_any_name(tmp_path: Path, decoys: list[Path], name: str) -> None:
-    """Expect files to be written, seen, listed, moved and removed there, and nowhere else."""
+    """In a folder of any name, files are written, seen, listed, moved and removed; others stay untouched."""
     folder = tmp_path / name
     one, two = put(folder / "deep/er/one", b"1"), put(folder / "two", b"2")
     assert files_below(str(folder)).keys() == {str(one), str(two)}
@@ -62,7 +62,7 @@ def test_a_folder_of_any_name(tmp_path: Path, decoys: list[Path], name: str) -> 
 
 
 def test_what_is_not_there_is_no_error_to_remove_and_list(tmp_path: Path, decoys: list[Path]) -> None:
-    """Expect nothing to happen, also where the name, taken for a pattern, would match others."""
+    """Removing or listing a missing folder does nothing, even if its name as a glob matches other folders."""
     for name in NAMES[:4]:
         remove(str(tmp_path / name))
         assert files_below(str(tmp_path / name)) == {}
@@ -71,7 +71,7 @@ def test_what_is_not_there_is_no_error_to_remove_and_list(tmp_path: Path, decoys
 
 
 def test_a_move_replaces(tmp_path: Path) -> None:
-    """Expect the moved file where another one was."""
+    """A move replaces the file at the target."""
     old, new = put(tmp_path / "old", b"old"), put(tmp_path / "new", b"new")
     move(str(new), str(old))
     assert old.read_bytes() == b"new"
@@ -79,7 +79,7 @@ def test_a_move_replaces(tmp_path: Path) -> None:
 
 
 def test_json_is_replaced_whole(tmp_path: Path) -> None:
-    """Expect the new value alone, what is not JSON as its text, and no unfinished file beside it."""
+    """`write_json` replaces the whole file, writes other types as text and leaves no unfinished file."""
     path = tmp_path / "runs/a.json"
     write_json(str(path), {"n": 1})
     write_json(str(path), {"path": tmp_path})
@@ -100,7 +100,7 @@ BELOW_A_FILE: list[tuple[Work, str]] = [
 
 @pytest.mark.parametrize(("work", "said"), BELOW_A_FILE)
 def test_a_file_in_the_way_is_a_run_error(tmp_path: Path, work: Work, said: str) -> None:
-    """Expect what was done, where, why, and the cure in one line."""
+    """A file in the place of a folder raises a one-line RunError: action, path, reason and what to check."""
     path = str(put(tmp_path / "file") / "below")
     with pytest.raises(RunError, match=r"check space and rights there$") as caught:
         work(path)
@@ -109,13 +109,13 @@ def test_a_file_in_the_way_is_a_run_error(tmp_path: Path, work: Work, said: str)
 
 
 def test_a_full_disk_is_a_run_error() -> None:
-    """Expect the system's reason when the last bytes find no space, which is told on closing."""
+    """A full disk raises RunError with the system's reason, even if only closing the file reports it."""
     with pytest.raises(RunError, match=r"cannot write /dev/full: .*No space left on device"):
         put(Path("/dev/full"))
 
 
 def test_a_file_that_is_gone_cannot_be_moved(tmp_path: Path) -> None:
-    """Expect an error that names the target, and no file there."""
+    """Moving a missing file raises a RunError that names the target, and creates no file there."""
     with pytest.raises(RunError, match=f"cannot publish {tmp_path}/new"):
         move(str(tmp_path / "gone"), str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
@@ -123,12 +123,12 @@ def test_a_file_that_is_gone_cannot_be_moved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("work", [exists, remove, files_below, write, read_json])
 def test_a_file_system_that_is_not_installed_is_a_run_error(work: Work) -> None:
-    """Expect a sentence that names the path, for a scheme that nobody here knows."""
+    """A path with an unknown scheme raises a RunError that names the path."""
     with pytest.raises(RunError, match="nobody://bucket/a"):
         work("nobody://bucket/a")
 
 
 def test_other_errors_are_not_ours() -> None:
-    """Expect a programming error to pass as it is."""
+    """`output_errors` lets a programming error pass unchanged."""
     with pytest.raises(KeyError), output_errors("write", "out"):
         raise KeyError

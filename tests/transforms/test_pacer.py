@@ -1,4 +1,4 @@
-"""The pacer's ceiling, on a clock that only moves when somebody sleeps."""
+"""The rate limit of the pacer, on a fake clock that moves when somebody sleeps."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from transforms.pacer import Pacer
 
 
 class Clock:
-    """Time that passes by sleeping, a little longer than asked for."""
+    """A fake clock that each sleep moves forward, by a little more than asked for."""
 
     def __init__(self, oversleep_s: float = 0.0) -> None:
         self.now_s = 0.0
@@ -20,12 +20,12 @@ class Clock:
         return self.now_s
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self.now_s += seconds + self.oversleep_s
 
 
 def released(pacer: Pacer, clock: Clock, calls: int) -> list[float]:
-    """Let calls go; give the time of each."""
+    """Send calls through the pacer; give the time at which each one leaves."""
     times = []
     for _ in range(calls):
         pacer.wait_for_turn()
@@ -34,19 +34,19 @@ def released(pacer: Pacer, clock: Clock, calls: int) -> list[float]:
 
 
 def most_in_a_second(times: list[float]) -> int:
-    """Count the calls of the fullest second."""
+    """Count the calls in the busiest window of one second."""
     return max(sum(start <= time < start + 1 for time in times) for start in times)
 
 
 @given(rate=st.integers(1, 60), oversleep_s=st.floats(0, 0.3))
 def test_no_second_has_more_calls_than_allowed(rate: int, oversleep_s: float) -> None:
-    """However late threads wake up, no window of one second holds more than the rate."""
+    """No window of one second has more calls than the rate, however late threads wake up."""
     clock = Clock(oversleep_s)
     assert most_in_a_second(released(Pacer(rate, clock.read, clock.sleep), clock, 4 * rate + 2)) <= rate
 
 
 def test_an_idle_time_is_not_saved_up() -> None:
-    """After a minute of silence the calls of the next second are no more than in any other."""
+    """After a minute without calls, no second has more calls than the rate."""
     clock = Clock()
     pacer = Pacer(50, clock.read, clock.sleep)
     times = released(pacer, clock, 100)
@@ -55,21 +55,21 @@ def test_an_idle_time_is_not_saved_up() -> None:
 
 
 def test_the_rate_is_reached() -> None:
-    """At least 98 % of the ceiling is used when calls always wait."""
+    """The pacer uses at least 98 % of the rate when calls always wait."""
     clock = Clock(0.001)
     times = released(Pacer(50, clock.read, clock.sleep), clock, 3001)
     assert 3000 / (times[-1] - times[0]) >= 0.98 * 50
 
 
 def test_a_rate_below_one_is_a_call_in_so_many_seconds() -> None:
-    """A rate of 0.1 lets a call go every ten seconds."""
+    """A rate of 0.1 lets one call leave every ten seconds."""
     clock = Clock()
     times = released(Pacer(0.1, clock.read, clock.sleep), clock, 4)
     assert all(9.99 <= b - a <= 10.2 for a, b in itertools.pairwise(times))
 
 
 def test_a_refusal_halves_the_rate_and_it_creeps_back() -> None:
-    """Half at once, nearly all of what was refused after two seconds, all of it in the end."""
+    """A refusal halves the rate at once. After two seconds it is nearly back, a minute later fully."""
     clock = Clock()
     pacer = Pacer(50, clock.read, clock.sleep)
     released(pacer, clock, 200)
@@ -84,7 +84,7 @@ def test_a_refusal_halves_the_rate_and_it_creeps_back() -> None:
 
 
 def test_refusals_of_one_moment_count_once() -> None:
-    """Ten refusals that were under way together halve the rate once."""
+    """Ten refusals at the same moment halve the rate only once."""
     clock = Clock()
     pacer = Pacer(50, clock.read, clock.sleep)
     released(pacer, clock, 200)
@@ -94,7 +94,7 @@ def test_refusals_of_one_moment_count_once() -> None:
 
 
 def test_a_pause_that_is_asked_for_is_kept() -> None:
-    """Nothing leaves for as long as Retry-After says."""
+    """After `slow_down(for_s=7)`, as for a Retry-After of 7 seconds, no call leaves for 7 seconds."""
     clock = Clock()
     pacer = Pacer(50, clock.read, clock.sleep)
     pacer.wait_for_turn()
@@ -103,7 +103,10 @@ def test_a_pause_that_is_asked_for_is_kept() -> None:
 
 
 def test_a_service_that_lets_in_less_is_found_out() -> None:
-    """Asked for 50 a second, let in 30: after a minute at least 90 % of 30 go through, few are refused."""
+    """A pacer for 50 calls per second adapts to a service that accepts 30 per second.
+
+    After a minute at least 90 % of 30 calls per second succeed, and few are refused.
+    """
     clock = Clock(0.001)
     pacer = Pacer(50, clock.read, clock.sleep)
     taken: list[float] = []

@@ -1,4 +1,4 @@
-"""The service's answer becomes faces of 90 points, or a failure that names what is wrong where."""
+"""parse_answer turns the service's answer into faces of 90 points, or names the place that is wrong."""
 
 import json
 from copy import deepcopy
@@ -38,7 +38,7 @@ def with_point(point: object) -> dict[str, Any]:
 
 
 def test_guide_example_is_read(shared: Path) -> None:
-    """The guide's own example gives one face with its points in the contract's order."""
+    """The example in the service's guide gives one face with its points in the contract's order."""
     guide = (shared / "face-analyze-guide.txt").read_text()
     body, _ = json.JSONDecoder().raw_decode(guide[guide.index('{\n"image_width"') :])
     answer = parse_answer(body)
@@ -61,18 +61,18 @@ def test_guide_example_is_read(shared: Path) -> None:
     ids=["a string of JSON", "capital X and Y", "unknown key", "unknown region"],
 )
 def test_other_spellings_read_the_same(body: dict[str, Any]) -> None:
-    """Spellings that published examples use, and unknown keys, change nothing."""
+    """Other spellings in published examples, and unknown keys, do not change the answer."""
     assert parse_answer(body) == parse_answer(BODY)
 
 
 @pytest.mark.parametrize("none", [None, [], "[]"])
 def test_empty_face_set_is_no_face(none: object) -> None:
-    """An empty or null list of faces is the outcome no_face."""
+    """An empty list of faces, or null, gives the outcome `no_face`."""
     assert parse_answer(changed(face_shape_set=none)).outcome is Outcome.NO_FACE
 
 
 def test_order_and_number_of_faces_are_kept() -> None:
-    """Two hundred faces come out as they were sent."""
+    """Two hundred faces keep their number and their order."""
     faces = [deepcopy(FACE) for _ in range(200)]
     for i, face in enumerate(faces):
         face["left_pupil"][0]["x"] = i
@@ -104,7 +104,7 @@ def test_order_and_number_of_faces_are_kept() -> None:
     ],
 )
 def test_wrong_body_is_named(body: Any, place: str) -> None:  # noqa: ANN401 - anything can come
-    """What is no answer fails as invalid_response, with the place of what is wrong."""
+    """A body that is not a valid answer fails with `invalid_response`, and the message names the place."""
     with pytest.raises(FailureError) as error:
         parse_answer(body)
     assert error.value.failure.code is ErrorCode.INVALID_RESPONSE

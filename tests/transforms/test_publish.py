@@ -1,4 +1,4 @@
-"""A checked run is seen whole or not at all, wherever its process dies."""
+"""A checked run becomes visible as a whole or not at all, wherever its process dies."""
 
 import json
 import os
@@ -20,13 +20,13 @@ from transforms.publish import Plan, discard, finish, publish, resume, sweep_sta
 KILLED = 9
 FILES = ("faces/part-1", "images/part-1", "dead_letters/error_code=timeout/part-1")
 _PROCESSES = get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["transforms.publish", "pytest"])  # or each process imports them: 2 s
+_PROCESSES.set_forkserver_preload(["transforms.publish", "pytest"])  # else each process imports them: 2 s
 _STEPS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir"}
-_ANYWHERE = {"os.remove", "os.rmdir"}  # names within a folder, while it is deleted: no path
+_ANYWHERE = {"os.remove", "os.rmdir"}  # while a folder is deleted, these have a bare name, not a path
 
 
 def checked_run(layout: Layout) -> Plan:
-    """Stage a file of each table, as a run has them once its counts are checked."""
+    """Stage one file per table, as after a successful check; give the plan to publish them."""
     for file in FILES:
         staged = Path(layout.staging, file)
         staged.parent.mkdir(parents=True)
@@ -41,14 +41,14 @@ def published(layout: Layout, file: str) -> Path:
 
 
 def visible(layout: Layout) -> list[str]:
-    """Tell of which files of a run a reader sees the whole content."""
+    """List the tables whose published file a reader sees with its whole content."""
     return [
         file for file in FILES if (path := published(layout, file)).is_file() and path.read_text() == file
     ]
 
 
 def is_whole(layout: Layout) -> bool:
-    """Tell whether a run is committed, and see that it is whole then."""
+    """Tell whether a run is committed; check that a committed run is complete."""
     if not Path(layout.success).exists():
         return False
     assert visible(layout) == list(FILES)
@@ -57,12 +57,12 @@ def is_whole(layout: Layout) -> bool:
 
 
 def is_gone(layout: Layout) -> bool:
-    """Tell whether nothing of a run is left but an empty folder or an unfinished record."""
+    """Tell whether a run has no published file, no record and no success mark."""
     return not visible(layout) and not Path(layout.run_json).exists() and not Path(layout.success).exists()
 
 
 def die_before(step: int, folder: str) -> None:
-    """Let this process die before its n-th operation on a file in a folder, counted from 0."""
+    """Make this process exit just before its n-th file operation in a folder, counted from 0."""
     left = count(step, -1)
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
@@ -77,19 +77,19 @@ def die_before(step: int, folder: str) -> None:
 
 
 def publish_until(step: int, layout: Layout, plan: Plan) -> None:
-    """Be a process that publishes a run, and dies on the way."""
+    """Publish a run; this process dies before the given step."""
     die_before(step, layout.output)
     publish(layout, plan)
 
 
 def resume_until(step: int, layout: Layout) -> None:
-    """Be a process that takes up a run, and dies on the way."""
+    """Resume a run; this process dies before the given step."""
     die_before(step, layout.output)
     resume(layout)
 
 
 def survives(work: object, *arguments: object) -> bool:
-    """Do work in a process of its own; tell whether it came to its end."""
+    """Run a function in its own process; tell whether the process reached the end."""
     process = _PROCESSES.Process(target=work, args=arguments)  # type: ignore[arg-type]  # any function of ours
     process.start()
     process.join()
@@ -98,12 +98,12 @@ def survives(work: object, *arguments: object) -> bool:
 
 
 def runs(folder: Path) -> Iterator[Layout]:
-    """Give runs without end, each in an output of its own."""
+    """Give an endless series of runs, each in its own output."""
     return (Layout(str(folder / str(number)), "r1") for number in count())
 
 
 def test_a_checked_run_becomes_visible(tmp_path: Path) -> None:
-    """Expect all files, the record, the mark of success, and an empty staging folder."""
+    """A published run has all files, the record and the success mark, and its staging folder is gone."""
     layout = Layout(str(tmp_path), "r1")
     publish(layout, checked_run(layout))
     assert is_whole(layout)
@@ -111,7 +111,10 @@ def test_a_checked_run_becomes_visible(tmp_path: Path) -> None:
 
 
 def test_killed_before_any_step_and_taken_up(tmp_path: Path) -> None:
-    """Expect the run to be whole as soon as it looks so; taken up, it is whole or without a trace."""
+    """A run that is killed before any step of publishing and then resumed is complete or leaves no trace.
+
+    A run that looks committed is complete at any moment. A resume completes each run that has a plan.
+    """
     ends = []
     for step, layout in enumerate(runs(tmp_path)):
         if survives(publish_until, step, layout, checked_run(layout)):
@@ -128,7 +131,7 @@ def test_killed_before_any_step_and_taken_up(tmp_path: Path) -> None:
 
 
 def test_killed_again_and_again(tmp_path: Path) -> None:
-    """Expect each process that takes up a planned run to go on where the last one died, to the end."""
+    """Each process that resumes a planned run continues where the last one died, until the run is whole."""
     layout = Layout(str(tmp_path), "r1")
     plan = checked_run(layout)
     steps_to_plan = next(step for step in count() if _is_planned(step, tmp_path / "trials"))
@@ -239,7 +242,7 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_unchecked_run_leaves_nothing(tmp_path: Path) -> None:
-    """Expect what was staged without a plan to be deleted, and a run that never was to be no error."""
+    """A resume deletes what was staged without a plan, and does nothing for a run that does not exist."""
     layout = Layout(str(tmp_path), "r1")
     checked_run(layout)
     assert not resume(layout)
@@ -250,7 +253,7 @@ def test_an_unchecked_run_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["out", "out[1]*", "a b", "ü"])
 def test_the_sweep_resumes_dead_runs_only(tmp_path: Path, name: str) -> None:
-    """Expect dead runs to be finished or deleted, the living to be left, each told of by its age."""
+    """The sweep finishes or deletes dead runs, keeps living ones, and judges each by its last change."""
     output = str(tmp_path / name)
     planned, unchecked, living = (Layout(output, run_id) for run_id in ("planned", "unchecked", "living"))
     Path(planned.staging).mkdir(parents=True)
@@ -275,5 +278,5 @@ def test_the_sweep_resumes_dead_runs_only(tmp_path: Path, name: str) -> None:
 
 
 def test_an_output_without_runs_is_swept_too(tmp_path: Path) -> None:
-    """Expect nothing to be asked and nothing to fail where no run ever was."""
+    """A sweep of an output without runs asks about no run and does not fail."""
     sweep_staging(str(tmp_path / "new"), lambda *_: pytest.fail("asked"))

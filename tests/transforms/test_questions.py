@@ -1,4 +1,4 @@
-"""Rows that ask the same are put together."""
+"""Rows that ask the same question are grouped under its key."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ QUESTION = Question("fake 1", mode=1)
 
 
 def test_rows_are_grouped_by_what_is_asked() -> None:
-    """Expect each distinct image once, with its rows in order, sorted by the key."""
+    """Each distinct image appears once, with its rows in their order, and the groups are sorted by key."""
     rows = [row(7), row(8), row(7), row(9), row(8)]
     grouped = group_by_question(rows, QUESTION)
     assert list(grouped) == sorted(grouped)
@@ -23,7 +23,7 @@ def test_rows_are_grouped_by_what_is_asked() -> None:
 
 
 def test_another_question_has_another_key() -> None:
-    """Expect whom, mode and rotation search to decide what is the same."""
+    """Another identity, mode, rotation detection or URL gives another key."""
     others = [replace(QUESTION, identity="fake 2"), replace(QUESTION, mode=0)]
     others += [replace(QUESTION, need_rotate_detection=1)]
     keys = {question.key(row(1)) for question in [QUESTION, *others]} | {QUESTION.key(row(2))}
@@ -31,10 +31,10 @@ def test_another_question_has_another_key() -> None:
 
 
 def test_parts_of_a_key_cannot_be_mistaken_for_each_other() -> None:
-    """Expect the end of one part and the beginning of the next to be told apart."""
+    """Two questions whose parts join to the same text have different keys."""
     assert request_key("ab", ImageRequest("c")) != request_key("a", ImageRequest("bc"))
 
 
 def test_keys_spread_over_the_buckets() -> None:
-    """Expect ten thousand images in all 256 buckets."""
+    """The keys of ten thousand images fill all 256 buckets."""
     assert {bucket_of(QUESTION.key(row(number))) for number in range(10_000)} == set(range(BUCKETS))

@@ -1,4 +1,4 @@
-"""ReadManifest in a pipeline; what it reads is tested format by format beside this file."""
+"""ReadManifest in a pipeline; the tests in manifest_formats cover the formats."""
 
 import gzip
 from pathlib import Path
@@ -20,7 +20,7 @@ from transforms.read_manifest import ReadManifest, read_manifest
 
 
 def test_every_entry_comes_out_once(tmp_path: Path) -> None:
-    """Rows and dead letters of all files and parts come out with their columns; the counts are their sum."""
+    """Rows and dead letters of all files and parts come out once, with their columns; the counts match."""
     large = [f"{URL}?{i}" for i in range(3)] + [f"{URL}?{'x' * 9000}"] * (PART_BYTES // 9000 + 10)
     paths = [
         write(tmp_path / "a.txt", "\n".join(large)),
@@ -62,7 +62,7 @@ def _place_and_columns(letter: DeadLetter) -> tuple[str, tuple[object, ...]]:
 
 
 def test_broken_file_stops_the_run(tmp_path: Path) -> None:
-    """A file that turns out broken ends the pipeline with the manifest's own error, before rows move on."""
+    """A broken file ends the pipeline with ManifestError before any row moves on."""
     path = write(tmp_path / "a.csv", f'image_url\n{URL}\n"open')
     manifest = inspect_manifest([str(path)])
     asked = tmp_path / "asked"
@@ -75,7 +75,7 @@ def test_broken_file_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_rows_stream_out_of_a_part(tmp_path: Path) -> None:
-    """No part is held as a list: the first row is there before the broken end is met."""
+    """A part is not held as a list: its first row comes out before its broken end is reached."""
     path = write(tmp_path / "a.txt.gz", gzip.compress(f"{URL}\n".encode() * 100_000)[:-8])
     manifest = inspect_manifest([str(path)])
     assert next(read_manifest(ManifestPart(manifest.files[0]), manifest)) == ManifestRow(
@@ -84,7 +84,7 @@ def test_rows_stream_out_of_a_part(tmp_path: Path) -> None:
 
 
 def test_local_paths_need_permission(tmp_path: Path) -> None:
-    """A manifest of paths is one of rows with `allow_local_files`, of dead letters without."""
+    """A local path is a row with `allow_local_files`, and a dead letter without it."""
     path = str(write(tmp_path / "a.txt", "shots/a b.jpg"))
     allowed, refused = inspect_manifest([path], allow_local_files=True), inspect_manifest([path])
     part = ManifestPart(allowed.files[0])

@@ -1,4 +1,4 @@
-"""One retry policy: what is asked again, how long after, and what is told of it."""
+"""The retry policy: which failures are retried, after which wait, and what the result reports."""
 
 import pickle
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 @dataclass
 class World:
-    """A clock that each attempt moves by one second and each wait by ten, and a scripted source."""
+    """A scripted source and a clock, which each attempt moves by one second and each wait by ten."""
 
     outcomes: Iterable[Answer | Failure]
     slept_s: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class World:
         return START + timedelta(seconds=self.clock())
 
     def attempt(self, request: ImageRequest) -> Answer:
-        """Be the source: give or raise what comes next in the script."""
+        """Return or raise what comes next in the script."""
         self.asked.append(request)
         outcome = next(self.left)
         if isinstance(outcome, Failure):
@@ -47,13 +47,13 @@ class World:
         return outcome
 
     def ask(self, policy: RetryPolicy = POLICY) -> Answer:
-        """Ask in this world."""
+        """Ask the scripted source, with retries."""
         return answer_with_retries(
             self.attempt, REQUEST, policy, sleep=self.slept_s.append, clock=self.clock, now=self.now
         )
 
     def give_up(self, policy: RetryPolicy = POLICY) -> Failure:
-        """Ask in vain, and give the failure."""
+        """Ask the source for an answer that it does not give; return the failure."""
         with pytest.raises(FailureError) as caught:
             self.ask(policy)
         return caught.value.failure
@@ -65,7 +65,7 @@ def failed(code: ErrorCode = ErrorCode.TIMEOUT, retry_after_s: float | None = No
 
 
 def test_an_answer_is_given_at_once() -> None:
-    """Expect one attempt, its latency, the time of its end, and no wait."""
+    """An answer at the first attempt comes without a wait, and reports its latency and end time."""
     world = World([ANSWER])
     answer = world.ask()
     assert (answer.attempts, answer.latency_ms, answer.answered_at) == (
@@ -78,7 +78,7 @@ def test_an_answer_is_given_at_once() -> None:
 
 
 def test_asks_again_after_a_failure_that_may_pass() -> None:
-    """Expect the answer of the third attempt, with that attempt's latency alone."""
+    """Transient failures are retried, and the third attempt's answer reports the latency of that attempt."""
     world = World([failed(), failed(ErrorCode.SERVER_ERROR), ANSWER])
     answer = world.ask()
     assert (answer.attempts, answer.latency_ms, len(world.slept_s)) == (3, 1000.0, 2)
@@ -87,13 +87,13 @@ def test_asks_again_after_a_failure_that_may_pass() -> None:
 
 @pytest.mark.parametrize("code", [code for code in ErrorCode if fate(code) is not Fate.RETRY])
 def test_never_asks_again_where_the_fate_is_another(code: ErrorCode) -> None:
-    """Expect one attempt for failures that would come back."""
+    """A failure with a fate other than RETRY ends after one attempt, without a wait."""
     world = World([failed(code), ANSWER])
     assert (world.give_up().code, len(world.asked), world.slept_s) == (code, 1, [])
 
 
 def test_gives_up_with_the_last_failure() -> None:
-    """Expect four attempts, the last one's failure, and the times at which the first and the last began."""
+    """The fourth failure is raised, with the start times of the first and the last attempt."""
     codes = [ErrorCode.TIMEOUT, ErrorCode.SERVER_ERROR, ErrorCode.TIMEOUT, ErrorCode.CONNECTION_FAILED]
     world = World([*map(failed, codes), ANSWER])
     failure = world.give_up()
@@ -103,7 +103,7 @@ def test_gives_up_with_the_last_failure() -> None:
 
 
 def test_a_failure_that_becomes_final_ends_the_retries() -> None:
-    """Expect no attempt after a rejection, however many are left."""
+    """No attempt follows a rejection, however many attempts are left."""
     world = World([failed(), failed(ErrorCode.NOT_FOUND), ANSWER])
     failure = world.give_up()
     assert (failure.code, failure.attempts, len(world.slept_s)) == (ErrorCode.NOT_FOUND, 2, 1)
@@ -111,7 +111,7 @@ def test_a_failure_that_becomes_final_ends_the_retries() -> None:
 
 @given(integers(1, 8), floats(0, 10), floats(0, 10))
 def test_waits_grow_and_stay_under_the_cap(attempts: int, base_s: float, cap_s: float) -> None:
-    """Expect wait n within `min(cap, base * 2**n)`, one fewer than attempts."""
+    """Wait n is at most `min(cap, base * 2**n)`, and there is one wait fewer than attempts."""
     world = World([failed()] * attempts)
     world.give_up(RetryPolicy(attempts, base_s, cap_s))
     assert len(world.slept_s) == attempts - 1
@@ -119,13 +119,13 @@ def test_waits_grow_and_stay_under_the_cap(attempts: int, base_s: float, cap_s: 
 
 
 def test_waits_differ() -> None:
-    """Expect full jitter: a thousand clients do not come back at the same moment."""
+    """Waits are random (full jitter), so a thousand clients do not come back at the same moment."""
     waits = {world.slept_s[0] for world in [World([failed(), ANSWER]) for _ in range(20)] if world.ask()}
     assert len(waits) > 10
 
 
 def test_waits_as_long_as_the_other_side_asks() -> None:
-    """Expect `retry_after_s` to be the shortest wait, over the cap too, and for its own attempt only."""
+    """`retry_after_s` is the shortest wait for its own attempt only, and may be longer than the cap."""
     world = World([failed(retry_after_s=120), failed(retry_after_s=0), ANSWER])
     world.ask()
     assert world.slept_s[0] == 120
@@ -133,7 +133,7 @@ def test_waits_as_long_as_the_other_side_asks() -> None:
 
 
 def test_what_is_no_failure_passes_through() -> None:
-    """Expect a programming error to surface at once, unretried."""
+    """A programming error is raised at once, without a retry."""
     calls: list[ImageRequest] = []
 
     def broken(request: ImageRequest) -> Answer:
@@ -146,7 +146,7 @@ def test_what_is_no_failure_passes_through() -> None:
 
 
 def test_a_given_up_failure_travels() -> None:
-    """Expect the error to survive a pickle, as it must to cross processes."""
+    """A FailureError keeps its failure after a pickle, as it must to cross processes."""
     with pytest.raises(FailureError) as caught:
         World([failed(ErrorCode.NOT_FOUND)]).ask()
     assert pickle.loads(pickle.dumps(caught.value)).failure == caught.value.failure  # noqa: S301 - our own

@@ -1,4 +1,4 @@
-"""Rows travel in blocks: nothing is lost or changed, and a URL's shard is the same everywhere."""
+"""Row blocks neither lose nor change a row, and a URL has the same shard in every process."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ _ROWS = st.builds(ManifestRow, st.text(), st.text(), st.lists(_VALUES, max_size=
 
 @given(st.integers(0, 255), st.lists(_ROWS, max_size=5))
 def test_a_block_is_the_same_after_its_bytes(bucket: int, rows: list[ManifestRow]) -> None:
-    """Expect equal rows of the rows' own type, whatever values the manifest's columns have."""
+    """A decoded block has equal rows of type ManifestRow, whatever values the manifest's columns have."""
     coder = RowBlockCoder()
     decoded = coder.decode(coder.encode(pack(bucket, rows)))
     assert (decoded.bucket, decoded.rows) == (bucket, rows)
@@ -44,7 +44,7 @@ def test_a_block_is_the_same_after_its_bytes(bucket: int, rows: list[ManifestRow
 
 
 def test_alike_urls_cost_few_bytes() -> None:
-    """Expect a row to be a fraction of its URL, of which a manifest's are much alike."""
+    """In a block of similar URLs a row takes fewer than 20 bytes, a fraction of its URL."""
     rows = [ManifestRow(f"https://images.example.com/2030/01/{i:06d}.jpg", f"{i}") for i in range(256)]
     assert len(RowBlockCoder().encode(pack(0, rows))) < 20 * len(rows)
 
@@ -53,7 +53,7 @@ key_of = Question("fake 1").key
 
 
 def blocks_of(rows: list[ManifestRow], shards: int) -> dict[int, list[RowBlock]]:
-    """Block one bundle of rows, as a runner does: shard -> its blocks."""
+    """Pack one bundle of rows into blocks, as a runner does: shard -> its blocks."""
     step = BlockByShard(key_of, shards)
     step.start_bundle()
     blocks = [block for each in rows for block in step.process(each)]
@@ -66,7 +66,7 @@ def blocks_of(rows: list[ManifestRow], shards: int) -> dict[int, list[RowBlock]]
 
 @given(st.lists(st.integers(0, 9999), max_size=50), st.integers(1, 20))
 def test_every_row_is_in_one_block_of_its_shard(numbers: list[int], shards: int) -> None:
-    """Expect the rows of each shard, duplicates too, bucket by bucket in their order, and no others."""
+    """Each shard gets exactly its own rows, duplicates included, bucket by bucket and in their order."""
     found = blocks_of([row(number) for number in numbers], shards)
     assert set(found) <= set(range(shards))
     for shard in range(shards):
@@ -76,14 +76,14 @@ def test_every_row_is_in_one_block_of_its_shard(numbers: list[int], shards: int)
 
 
 def test_blocks_are_bounded() -> None:
-    """Expect full blocks and a rest, and no empty block."""
+    """Rows fill whole blocks and one more for the rest; no block is empty."""
     rows = [row(1)] * 2 * ROWS_A_BLOCK
     assert [len(block.rows) for block in blocks_of(rows, 1)[0]] == [ROWS_A_BLOCK] * 2
     assert [len(block.rows) for block in blocks_of([*rows, row(1)], 1)[0]] == [ROWS_A_BLOCK] * 2 + [1]
 
 
 def test_few_rows_are_unpacked_at_a_time() -> None:
-    """Expect whole buckets in their order, and no more of them once there are rows enough."""
+    """Whole buckets are unpacked in their order, and each batch of them ends once it has enough rows."""
     full = [row(1)] * (ROWS_AT_A_TIME - 1)
     blocks = [pack(9, [row(9)]), pack(2, full), pack(1, [row(2)]), pack(9, [row(9)]), pack(2, [row(3)])]
     turns = [[*unpacked] for unpacked in unpack_in_turn(blocks)]
@@ -92,7 +92,7 @@ def test_few_rows_are_unpacked_at_a_time() -> None:
 
 
 def test_a_bundle_starts_without_the_rows_of_the_last() -> None:
-    """Expect no row of a bundle that was given up on to come out of the next one."""
+    """Rows of a bundle that the runner gave up do not come out of the next bundle."""
     step = BlockByShard(key_of, 1)
     step.start_bundle()
     assert list(step.process(row(1))) == []
@@ -101,7 +101,7 @@ def test_a_bundle_starts_without_the_rows_of_the_last() -> None:
 
 
 def test_a_url_s_shard_is_the_same_in_every_process() -> None:
-    """Expect another process, whose `hash()` has another salt, to agree on a hundred URLs."""
+    """Another process, whose `hash()` has another salt, finds the same shards for a hundred URLs."""
     urls = [f"https://example.com/ü/{i}.jpg" for i in range(100)]
     script = (
         "import sys; from schemas.request_key import *; from schemas.values import *; "

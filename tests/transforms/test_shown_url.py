@@ -1,4 +1,4 @@
-"""What of a URL may be shown."""
+"""Which parts of a URL may be shown."""
 
 import pytest
 from hypothesis import given
@@ -24,19 +24,19 @@ from transforms.image_fetch.shown_url import shown_url
     ],
 )
 def test_hides_what_may_be_secret(url: str, shown: str) -> None:
-    """Expect scheme, host and path as they are; no userinfo, query or fragment."""
+    """The shown URL has scheme, host and path, but no userinfo, query or fragment."""
     assert shown_url(url) == shown
 
 
 def test_says_where_it_cut() -> None:
-    """Expect 200 characters of a long URL, the last one an ellipsis."""
+    """A long URL is cut to 200 characters, of which the last one is an ellipsis."""
     shown = shown_url("http://example.com/" + "a" * 500)
     assert (len(shown), shown[-2:]) == (200, "a…")
 
 
 @given(text())
 def test_takes_any_text(url: str) -> None:
-    """Expect something printable of bounded length that can be written as UTF-8."""
+    """Any text gives a printable text of bounded length that can be written as UTF-8."""
     shown = shown_url(url)
     shown.encode()
     assert shown.isprintable()

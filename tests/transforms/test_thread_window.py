@@ -1,4 +1,4 @@
-"""A window of calls: full, never more than full, lazy, in the order of finishing."""
+"""A window of calls is full but never overfull, reads items lazily and yields results as they finish."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -14,16 +14,16 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 LONG_S = 180
-"""What a broken window would hang for; a good one never waits."""
+"""Seconds until a test gives up on a window that hangs; a correct window never waits so long."""
 
 
 def always(size: int) -> Callable[[], int]:
-    """Give a window that does not change."""
+    """Give a window size that does not change."""
     return lambda: size
 
 
 class Immediate(Executor):
-    """Make each call at once, and count what was submitted: time decides nothing."""
+    """An executor that runs each call at once, so that timing plays no role, and counts the calls."""
 
     def __init__(self) -> None:
         self.submitted = 0
@@ -31,7 +31,7 @@ class Immediate(Executor):
     def submit(
         self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
-        """Give a future that is done."""
+        """Run the call; give its finished future."""
         self.submitted += 1
         future: Future[Result] = Future()
         future.set_result(fn(*args, **kwargs))
@@ -40,7 +40,7 @@ class Immediate(Executor):
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_never_more_calls_than_the_size(size: int) -> None:
-    """Expect each place to be given again only when its result has been taken."""
+    """A place in the window is used again only when its result has been taken."""
     pool, peak = Immediate(), 0
     for taken, _ in enumerate(thread_window(pool, always(size), str, range(20))):
         peak = max(peak, pool.submitted - taken)
@@ -49,7 +49,7 @@ def test_never_more_calls_than_the_size(size: int) -> None:
 
 
 def test_all_places_are_used_at_the_same_time() -> None:
-    """Expect calls that wait for each other, four at a time, to come through a window of four."""
+    """Calls that wait until four of them are running all finish in a window of four."""
     together = Barrier(4, timeout=LONG_S)
 
     def wait_for_the_others(item: int) -> int:
@@ -63,7 +63,7 @@ def test_all_places_are_used_at_the_same_time() -> None:
 
 
 def test_results_come_in_the_order_of_finishing() -> None:
-    """Expect a call that takes long to hold up none that comes after it."""
+    """A slow call does not hold up the results of the calls after it."""
     go_on = Event()
 
     def first_is_slow(item: int) -> bool:
@@ -77,11 +77,11 @@ def test_results_come_in_the_order_of_finishing() -> None:
 
 
 def test_items_are_taken_as_places_fall_free() -> None:
-    """Expect an endless iterable to be read no further than one item past the full window."""
+    """An endless iterable is read no further than the results taken and one full window."""
     read: list[int] = []
 
     def noted(item: int) -> int:
-        assert item < 1000  # or a window that reads all there is would fill the memory
+        assert item < 1000  # else a window that reads all items would fill the memory
         read.append(item)
         return item
 
@@ -93,7 +93,7 @@ def test_items_are_taken_as_places_fall_free() -> None:
 
 
 def test_what_a_call_raises_comes_out() -> None:
-    """Expect the results before it, then the call's own exception."""
+    """The window yields the results before a failed call, then raises the call's own exception."""
 
     def no_twos(item: int) -> int:
         if item == 2:
@@ -108,7 +108,7 @@ def test_what_a_call_raises_comes_out() -> None:
 
 
 def test_an_error_waits_for_the_calls_under_way() -> None:
-    """Expect the other calls of the window to have ended when a call's error comes out."""
+    """The error of a call is raised only after the other calls of the window have ended."""
     ended, started = Event(), Event()
 
     def fail_or_end(item: int) -> None:
@@ -125,7 +125,7 @@ def test_an_error_waits_for_the_calls_under_way() -> None:
 
 
 def test_the_window_grows_and_shrinks() -> None:
-    """Expect each call to go by the size of its moment."""
+    """Each new call follows the window size of that moment."""
     pool, sizes = Immediate(), iter([3, 3, 3, 1, 1, 1, 1, 2, *[2] * 20])
     waiting = [
         pool.submitted - taken
@@ -136,5 +136,5 @@ def test_the_window_grows_and_shrinks() -> None:
 
 
 def test_no_items_are_no_results() -> None:
-    """Expect an end at once."""
+    """Without items the window ends at once."""
     assert list(thread_window(Immediate(), always(3), str, [])) == []

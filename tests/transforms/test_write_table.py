@@ -1,4 +1,4 @@
-"""WriteTable in a pipeline: what was put in is in Parquet files, read back with pandas."""
+"""WriteTable in a pipeline: pandas reads the values back from its Parquet files."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,30 +25,30 @@ from transforms.write_table import VALUES_A_FILE, VALUES_A_ROW_GROUP, StagedFile
 
 Value = TypeVar("Value")
 
-_TAGS = pa.list_(pa.field("element", pa.int64()))  # as Parquet calls what a list is of
+_TAGS = pa.list_(pa.field("element", pa.int64()))  # Parquet's name for an item of a list
 OWN = pa.schema([pa.field("caption", pa.string()), pa.field("tags", _TAGS)])
 
 
 def code_of(letter: DeadLetter) -> str:
-    """Name a dead letter's folder."""
+    """Give the name of the folder for a dead letter."""
     return f"error_code={letter.failure.code}"
 
 
 def letters_of(numbers: Iterable[int]) -> Iterator[DeadLetter]:
-    """Make dead letters of two codes in turn."""
+    """Make dead letters that have two codes in turn."""
     codes = (ErrorCode.TIMEOUT, ErrorCode.NOT_FOUND)
     return (dead_letter(number, codes[number % 2], f"caption {number}", [number]) for number in numbers)
 
 
 def save(staged: Sequence[StagedFile], path: Path) -> None:
-    """Bring the result out of the pipeline."""
+    """Save the pipeline's result in a file, where the test can read it."""
     path.write_text(json.dumps(staged))
 
 
 def written(
     folder: Path, values: beam.PTransform[PBegin, PCollection[Value]], step: WriteTable[Value], *flags: str
 ) -> list[StagedFile]:
-    """Write values, and give the files that the step says it wrote."""
+    """Write values; give the files that the step says it wrote."""
     result = folder / "staged.json"
     with beam.Pipeline(FnApiRunner(), PipelineOptions(list(flags))) as root:
         _ = root | values | step | ToList() | beam.Map(save, result)
@@ -61,7 +61,7 @@ def on_disk(folder: Path) -> set[str]:
 
 
 def test_each_partition_has_a_file_of_its_rows(tmp_path: Path) -> None:
-    """Expect every dead letter once, in a staged file of its code, with the table's schema and zstd."""
+    """Each dead letter is once in a staged file of its code, with the table's schema and zstd compression."""
     layout = Layout(str(tmp_path / "out"), "r1")
     step = WriteTable("dead_letters", flatten_dead_letters, OWN, layout, code_of)
     staged = written(tmp_path, beam.Create(list(letters_of(range(20)))), step)
@@ -90,7 +90,7 @@ def test_each_partition_has_a_file_of_its_rows(tmp_path: Path) -> None:
     ],
 )
 def test_a_long_file_is_written_in_row_groups(tmp_path: Path, values: int, groups: list[int]) -> None:
-    """Expect one bundle to be one file, whose row groups are full but for the last."""
+    """One bundle becomes one file, whose row groups are full except for the last."""
     step = WriteTable("images", flatten_images, pa.schema([]), Layout(str(tmp_path), "r1"))
     one_bundle = beam.Create([values]) | beam.FlatMap(lambda count: map(annotation, range(count)))
     (file,) = written(tmp_path, one_bundle, step)
@@ -103,7 +103,7 @@ def test_a_long_file_is_written_in_row_groups(tmp_path: Path, values: int, group
 
 
 def test_a_file_has_an_end(tmp_path: Path) -> None:
-    """Expect a bundle of more values than a file holds to be two files, nothing lost between them."""
+    """A bundle with more values than a file holds becomes two files, and no value is lost."""
     group = flatten_images([annotation()] * VALUES_A_ROW_GROUP, pa.schema([]))
 
     def flatten(numbers: Sequence[int], _columns: pa.Schema) -> pa.RecordBatch:
@@ -116,7 +116,7 @@ def test_a_file_has_an_end(tmp_path: Path) -> None:
 
 
 def test_values_without_rows_are_an_empty_file(tmp_path: Path) -> None:
-    """Expect images without faces to be a faces file without rows, with the whole schema."""
+    """Images without faces become a faces file without rows, with the whole schema."""
     step = WriteTable("faces", flatten_faces, OWN, Layout(str(tmp_path), "r1"))
     (file,) = written(tmp_path, beam.Create([annotation(1, 0, "caption", None)]), step)
     frame = pd.read_parquet(file.path)
@@ -124,14 +124,14 @@ def test_values_without_rows_are_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_no_values_are_no_files(tmp_path: Path) -> None:
-    """Expect nothing on the disk."""
+    """Without values the step writes no file."""
     step = WriteTable("images", flatten_images, OWN, Layout(str(tmp_path), "r1"))
     assert written(tmp_path, beam.Create([]), step) == []
     assert on_disk(tmp_path) == set()
 
 
 def test_a_repeated_bundle_leaves_orphans_that_nobody_names(tmp_path: Path) -> None:
-    """Expect the files of the first try beside those of the second, and every row in one StagedFile."""
+    """A repeated bundle leaves its first files on disk, but the reported files have every row once."""
     step = WriteTable("dead_letters", flatten_dead_letters, OWN, Layout(str(tmp_path), "r1"), code_of)
     letters = beam.Create(list(letters_of(range(20))))
     staged = written(tmp_path, letters, step, "--direct_runner_bundle_repeat=1")
@@ -143,7 +143,7 @@ def test_a_repeated_bundle_leaves_orphans_that_nobody_names(tmp_path: Path) -> N
 
 
 def test_an_output_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
-    """Expect RunError with the path where a file stands in the folder's place."""
+    """A file where the staging folder should be raises a RunError that names the path."""
     (tmp_path / "_staging").touch()
     step = WriteTable("images", flatten_images, pa.schema([]), Layout(str(tmp_path), "r1"))
     with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/.*rights there"):
@@ -152,7 +152,7 @@ def test_an_output_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unfit", [0, VALUES_A_ROW_GROUP], ids=["first", "last"])
 def test_a_row_group_that_cannot_be_written_ends_the_run(tmp_path: Path, unfit: int) -> None:
-    """Expect RunError with the path, though the row group is written aside and the other one can be."""
+    """RunError names the path if one of two row groups fails, although another thread writes them."""
     group = flatten_images([annotation()] * VALUES_A_ROW_GROUP, pa.schema([]))
 
     def flatten(numbers: Sequence[int], _columns: pa.Schema) -> pa.RecordBatch:

@@ -1,4 +1,4 @@
-"""A real Flink, for all tests of this folder: `make flink-test`."""
+"""Fixtures with a real Flink, for all tests of this folder: `make flink-test`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.helpers.worker_pool import BOOT, worker_pool
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder for what the programs say; skips where they could not be had."""
+    """Give a folder for the programs' logs; skip the tests if a program is missing."""
     for needed, by in ((FLINK / "ready", "Java and Maven"), (JOB_SERVER_JAR, "Maven"), (BOOT, "Go")):
         if not needed.exists():
             pytest.skip(f"{needed} is not there: 'make flink-test' makes it where there is {by}")
@@ -21,20 +21,20 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cluster(logs: Path) -> Iterator[SessionCluster]:
-    """Start a cluster for all tests."""
+    """Start one cluster for all tests."""
     with session_cluster(logs / "cluster") as started:
         yield started
 
 
 @pytest.fixture
 def flink(cluster: SessionCluster) -> SessionCluster:
-    """Give the cluster when all its slots are free."""
+    """Wait until all slots of the cluster are free, and give the cluster."""
     cluster.wait_for_slots()
     return cluster
 
 
 @pytest.fixture(scope="session")
 def pool(logs: Path) -> Iterator[str]:
-    """Start a worker pool; it alone has the token."""
+    """Start a worker pool; only its workers have the token."""
     with worker_pool(logs / "pool.log", {VARIABLE: TOKEN}) as address:
         yield address

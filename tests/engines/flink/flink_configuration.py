@@ -5,8 +5,8 @@ from typing import Final
 
 from tests.helpers.processes import free_port
 
-# A job needs about 52 tasks and 512 network buffers. The sizes that Flink's shell scripts would work out are
-# spelt out, since PyPI has no scripts.
+# A job needs about 52 tasks and 512 network buffers. Flink's shell scripts normally compute the memory sizes.
+# All sizes are given here, because Flink's package on PyPI has no scripts.
 _CONFIGURATION: Final = """\
 jobmanager.rpc.address: 127.0.0.1
 jobmanager.rpc.port: {rpc_port}
@@ -50,7 +50,7 @@ appender.console.layout.pattern = %d{HH:mm:ss} %-5p %c - %m%n
 
 
 def write_configuration(folder: Path, rest_port: int, slots: int) -> None:
-    """Write what Flink's programs read from `--configDir`, with a folder for what they keep for a while."""
+    """Write what Flink's programs read from `--configDir`, and make a folder for their temporary files."""
     (folder / SCRATCH).mkdir(parents=True)
     (folder / "log4j.properties").write_text(_LOGGING)
     (folder / "config.yaml").write_text(

@@ -1,4 +1,4 @@
-"""Start `facebeam --runner flink` as a user does, without a token, and look at what it did."""
+"""`facebeam --runner flink` as a user runs it, without a token, and the calls that it makes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ _WITHIN_S = 200
 
 
 def on(cluster: SessionCluster, pool: str) -> tuple[object, ...]:
-    """Give the flags that choose a cluster and a pool."""
+    """Give the flags that select a cluster and a pool."""
     jar = ("--flink-job-server-jar", JOB_SERVER_JAR)
     return ("--runner", "flink", "--flink-master", cluster.address, "--worker-pool", pool, *jar)
 
@@ -34,21 +34,21 @@ def job(command: str, output: Path, run_id: str = "one") -> Finished:
 
 @contextmanager
 def annotating(manifest: Path, output: Path, *flags: object) -> Iterator[Popen[str]]:
-    """Start `facebeam annotate`; it is killed when the block ends."""
+    """Start `facebeam annotate`; kill it at the end."""
     command = [FACEBEAM, "annotate", "--manifest", manifest, "--output", output, *flags]
     with running(command, stderr=PIPE, env=environment(token=None)) as process:
         yield process
 
 
 def wait_until_submitted(process: Popen[str]) -> None:
-    """Wait until a job is there to ask after."""
+    """Wait until the run has submitted its job."""
     assert process.stderr is not None
     said = next((line for line in process.stderr if "is submitted: flink job" in line), "")
     assert said, "the run ended before it was submitted"
 
 
 def wait_for_calls(service: str, calls: int, process: Popen[str] | None = None) -> None:
-    """Wait until the stand-in service was called so often."""
+    """Wait until the stand-in service has had this many calls."""
     until = monotonic() + _WITHIN_S
     while counts(service)["calls"] < calls:
         assert monotonic() < until, f"{calls} calls do not come"
@@ -57,6 +57,6 @@ def wait_for_calls(service: str, calls: int, process: Popen[str] | None = None) 
 
 
 def counts(service: str) -> dict[str, int]:
-    """Ask the stand-in service what it was asked."""
+    """Read the stand-in service's counts of calls."""
     answer: dict[str, int] = requests.get(f"{service}/counts", timeout=20).json()
     return answer

@@ -16,7 +16,7 @@ from tests.helpers.console import ROOT
 from tests.helpers.processes import free_port, running, wait_for_port
 
 FLINK: Final = ROOT / ".flink"
-"""`make .flink/ready`: Flink's libraries from PyPI, and Beam's job server for them."""
+"""Flink's libraries from PyPI, and Beam's job server for them; `make .flink/ready` makes it."""
 JOB_SERVER_JAR: Final = FLINK / "target" / "flink-job-server.jar"
 SLOTS: Final = 2
 _STARTS_WITHIN_S: Final = 180
@@ -48,13 +48,13 @@ class SessionCluster:
     folder: Path
     rest_port: int = field(default_factory=free_port)
     processes: list[Popen[str]] = field(default_factory=list)
-    """All that were started, the last one last."""
+    """All processes that were started, oldest first."""
     ends: ExitStack = field(default_factory=ExitStack)
-    """Ends them, the last one first."""
+    """Ends the processes, newest first."""
 
     @property
     def address(self) -> str:
-        """What `--flink-master` is given."""
+        """The value for `--flink-master`."""
         return f"127.0.0.1:{self.rest_port}"
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class SessionCluster:
         self.wait_for_slots()
 
     def start_job_manager(self) -> None:
-        """Start a JobManager, which knows no job yet, and wait until it answers."""
+        """Start a JobManager, which does not know any job yet, and wait until it answers."""
         self._start_process(_JOB_MANAGER)
         wait_for_port(self.rest_port)
 
@@ -74,19 +74,19 @@ class SessionCluster:
         self._start_process(_TASK_MANAGER)
 
     def wait_for_slots(self) -> None:
-        """Wait until no job has any slot."""
+        """Wait until all slots are free."""
         until = monotonic() + _STARTS_WITHIN_S
         while self.free_slots() != SLOTS:
             assert monotonic() < until, f"Flink has {self.free_slots()} free slots: see {self.folder}"
             sleep(0.2)
 
     def free_slots(self) -> int:
-        """Count the slots that no job has; none while Flink starts."""
+        """Count the free slots; give 0 while Flink starts."""
         answer = requests.get(f"http://{self.address}/v1/overview", timeout=20)
         return int(answer.json()["slots-available"]) if answer.ok else 0
 
     def jobs(self) -> list[dict[str, str]]:
-        """List all jobs, the last started first."""
+        """List all jobs, newest first."""
         jobs: list[dict[str, str]] = self._ask("jobs/overview")["jobs"]
         return sorted(jobs, key=lambda job: job["start-time"], reverse=True)
 
@@ -96,7 +96,7 @@ class SessionCluster:
         return jars
 
     def parallelism(self, job_id: str) -> int:
-        """Count how many slots a job's steps were spread over at most."""
+        """Give the highest number of slots that a step of the job used."""
         return max(vertex["parallelism"] for vertex in self._ask(f"jobs/{job_id}")["vertices"])
 
     def _ask(self, path: str) -> dict[str, Any]:

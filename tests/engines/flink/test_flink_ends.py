@@ -1,4 +1,4 @@
-"""How a run on a real Flink session cluster ends before its time, and how it is found again."""
+"""Runs on a real Flink session cluster that are cancelled, detached or disturbed."""
 
 import signal
 from collections.abc import Iterator
@@ -23,43 +23,43 @@ from tests.helpers.waiting import DEADLINE_S
 
 RATE_PER_S = 40
 JOURNAL_S = 5
-"""Answers are in the journal at most so long after they came."""
+"""An answer is in the journal at most so many seconds after it came."""
 ZOMBIE_S = 5
-"""A worker outlives its TaskManager, until it misses it; 2 s were measured."""
+"""A worker goes on at most so many seconds after its TaskManager has died; 2 s were measured."""
 
 
 @pytest.fixture
 def service() -> Iterator[str]:
-    """Serve at a strict rate."""
+    """Start the stand-in service with a strict rate."""
     with faulty_process("--latency-ms", "100", "--rate", str(RATE_PER_S)) as url:
         yield url
 
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """Write images for twenty seconds."""
+    """Write a manifest with images for twenty seconds."""
     return write_urls(tmp_path / "urls.txt", images(800))
 
 
 def by_api(service: str) -> tuple[object, ...]:
-    """Give the flags of a named run that the service paces."""
+    """Give the flags of the run `one` through the API, at the service's rate."""
     return ("--source", "api", "--base-url", service, "--rate", RATE_PER_S, "--run-id", "one")
 
 
 def states(cluster: SessionCluster) -> list[str]:
-    """Give the states of all jobs, the last started first."""
+    """Give the states of all jobs, newest first."""
     return [job["state"] for job in cluster.jobs()]
 
 
 def repeated(seen: dict[str, int]) -> int:
-    """Count the answers that were paid for twice, but for those in flight when the first was lost."""
+    """Count answers that were paid for twice; leave out refused calls and as many as were in flight."""
     return seen["repeated"] - seen["refused"] - seen["most_in_flight"]
 
 
 def test_sigterm_while_waiting_cancels_the_job(
     flink: SessionCluster, pool: str, service: str, manifest: Path, tmp_path: Path
 ) -> None:
-    """Expect exit 143, the job cancelled there, no jar left, nothing visible, no job left to ask after."""
+    """A waiting run that gets SIGTERM cancels its job and exits with 143; it leaves no jar and no file."""
     with annotating(manifest, tmp_path / "out", *by_api(service), *on(flink, pool)) as process:
         wait_for_calls(service, 5, process)
         process.send_signal(signal.SIGTERM)
@@ -74,7 +74,10 @@ def test_sigterm_while_waiting_cancels_the_job(
 def test_a_detached_run_is_cancelled_and_run_again(
     flink: SessionCluster, pool: str, service: str, tmp_path: Path
 ) -> None:
-    """Expect one job for a run at a time; cancelled, the next goes on from the journal, and is finalized."""
+    """A second submit of a running run exits with 2.
+
+    After `cancel`, a new submit goes on from the journal, and `finalize` commits it.
+    """
     manifest, out = write_urls(tmp_path / "urls.txt", images(400)), tmp_path / "out"
     flags = (*by_api(service), *on(flink, pool), "--detach")
     detached = annotate(manifest, out, *flags)
@@ -99,7 +102,10 @@ def test_a_detached_run_is_cancelled_and_run_again(
 def test_a_killed_task_manager_costs_seconds(
     flink: SessionCluster, pool: str, service: str, manifest: Path, tmp_path: Path
 ) -> None:
-    """Expect the run to commit right tables, and to repeat what was in flight and a few seconds' answers."""
+    """A run commits correct tables after a TaskManager was killed.
+
+    It repeats only the calls in flight and a few seconds of answers.
+    """
     task_manager = flink.processes[-1]
     with annotating(manifest, tmp_path / "out", *by_api(service), *on(flink, pool)) as process:
         wait_for_calls(service, 300, process)
@@ -116,7 +122,10 @@ def test_a_killed_task_manager_costs_seconds(
 
 
 def test_a_master_that_dies_is_given_up_on(logs: Path, pool: str, manifest: Path, tmp_path: Path) -> None:
-    """Expect exit 1 with the state, and the run to go on with; a master started anew knows no such job."""
+    """A run whose JobManager dies exits with 1 and shows the `finalize` command.
+
+    A restarted JobManager does not know the job, so `finalize` exits with 1.
+    """
     with session_cluster(logs / "mortal") as cluster:
         flags = ("--source", "fake", "--run-id", "one", *on(cluster, pool))
         with annotating(manifest, tmp_path / "out", *flags) as process:

@@ -1,4 +1,4 @@
-"""A run on a real Flink session cluster is the same run."""
+"""A run on a real Flink session cluster is the same as a local run."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.helpers.worker_pool import worker_pool
 
 @pytest.fixture(scope="module")
 def photographs(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the demo's manifest with paths that a worker finds too."""
+    """Write the demo's manifest with absolute paths, which workers find too."""
     manifest = tmp_path_factory.mktemp("manifest") / "photos.csv"
     with (ROOT / "examples/photos.csv").open() as relative, manifest.open("w") as absolute:
         rows = csv.DictReader(relative)
@@ -31,7 +31,7 @@ def photographs(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_local_model_gives_the_same_tables(
     flink: SessionCluster, pool: str, photographs: Path, tmp_path: Path
 ) -> None:
-    """Expect the rows of the local runner, cell by cell, all slots used, and no jar left."""
+    """A run on Flink gives the rows of a local run, cell by cell, uses all slots, and leaves no jar."""
     flags = ("--source", "local", "--allow-local-files", "--max-failure-share", 1, "--run-id", "one")
     assert console.annotate(photographs, tmp_path / "here", *flags).returncode == 0
     finished = annotate(photographs, tmp_path / "there", *flags, *on(flink, pool))
@@ -47,9 +47,9 @@ def test_the_local_model_gives_the_same_tables(
 
 
 def test_the_rate_holds_over_all_workers(flink: SessionCluster, pool: str, tmp_path: Path) -> None:
-    """Expect each image called once, none refused, from two shards of one rate.
+    """Two shards keep one rate: they call the service once per image, and it refuses no call.
 
-    The service lets in a tenth more in any second: on a busy machine calls do not arrive as they left.
+    The service allows 10% more in any second, because on a busy machine calls do not arrive as they left.
     """
     manifest = write_urls(tmp_path / "urls.txt", images(400))
     with faulty_process("--latency-ms", "100", "--jitter-ms", "50", "--rate", "44") as service:
@@ -63,7 +63,10 @@ def test_the_rate_holds_over_all_workers(flink: SessionCluster, pool: str, tmp_p
 
 
 def test_a_token_that_workers_do_not_have_is_told(flink: SessionCluster, logs: Path, tmp_path: Path) -> None:
-    """Expect exit 1 with the variable's name and the cure, nothing sent, nothing visible, no jar left."""
+    """If workers have no token, the run exits with 1 and names variable and cure.
+
+    It makes no call, publishes nothing and leaves no jar.
+    """
     manifest = write_urls(tmp_path / "urls.txt", images(20))
     with worker_pool(logs / "pool-without-token.log") as pool, FaultyServer() as server:
         api = ("--source", "api", "--base-url", server.base_url)
@@ -76,7 +79,10 @@ def test_a_token_that_workers_do_not_have_is_told(flink: SessionCluster, logs: P
 
 
 def test_a_pool_that_task_managers_do_not_reach_is_told(flink: SessionCluster, tmp_path: Path) -> None:
-    """Expect exit 1 with flag, address and cure; what is not of this machine, only TaskManagers can tell."""
+    """If TaskManagers cannot reach the pool, the run exits with 1 and names flag, address and cure.
+
+    Only TaskManagers can find this out, because the pool's address is not on this machine.
+    """
     manifest = write_urls(tmp_path / "urls.txt", images(20))
     finished = annotate(manifest, tmp_path / "out", "--source", "fake", *on(flink, "pool.invalid:50000"))
     assert finished.returncode == 1
@@ -86,7 +92,7 @@ def test_a_pool_that_task_managers_do_not_reach_is_told(flink: SessionCluster, t
 
 
 def test_too_few_slots_are_told(flink: SessionCluster, pool: str, tmp_path: Path) -> None:
-    """Expect exit 2 with both numbers, and nothing submitted."""
+    """A run that needs more slots than Flink has exits with 2, names both numbers, and submits nothing."""
     manifest = write_urls(tmp_path / "urls.txt", images(20))
     before = flink.jobs()
     flags = ("--source", "fake", *on(flink, pool), "--parallelism", SLOTS + 1)

@@ -1,4 +1,4 @@
-"""How many requests a server takes: never over the rate, never over its room."""
+"""The number of requests that a server takes is limited by its rate and by its waiting room."""
 
 import asyncio
 from itertools import count
@@ -13,7 +13,7 @@ from schemas.values import FailureError
 
 
 def is_taken(ceiling: RateCeiling) -> bool:
-    """Tell whether a request is taken."""
+    """Tell whether a request is taken; a refusal must have its code and a pause of one second."""
     try:
         ceiling.admit()
     except FailureError as error:
@@ -23,7 +23,7 @@ def is_taken(ceiling: RateCeiling) -> bool:
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 700), min_size=1, max_size=60))
 def test_no_second_has_more_than_the_rate(rate: int, pauses_ms: list[int]) -> None:
-    """In any window of one second at most `rate` are taken, and none is refused where there was room."""
+    """In any window of one second at most `rate` requests are taken, and none is refused if there is room."""
     clock_s = iter([sum(pauses_ms[: i + 1]) / 1000 for i in range(len(pauses_ms))])
     now_s = 0.0
 
@@ -41,13 +41,13 @@ def test_no_second_has_more_than_the_rate(rate: int, pauses_ms: list[int]) -> No
 
 
 def test_without_a_rate_all_are_taken() -> None:
-    """A thousand at one instant are fine."""
+    """Without a rate, the server takes a thousand requests at one instant."""
     ceiling = RateCeiling(None, lambda: 0.0)
     assert all(is_taken(ceiling) for _ in range(1000))
 
 
 def test_a_room_has_so_many_at_work_and_so_many_waiting() -> None:
-    """Of five at once, two are at work, two wait for them, and one is refused; then there is room again."""
+    """Of five requests at once, two work, two wait and one is refused; afterwards there is room again."""
 
     async def visit(room: WaitingRoom, door: asyncio.Event, at_work: list[int], number: int) -> bool:
         try:
@@ -72,7 +72,7 @@ def test_a_room_has_so_many_at_work_and_so_many_waiting() -> None:
 
 
 def test_who_fails_leaves_the_room() -> None:
-    """A request that ends in an error keeps no place."""
+    """A request that ends in an error frees its place."""
 
     async def scene() -> None:
         room = WaitingRoom(1, 0)

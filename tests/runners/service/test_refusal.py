@@ -1,4 +1,4 @@
-"""A failure goes out in the contract's shape and comes back to the same fate."""
+"""The server sends a failure in the contract's shape, and the client reads the same fate from it."""
 
 import pytest
 
@@ -13,7 +13,7 @@ OF_AN_IMAGE = [*CURES, ErrorCode.IMAGE_EMPTY, ErrorCode.IMAGE_UNDECODABLE, Error
 
 @pytest.mark.parametrize("code", OF_AN_IMAGE)
 def test_the_client_reads_the_same_fate(code: ErrorCode) -> None:
-    """What would be asked again is asked again, what would not is not, whatever else the message says."""
+    """The client retries exactly what the server would retry, even if the message mentions other codes."""
     failure = Failure(code, "http://host/InternalError/RequestLimitExceeded.jpg: it failed", stage="fetch")
     refusal = refusal_of(failure, "a-trace-id")
     assert refusal.code is ErrorCode.API_ERROR
@@ -24,19 +24,19 @@ def test_the_client_reads_the_same_fate(code: ErrorCode) -> None:
 
 @pytest.mark.parametrize("code", [code for code in OF_AN_IMAGE if code.startswith("image_")])
 def test_the_client_reads_the_same_code_of_an_image(code: ErrorCode) -> None:
-    """Empty, too large, too small, undecodable: told apart on the other side too."""
+    """The client reads the same code for an empty, too large, too small or undecodable image."""
     upstream = find_upstream_code(refusal_of(Failure(code, "", stage="decode"), "").message)
     assert upstream is not None
     assert upstream_error_code(upstream) is code
 
 
 def test_an_image_never_stops_a_client() -> None:
-    """No failure of one image reads as one of the account."""
+    """No failure of an image has the fate of an account failure, which stops the client."""
     assert all(fate(code) is not Fate.OPEN_CIRCUIT for code in OF_AN_IMAGE)
 
 
 def test_the_servers_own_codes_stay() -> None:
-    """With the trace id in the body, and the pause in the headers."""
+    """The server's own code stays; the body has the trace id and the headers have the pause."""
     failure = Failure(ErrorCode.TOO_MANY_REQUESTS, "later", stage="serve", retry_after_s=1.0)
     refusal = refusal_of(failure, "a-trace-id")
     error = {"code": "too_many_requests", "message": "later"}

@@ -1,4 +1,4 @@
-"""`facebeam serve` keeps the contract: over real sockets, in a real process, with the real model."""
+"""`facebeam serve` keeps the contract: tests with real sockets, a real process and the real model."""
 
 import json
 import os
@@ -37,7 +37,7 @@ curl -X POST 'https://api.acedata.cloud/face/analyze' \\
 "image_url": "https://cdn.acedata.cloud/lrbtcn.jpg"
 }'
 """
-"""The guide's, character by character."""
+"""The guide's curl example, character by character."""
 PYTHON = """\
 import requests
 url = "https://api.acedata.cloud/face/analyze"
@@ -52,7 +52,7 @@ payload = {
 response = requests.post(url, json=payload, headers=headers)
 print(response.text)
 """
-"""The guide's, line by line."""
+"""The guide's Python example, line by line."""
 
 
 def photo(name: str) -> bytes:
@@ -63,13 +63,13 @@ def photo(name: str) -> bytes:
 
 
 def show(exchange: Exchange) -> None:
-    """Answer with the photograph of that name."""
+    """Answer with the photograph that the path names."""
     exchange.answer(photo(exchange.target.partition("?")[0].rpartition("/")[2]))
 
 
 @pytest.fixture(scope="module")
 def images() -> Iterator[ScriptedServer]:
-    """Serve photographs and everything that is none."""
+    """Serve photographs, and answers that are not images."""
     names = ("obama.jpg", "astronaut.png", "coffee.png")
     scripts = {f"/{name}": show for name in names} | {
         "/lrbtcn.jpg": lambda exchange: exchange.answer(photo("obama.jpg")),
@@ -86,13 +86,13 @@ def images() -> Iterator[ScriptedServer]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[FaceServer]:
-    """Give a server that downloads from this machine too."""
+    """Give a server that also downloads from this machine."""
     with face_server("--allow-private-urls", "--workers", "2") as process:
         yield process
 
 
 def test_the_examples_are_the_guides(shared: Path) -> None:
-    """The guide has the curl line and the Python lines that these tests run, character by character."""
+    """The guide contains the curl example and the Python example of these tests, character by character."""
     guide = (shared / "face-analyze-guide.txt").read_text()
     assert CURL in guide
     assert PYTHON in guide
@@ -101,7 +101,7 @@ def test_the_examples_are_the_guides(shared: Path) -> None:
 def test_the_guides_curl_line_works_with_only_the_host_changed(
     served: FaceServer, images: ScriptedServer
 ) -> None:
-    """The line as it stands, `{token}` and all, gives a face."""
+    """The guide's curl line gives a face if only its two hosts change; even `{token}` stays as it is."""
     if not shutil.which("curl"):
         pytest.skip("curl is not here")
     line = elsewhere(CURL, served, images)
@@ -112,21 +112,21 @@ def test_the_guides_curl_line_works_with_only_the_host_changed(
 def test_the_guides_python_works_with_only_the_host_changed(
     served: FaceServer, images: ScriptedServer
 ) -> None:
-    """The lines as they stand print a face."""
+    """The guide's Python lines print a face if only their two hosts change."""
     program = elsewhere(PYTHON, served, images)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert len(json.loads(done.stdout)["face_shape_set"]) == 1
 
 
 def elsewhere(example: str, served: FaceServer, images: ScriptedServer) -> str:
-    """Change the two hosts, and nothing else."""
+    """Replace the two hosts of an example, and nothing else."""
     example = example.replace("https://api.acedata.cloud", served.origin)
     return example.replace("https://cdn.acedata.cloud", images.url(""))
 
 
 @pytest.mark.parametrize("name", ["obama.jpg", "astronaut.png"])
 def test_the_points_are_the_local_models(served: FaceServer, images: ScriptedServer, name: str) -> None:
-    """The client's own reader finds the model's points again, each to half a pixel."""
+    """The client's own parser finds the local model's points in the answer, each to within half a pixel."""
     reply = served.ask(images.url(f"/{name}"))
     answer = parse_answer(reply.body)
     image = decode_image(photo(name))
@@ -138,7 +138,7 @@ def test_the_points_are_the_local_models(served: FaceServer, images: ScriptedSer
 
 
 def test_an_answer_has_the_guides_shape(served: FaceServer, images: ScriptedServer) -> None:
-    """Four keys, nine regions a face in the guide's order, whole numbers, and a trace id in the headers."""
+    """An answer has the guide's four keys, nine regions per face, whole numbers, and a trace id header."""
     reply = served.ask(images.url("/obama.jpg"), mode=1, need_rotate_detection=0, face_model_version="3.0")
     assert reply.status == 200
     assert list(reply.body) == ["image_width", "image_height", "face_model_version", "face_shape_set"]
@@ -151,7 +151,7 @@ def test_an_answer_has_the_guides_shape(served: FaceServer, images: ScriptedServ
 
 
 def test_parameters_reach_the_model(served: FaceServer, images: ScriptedServer, shared: Path) -> None:
-    """`mode` 1 gives one face of seven; `need_rotate_detection` 1 finds the one upside down."""
+    """`mode` 1 gives one face of seven; `need_rotate_detection` 1 finds a face that is upside down."""
     group = (shared / "faces/images/dlib_2007_007763.jpg").read_bytes()
     turned = (shared / "faces/derived/lfpw_train_0003__rot180.jpg").read_bytes()
     images.scripts = {
@@ -179,7 +179,7 @@ def test_parameters_reach_the_model(served: FaceServer, images: ScriptedServer, 
 def test_an_images_failure_travels_as_the_upstreams_code(
     served: FaceServer, images: ScriptedServer, path: str, upstream: str
 ) -> None:
-    """An `api_error` whose message has the upstream's code and the trace id as its request's."""
+    """A failed image gives an `api_error` with the upstream's code, and the trace id as its request id."""
     reply = served.ask(images.url(path))
     assert (reply.status, reply.code, reply.body["success"]) == (500, "api_error", False)
     trace_id = reply.body["trace_id"]
@@ -190,14 +190,14 @@ def test_an_images_failure_travels_as_the_upstreams_code(
 
 @pytest.mark.parametrize("url", ["photo.jpg", "file:///etc/passwd", "ftp://host/a.jpg", "http:///a.jpg"])
 def test_only_web_urls_are_images(served: FaceServer, url: str) -> None:
-    """Paths and files are illegal URLs here, also with private addresses allowed."""
+    """Only web URLs with a host are legal; paths and files are not, even if private addresses are allowed."""
     reply = served.ask(url)
     assert reply.code == "api_error"
     assert "code:InvalidParameterValue.UrlIllegal" in reply.message
 
 
 def test_another_model_version_is_illegal(served: FaceServer, images: ScriptedServer) -> None:
-    """There is one version: 3.0."""
+    """A model version other than 3.0 is illegal."""
     reply = served.ask(images.url("/obama.jpg"), face_model_version="2.0")
     assert reply.code == "api_error"
     assert "code:InvalidParameterValue.FaceModelVersionIllegal" in reply.message
@@ -205,14 +205,14 @@ def test_another_model_version_is_illegal(served: FaceServer, images: ScriptedSe
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"url": "http://a/b"}', b'{"image_url": 1}'])
 def test_a_bad_body_is_a_bad_request(served: FaceServer, body: bytes) -> None:
-    """`bad_request` in the contract's shape."""
+    """A bad body gets `bad_request` in the contract's shape."""
     reply = served.post(body)
     assert (reply.status, reply.code) == (400, "bad_request")
     assert set(reply.body) == {"success", "error", "trace_id"}
 
 
 def test_a_body_too_large_is_told_so(served: FaceServer) -> None:
-    """A megabyte gets its answer, not a broken connection."""
+    """A body of one megabyte gets `request_too_large`, not a broken connection."""
     reply = served.post(b" " * 1_000_000)
     assert (reply.status, reply.code) == (413, "request_too_large")
 
@@ -229,7 +229,7 @@ def test_a_body_too_large_is_told_so(served: FaceServer) -> None:
 def test_other_paths_and_methods_are_refused_in_shape(
     served: FaceServer, method: str, path: str, status: int, code: str
 ) -> None:
-    """The codes are those that stop a client, since no further request of it can succeed."""
+    """Other paths and methods get codes that stop a client, because none of its requests can succeed."""
     reply = served.send(method, path)
     assert (reply.status, reply.code, reply.body["success"]) == (status, code, False)
     assert reply.body["trace_id"] == reply.headers["x-trace-id"]
@@ -244,14 +244,14 @@ def test_other_paths_and_methods_are_refused_in_shape(
     ],
 )
 def test_a_token_must_be_there(served: FaceServer, headers: dict[str, str], code: str) -> None:
-    """Without configured tokens any will do, but none will not."""
+    """A server without configured tokens still refuses a request without a bearer token."""
     reply = served.post(b"{}", headers)
     assert (reply.status, reply.code) == (401, code)
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
 def test_the_api_describes_itself(served: FaceServer, shared: Path) -> None:
-    """The OpenAPI page's example is the guide's response; /healthz answers without a token."""
+    """The OpenAPI page has the guide's response as its example; /healthz answers without a token."""
     page = served.send("GET", "/openapi.json", headers={}).body
     example = page["components"]["schemas"]["FaceAnalyzeResponse"]["example"]
     guide = (shared / "face-analyze-guide.txt").read_text()
@@ -262,7 +262,7 @@ def test_the_api_describes_itself(served: FaceServer, shared: Path) -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere(served: FaceServer) -> None:
-    """Expect /docs to name scripts and styles of this server only, and the server to have them."""
+    """/docs links only to scripts and styles of this server, and the server has them."""
     with urllib.request.urlopen(f"{served.origin}/docs") as page:  # noqa: S310 - our own server
         html = page.read().decode()
     links = re.findall(r'(?:src|href)="([^"]+)"', html)
@@ -275,7 +275,7 @@ def test_the_page_needs_nothing_from_elsewhere(served: FaceServer) -> None:
 
 @pytest.mark.slow
 def test_half_a_request_is_not_waited_for(served: FaceServer) -> None:
-    """Expect a refusal of a body that never comes whole, in the contract's shape."""
+    """The server waits 10 s for a body that never comes whole, and refuses it in the contract's shape."""
     with closing(HTTPConnection(served.origin.removeprefix("http://"), timeout=180)) as connection:
         connection.request("POST", "/face/analyze", b"{", {**BEARER, "Content-Length": "100"})
         response = connection.getresponse()
@@ -285,7 +285,7 @@ def test_half_a_request_is_not_waited_for(served: FaceServer) -> None:
 
 
 def test_many_at_once_are_answered_each_its_own(served: FaceServer, images: ScriptedServer) -> None:
-    """Of 20 requests at once, each gets the image that it asked for."""
+    """Each of 20 requests at once gets the answer for its own image."""
     names = ["/obama.jpg", "/astronaut.png"] * 10
     with ThreadPoolExecutor(20) as threads:
         replies = list(threads.map(lambda name: served.ask(images.url(name)), names))
@@ -293,7 +293,7 @@ def test_many_at_once_are_answered_each_its_own(served: FaceServer, images: Scri
 
 
 def test_the_log_has_no_secrets(images: ScriptedServer) -> None:
-    """A JSON line a request, without the image's query, its password, the token, or the path's query."""
+    """The log has one JSON line per request, without the token and without any URL's query or password."""
     with face_server("--allow-private-urls", "--workers", "1", "--log-format", "json") as process:
         url = images.url("/coffee.png?signature=s3cret").replace("://", "://ann:s3cret@")
         process.post(json.dumps({"image_url": url}).encode(), {"authorization": "Bearer s3cret"})
@@ -308,7 +308,7 @@ def test_the_log_has_no_secrets(images: ScriptedServer) -> None:
 
 
 def test_private_addresses_are_refused_without_saying_which(images: ScriptedServer) -> None:
-    """By default this machine is not downloaded from, and no address is told; nothing was sent there."""
+    """By default the server refuses an image on this machine, sends nothing there and reveals no address."""
     before = images.connections
     with face_server("--workers", "1") as process:
         reply = process.ask(images.url("/obama.jpg").replace("127.0.0.1", "localhost"))
@@ -319,7 +319,7 @@ def test_private_addresses_are_refused_without_saying_which(images: ScriptedServ
 
 
 def test_configured_tokens_are_the_only_ones(tmp_path: Path) -> None:
-    """From a file each line is a token; any other is `invalid_token`."""
+    """With a token file, each of its lines is an accepted token, and any other token gets 401."""
     tokens = tmp_path / "tokens"
     tokens.write_text("first\nsecond\n")
     with face_server("--workers", "1", "--token-file", str(tokens)) as process:
@@ -328,7 +328,7 @@ def test_configured_tokens_are_the_only_ones(tmp_path: Path) -> None:
 
 
 def test_the_rate_is_a_ceiling() -> None:
-    """Of a hundred requests at once some are refused, and told when to come again."""
+    """The server refuses some of a hundred requests above its rate, with 429 and the time to wait."""
     with face_server("--workers", "1", "--rate", "2") as process, ThreadPoolExecutor(10) as threads:
         replies = list(threads.map(lambda _: process.post(b"{}"), range(100)))
     refused = [reply for reply in replies if reply.status == 429]
@@ -338,7 +338,7 @@ def test_the_rate_is_a_ceiling() -> None:
 
 
 def test_a_full_server_refuses_at_once(images: ScriptedServer) -> None:
-    """With 17 downloads that hang and 3 requests in wait, one more gets 429; a second Ctrl-C ends it all."""
+    """With 17 hanging downloads and 3 waiting requests, one more gets 429; a second Ctrl-C ends them all."""
     with (
         face_server("--allow-private-urls", "--workers", "1", "--max-waiting", "3") as process,
         ThreadPoolExecutor(21) as threads,
@@ -355,7 +355,7 @@ def test_a_full_server_refuses_at_once(images: ScriptedServer) -> None:
 
 
 def accepts(process: FaceServer) -> bool:
-    """Tell whether a server takes connections."""
+    """Tell whether a server accepts connections."""
     host, port = process.origin.removeprefix("http://").split(":")
     try:
         socket.create_connection((host, int(port))).close()
@@ -365,7 +365,7 @@ def accepts(process: FaceServer) -> bool:
 
 
 def test_a_killed_model_is_replaced(images: ScriptedServer) -> None:
-    """A request in a process that dies is answered `busy`; the next one has its faces."""
+    """A request whose model process is killed gets `busy`; a new process answers the next request."""
     with face_server("--allow-private-urls", "--workers", "1") as process:
         (victim,) = process.worker_ids()
         os.kill(victim, signal.SIGSTOP)
@@ -383,14 +383,14 @@ def test_a_killed_model_is_replaced(images: ScriptedServer) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_in_order(images: ScriptedServer, number: int) -> None:
-    """Requests under way are answered, all processes end, also where a signal goes to each of them."""
+    """After a signal to all its processes, the server answers requests in flight and leaves no process."""
     with face_server("--allow-private-urls", "--workers", "2") as process:
         workers = process.worker_ids()
         with ThreadPoolExecutor(8) as threads:
             before = len(images.seen)
             asked = [threads.submit(process.ask, images.url("/obama.jpg")) for _ in range(8)]
             wait_until(lambda: len(images.seen) >= before + 8)
-            for worker in workers:  # as a terminal's Ctrl-C, or systemd, has it
+            for worker in workers:  # as a terminal's Ctrl-C or systemd does
                 os.kill(worker, number)
             assert process.stop(number) == 0
             assert [each.result().status for each in asked] == [200] * 8
@@ -398,7 +398,7 @@ def test_a_signal_stops_it_in_order(images: ScriptedServer, number: int) -> None
 
 
 def test_workers_do_not_outlive_a_killed_server() -> None:
-    """After SIGKILL no process with a model is left."""
+    """After SIGKILL of the server, no process with a model is left."""
     with face_server("--workers", "2") as process:
         workers = process.worker_ids()
         assert len(workers) == 2
@@ -408,7 +408,7 @@ def test_workers_do_not_outlive_a_killed_server() -> None:
 
 
 def is_running(process_id: int) -> bool:
-    """Tell whether a process is there and no mere entry that waits to be read."""
+    """Tell whether a process exists and is not a zombie."""
     try:
         return re.search(r"State:\s+Z", Path(f"/proc/{process_id}/status").read_text()) is None
     except OSError:
@@ -416,14 +416,14 @@ def is_running(process_id: int) -> bool:
 
 
 def failed_start(*flags: str, tokens: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Start what must not start."""
+    """Run `facebeam serve` with flags or tokens with which it must not start."""
     environment = os.environ if tokens is None else {**os.environ, "FACEBEAM_SERVE_TOKENS": tokens}
     command = [str(Path(sys.executable).with_name("facebeam")), "serve", *flags]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=180)
 
 
 def test_a_taken_port_is_told(served: FaceServer) -> None:
-    """Exit code 2 and one line, at once."""
+    """A port that is in use ends the command with exit 2 and one line of error."""
     done = failed_start("--port", served.origin.rpartition(":")[2])
     assert done.returncode == 2
     assert "in use" in done.stderr
@@ -431,7 +431,7 @@ def test_a_taken_port_is_told(served: FaceServer) -> None:
 
 
 def test_empty_tokens_do_not_open_the_server() -> None:
-    """Exit code 2 where the variable is there but empty, or holds what no header carries."""
+    """Tokens that are empty or cannot be in a header end the command with exit 2 and are not shown."""
     assert failed_start("--port", "0", tokens=" ").returncode == 2
     done = failed_start("--port", "0", tokens="t\u00f6ken")
     assert done.returncode == 2
@@ -439,7 +439,7 @@ def test_empty_tokens_do_not_open_the_server() -> None:
 
 
 def test_without_a_token_file_it_does_not_start(tmp_path: Path) -> None:
-    """Exit code 2 and the file's name."""
+    """A token file that does not exist ends the command with exit 2 and an error that names it."""
     done = failed_start("--port", "0", "--token-file", str(tmp_path / "nix"))
     assert done.returncode == 2
     assert str(tmp_path / "nix") in done.stderr

@@ -1,4 +1,4 @@
-"""What the session takes from its surroundings: nothing, and a proxy when it is asked to."""
+"""The API session ignores its environment, unless it may trust the proxies that the environment names."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ with ApiClient(sys.argv[1], trust_proxies="trust" in sys.argv, limits=limits).op
 
 
 def run_ask(base_url: str, *words: str, **environment: str) -> str:
-    """Ask in a process of its own, and give what came of it."""
+    """Make one call in a separate process, and give what it prints."""
     kept = {
         name: value for name, value in os.environ.items() if name not in {*PROXIES, "no_proxy", "NO_PROXY"}
     }
@@ -46,7 +46,7 @@ def run_ask(base_url: str, *words: str, **environment: str) -> str:
 
 
 class Proxy(ScriptedServer):
-    """A proxy for http, which answers itself; it sees whole URLs."""
+    """An HTTP proxy that answers calls itself; a client sends it whole URLs."""
 
     def __init__(self, url: str, drip: bool = False) -> None:  # noqa: FBT001, FBT002 - a test's switch
         super().__init__({f"{url}/face/analyze": drips("HTTP/1.1 200 OK\r\nX-Slow: ") if drip else answers()})
@@ -54,13 +54,13 @@ class Proxy(ScriptedServer):
 
 @contextmanager
 def both(*, drip: bool = False) -> Iterator[tuple[FaultyServer, Proxy, dict[str, str]]]:
-    """Start a service, a proxy before it, and the variables that name it."""
+    """Start a service and a proxy; give both, and the variables that name the proxy."""
     with FaultyServer() as server, Proxy(server.base_url, drip) as proxy:
         yield server, proxy, dict.fromkeys(PROXIES, f"http://{proxy.authority}")
 
 
 def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
-    """Expect neither the proxy variables nor ~/.netrc to have a say."""
+    """The client ignores the proxy variables and ~/.netrc."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
     with both() as (server, proxy, variables):
         assert run_ask(server.base_url, HOME=str(tmp_path), **variables) == "1 faces"
@@ -69,7 +69,7 @@ def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_goes_through_a_proxy_when_asked_to(tmp_path: Path) -> None:
-    """Expect the call at the proxy, with the token and not with ~/.netrc's password."""
+    """A client that trusts proxies calls through the proxy, with the token and not ~/.netrc's password."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
     with both() as (server, proxy, variables):
         assert run_ask(server.base_url, "trust", HOME=str(tmp_path), **variables) == "1 faces"
@@ -78,20 +78,20 @@ def test_goes_through_a_proxy_when_asked_to(tmp_path: Path) -> None:
 
 
 def test_heeds_no_proxy() -> None:
-    """Expect a host that NO_PROXY names to be asked directly."""
+    """A client that trusts proxies calls a host directly if NO_PROXY names it."""
     with both() as (server, proxy, variables):
         assert run_ask(server.base_url, "trust", NO_PROXY="127.0.0.1", **variables) == "1 faces"
         assert (server.calls, proxy.connections) == (1, 0)
 
 
 def test_a_slow_drip_through_a_proxy_ends_too() -> None:
-    """Expect the deadline to hold for the proxy's own bytes."""
+    """The deadline also ends a call when the proxy itself sends single bytes slowly."""
     with both(drip=True) as (server, _, variables):
         assert run_ask(server.base_url, "trust", "hasty", **variables) == "timeout True"
 
 
 def test_a_proxy_that_is_not_there_bills_nothing() -> None:
-    """Expect `connection_failed`, not billed."""
+    """A call fails with `connection_failed` and is not billed if the proxy does not answer."""
     with both() as (server, proxy, variables):
         pass
     assert proxy.connections == 0
@@ -100,7 +100,7 @@ def test_a_proxy_that_is_not_there_bills_nothing() -> None:
 
 @pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect"])
 def test_keeps_no_cookies_and_follows_nothing(status: str) -> None:
-    """Expect one call, whose failure names the redirect."""
+    """A redirect that sets a cookie fails with `http_error` after one call; the client does not follow it."""
 
     def leads_away(exchange: Exchange) -> None:
         exchange.answer(b"", status, {"Location": "/face/analyze?again", "Set-Cookie": "seen=1"})

@@ -1,4 +1,4 @@
-"""The token as a value that cannot slip out."""
+"""A token value that does not leak: not by printing, pickling or an echo of the service."""
 
 import copy
 import pickle
@@ -14,7 +14,7 @@ SECRET = 'canary/01"23+4567'  # noqa: S105 - made up
 
 @pytest.mark.parametrize("shown", [repr, str, "{}".format, lambda token: f"{[token]}"])
 def test_never_shows_itself(shown: object) -> None:
-    """Expect a mask from every way to print it."""
+    """Every way to print a token gives the mask `[token]`."""
     assert callable(shown)
     assert "canary" not in shown(Token(SECRET))
     assert "[token]" in shown(Token(SECRET))
@@ -22,19 +22,19 @@ def test_never_shows_itself(shown: object) -> None:
 
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_cannot_be_pickled(copied: object) -> None:
-    """Expect TypeError with the cure, also from what copies by pickling."""
+    """Pickling or copying a token raises a TypeError that names the cure."""
     assert callable(copied)
     with pytest.raises(TypeError, match="TokenReference"):
         copied(Token(SECRET))
 
 
 def test_has_no_attributes_to_dump() -> None:
-    """Expect nothing where debuggers and error reports look."""
+    """A token has no `__dict__`, which debuggers and error reports would print."""
     assert not hasattr(Token(SECRET), "__dict__")
 
 
 def test_gives_the_header() -> None:
-    """Expect the one way out."""
+    """`authorization` gives the token as the header's value; there is no other way to get it."""
     assert Token(SECRET).authorization() == f"Bearer {SECRET}"
 
 
@@ -49,7 +49,10 @@ def test_gives_the_header() -> None:
     ],
 )
 def test_masks_every_echo(echo: str) -> None:
-    """Expect the token to be found as it is, in JSON and in a URL; in body and headers, found in any case."""
+    """The mask replaces a token that is spelt plainly, as JSON or as a URL does it.
+
+    It does so in texts, bodies and headers, and masked headers still ignore upper and lower case.
+    """
     assert Token(SECRET).masked(f"<{echo}> <{echo}>") == "<[token]> <[token]>"
     body = f"\N{SNOWMAN} {echo}".encode() + b"\xff"
     masked = Token(SECRET).masked_reply(Reply(200, CaseInsensitiveDict({"X-Trace-Id": echo}), body))
@@ -58,5 +61,5 @@ def test_masks_every_echo(echo: str) -> None:
 
 
 def test_a_word_is_no_secret() -> None:
-    """Expect a token such as `nose`, for a server that takes any, to leave answers as they are."""
+    """A short token such as `nose`, for a server that accepts any token, is not masked in answers."""
     assert Token("nose").masked('{"nose": []}') == '{"nose": []}'

@@ -1,4 +1,4 @@
-"""One call over real sockets: the request as the contract has it, and what each fault becomes."""
+"""One API call over real sockets: the contract's request, and the failure that each fault becomes."""
 
 import json
 import pickle
@@ -76,13 +76,13 @@ EXPECTED = [
 ENDLESS = {"hang", "drip_status", "drip_headers", "drip_body"}
 PATIENT = AttemptLimits(read_timeout_s=20, timeout_s=30)
 HASTY = AttemptLimits(read_timeout_s=0.3, timeout_s=0.3)
-"""For servers that never end: whoever meets a limit is right, at whatever time."""
+"""Short limits for servers whose answer never ends; any of them may end the call, at any time."""
 TOKEN = "canary-0123456789abcdef"  # noqa: S105 - made up
 
 
 @pytest.fixture
 def token(tmp_path: Path) -> TokenReference:
-    """Put a token into a file."""
+    """Write a token to a file, and give the reference to it."""
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     return TokenReference(file=str(tmp_path / "token"))
 
@@ -100,12 +100,12 @@ def client(server: FaultyServer, token: TokenReference, limits: AttemptLimits = 
 
 
 def asked_for(fault: str) -> ImageRequest:
-    """Ask for an image that meets the fault."""
+    """Give a request for an image that meets the fault."""
     return ImageRequest(f"https://images.example.com/fault-{fault}/a.jpg?signature=s3cret")
 
 
 def failure_of(ask: Attempt, request: ImageRequest) -> Failure:
-    """Ask for what must fail."""
+    """Make a call that must fail, and give its failure."""
     with pytest.raises(FailureError) as caught:
         ask(request)
     assert caught.value.failure.stage == "annotate"
@@ -113,7 +113,7 @@ def failure_of(ask: Attempt, request: ImageRequest) -> Failure:
 
 
 def test_every_fault_has_its_expectation() -> None:
-    """Expect no fault of the faulty server to be left out below."""
+    """The tables above contain every fault of the faulty server."""
     assert sorted(name for name, _, _ in EXPECTED) == sorted(FAULTS)
 
 
@@ -121,7 +121,10 @@ def test_every_fault_has_its_expectation() -> None:
 def test_each_fault_is_told_apart(
     fault: str, code: ErrorCode, fate: Fate, server: FaultyServer, token: TokenReference
 ) -> None:
-    """Expect code and fate of the contract, one call, maybe billed, a bounded message without a query."""
+    """Each fault gives the contract's code and fate after one call, which may be billed.
+
+    The message has at most 500 characters and does not contain the URL's query.
+    """
     with client(server, token, HASTY if fault in ENDLESS else PATIENT).open() as ask:
         failure = failure_of(ask, asked_for(fault))
     assert (failure.code, failure.fate) == (code, fate)
@@ -137,7 +140,7 @@ def test_each_fault_is_told_apart(
     + [("zero_faces", 0), ("null_faces", 0)],
 )
 def test_odd_answers_are_answers(name: str, faces: int, server: FaultyServer, token: TokenReference) -> None:
-    """Expect faces in the order sent, with the image's size and the model's version."""
+    """An odd answer is an answer too: it gives all faces, the image's size and the model's version."""
     with client(server, token).open() as ask:
         answer = ask(asked_for(name))
     assert (len(answer.faces), answer.image_width, answer.image_height) == (faces, 640, 480)
@@ -148,7 +151,7 @@ def test_odd_answers_are_answers(name: str, faces: int, server: FaultyServer, to
 
 
 def test_no_face_in_photo_is_an_answer(server: FaultyServer, token: TokenReference) -> None:
-    """Expect no faces, no size, and the trace id, though the service calls it an error."""
+    """The service's error for a photograph without a face becomes an answer: no faces, no size, trace id."""
     with client(server, token).open() as ask:
         answer = ask(asked_for("no_face_in_photo"))
     assert (answer.faces, answer.image_width, answer.trace_id) == ((), None, TRACE_ID)
@@ -156,7 +159,7 @@ def test_no_face_in_photo_is_an_answer(server: FaultyServer, token: TokenReferen
 
 
 def test_failure_keeps_what_the_service_told(server: FaultyServer, token: TokenReference) -> None:
-    """Expect status, trace id, message, and codes as the service and its upstream spelt them."""
+    """A failure keeps status, trace id, message, and the codes as the service and its upstream spelt them."""
     with client(server, token).open() as ask:
         failure = failure_of(ask, asked_for("upstream_decode"))
         unknown = failure_of(ask, asked_for("unknown_code_400"))
@@ -175,13 +178,16 @@ def test_failure_keeps_what_the_service_told(server: FaultyServer, token: TokenR
 def test_reads_every_form_of_retry_after(
     fault: str, pause_s: float | None, server: FaultyServer, token: TokenReference
 ) -> None:
-    """Expect seconds or a date by the response's own Date, capped; nothing for nonsense."""
+    """Retry-After gives a pause from seconds, or from a date compared with the response's own Date.
+
+    The pause is capped. A date in the past or an invalid value gives None.
+    """
     with client(server, token).open() as ask:
         assert failure_of(ask, asked_for(f"retry_after_{fault}")).retry_after_s == pause_s
 
 
 def test_sends_the_request_of_the_contract(server: FaultyServer, token: TokenReference) -> None:
-    """Expect the four parameters, the URL verbatim, the three headers, and nothing else of substance."""
+    """The client sends the contract's four parameters and headers, the URL unchanged, and nothing else."""
     url = "https://images.example.com/a%20b/\N{SNOWMAN}.jpg?x=1&y=%2F#top"
     with client(server, token).open() as ask:
         ask(ImageRequest(url, mode=1, need_rotate_detection=1))
@@ -203,7 +209,7 @@ def test_sends_the_request_of_the_contract(server: FaultyServer, token: TokenRef
 
 
 def test_threads_share_kept_connections(token: TokenReference) -> None:
-    """Expect eight calls at a time, all of them done before the next eight, to need eight connections."""
+    """Eight threads that make three calls each need only eight connections."""
     together = Barrier(8)
 
     def script(exchange: Exchange) -> None:
@@ -217,7 +223,7 @@ def test_threads_share_kept_connections(token: TokenReference) -> None:
 
 
 def test_refused_connection_is_not_billed(token: TokenReference) -> None:
-    """Expect `connection_failed`, not billed, retried."""
+    """A refused connection gives `connection_failed`; the call is not billed, and may be retried."""
     with FaultyServer() as server:
         pass
     with client(server, token).open() as ask:
@@ -227,14 +233,14 @@ def test_refused_connection_is_not_billed(token: TokenReference) -> None:
 
 
 def test_unknown_host_is_not_billed(token: TokenReference) -> None:
-    """Expect `host_not_found`, not billed."""
+    """An unknown host gives `host_not_found`, and the call is not billed."""
     with ApiClient("http://does-not-exist.invalid", token).open() as ask:
         failure = failure_of(ask, asked_for("one_face"))
     assert (failure.code, failure.maybe_billed) == (ErrorCode.HOST_NOT_FOUND, False)
 
 
 def test_connect_timeout_is_not_billed(token: TokenReference) -> None:
-    """Expect `timeout`, not billed, from a listener whose queue is full."""
+    """A listener with a full queue gives `timeout`, and the call is not billed."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
@@ -249,7 +255,7 @@ def test_connect_timeout_is_not_billed(token: TokenReference) -> None:
 
 
 def test_unknown_certificate_is_not_billed(tmp_path: Path, token: TokenReference) -> None:
-    """Expect `tls_error`, never retried, and no request seen."""
+    """An untrusted certificate gives `tls_error`. The client sends no request and never retries it."""
     with FaultyServer(tls=self_signed_context(tmp_path)) as server:
         base_url = server.base_url.replace("127.0.0.1", "localhost")
         with ApiClient(base_url, token).open() as ask:
@@ -259,7 +265,7 @@ def test_unknown_certificate_is_not_billed(tmp_path: Path, token: TokenReference
 
 
 def test_redirect_is_not_followed(server: FaultyServer, token: TokenReference) -> None:
-    """Expect the status, and where it leads, for whoever has to correct --base-url."""
+    """The client does not follow a redirect; the failure has its status and target, and names --base-url."""
     with client(server, token).open() as ask:
         failure = failure_of(ask, asked_for("redirect_302"))
     assert (failure.http_status, len(server.seen)) == (302, 1)
@@ -268,7 +274,7 @@ def test_redirect_is_not_followed(server: FaultyServer, token: TokenReference) -
 
 
 def test_identity_names_who_is_asked() -> None:
-    """Expect one identity for one place, and another for another host, path or version."""
+    """Two spellings of one place have one identity; another host, port, path or version has another."""
     assert ApiClient().identity == "api https://api.acedata.cloud 3.0"
     assert ApiClient("https://API.acedata.cloud:443/").identity == ApiClient().identity
     others = (
@@ -281,7 +287,7 @@ def test_identity_names_who_is_asked() -> None:
 
 
 def test_client_travels_as_a_description(server: FaultyServer, token: TokenReference) -> None:
-    """Expect a pickled client to ask like the first one."""
+    """A pickled client equals the original and makes calls like it."""
     copy = pickle.loads(pickle.dumps(client(server, token)))  # noqa: S301 - our own
     assert copy == client(server, token)
     with copy.open() as ask:
@@ -290,7 +296,7 @@ def test_client_travels_as_a_description(server: FaultyServer, token: TokenRefer
 
 @pytest.mark.parametrize("base_url", ["https://", "nonsense", "http://exa mple.com", "https://[::1"])
 def test_wrong_base_url_ends_the_run_before_a_call(base_url: str, token: TokenReference) -> None:
-    """Expect one line that names the URL and the flag."""
+    """An invalid base URL raises a RunError that names --base-url and does not show the token."""
     with pytest.raises(RunError, match="--base-url") as caught, ApiClient(base_url, token).open():
         pass
     assert TOKEN not in str(caught.value)
@@ -298,7 +304,7 @@ def test_wrong_base_url_ends_the_run_before_a_call(base_url: str, token: TokenRe
 
 @pytest.mark.parametrize("base_url", [f"http://{'a' * 64}.example.com", "ftp://example.com"])
 def test_base_url_that_nobody_can_ask_stops_all_sending(base_url: str, token: TokenReference) -> None:
-    """Expect `api_not_implemented`, which opens the circuit, and nothing billed."""
+    """An unusable base URL gives `api_not_implemented`, which opens the circuit; nothing is billed."""
     with ApiClient(base_url, token).open() as ask:
         failure = failure_of(ask, asked_for("one_face"))
     assert (failure.code, failure.fate) == (ErrorCode.API_NOT_IMPLEMENTED, Fate.OPEN_CIRCUIT)

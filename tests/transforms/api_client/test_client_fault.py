@@ -1,4 +1,4 @@
-"""Every exception of the HTTP libraries ends in a failure that says whether the call may have been billed."""
+"""Every exception of the HTTP libraries becomes a failure that says whether the call may have been billed."""
 
 import http.client
 import socket
@@ -24,11 +24,11 @@ NOT_SENT = {
     *(u3.LocationValueError, u3.LocationParseError, u3.URLSchemeUnknown),
     *(u3.ProxySchemeUnknown, u3.ProxySchemeUnsupported),
 }
-"""Where there was no connection to send anything by. Everything else may have been billed."""
+"""Exceptions without a connection, so that nothing was sent. After all others the call may be billed."""
 
 
 def exceptions_of(module: ModuleType) -> list[type[Exception]]:
-    """List the exceptions that a module defines; warnings are never raised."""
+    """List the exceptions that a module defines; leave out warnings, which are never raised."""
     kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Exception)}
     own = {kind for kind in kinds if kind.__module__ == module.__name__ and not issubclass(kind, Warning)}
     return sorted(own, key=lambda kind: kind.__name__)
@@ -38,7 +38,7 @@ def exceptions_of(module: ModuleType) -> list[type[Exception]]:
     "kind", [*exceptions_of(rq), *exceptions_of(u3)], ids=lambda kind: f"{kind.__module__}.{kind.__name__}"
 )
 def test_every_exception_has_its_billing(kind: type[Exception]) -> None:
-    """Expect each class to be translated, and billed unless it stands in the list."""
+    """Each exception becomes a failure, which counts as billed unless the list above names the exception."""
     failure = client_fault(kind.__new__(kind), "api.example.com")
     assert failure.maybe_billed == (kind not in NOT_SENT)
     assert (failure.stage, failure.was_sent) == ("annotate", True)
@@ -46,7 +46,7 @@ def test_every_exception_has_its_billing(kind: type[Exception]) -> None:
 
 
 def test_the_walk_meets_all_of_them() -> None:
-    """Expect the libraries to define what the list names, and far more."""
+    """The libraries define every exception of the list above, and more than 50 in all."""
     kinds = {*exceptions_of(rq), *exceptions_of(u3)}
     assert kinds > NOT_SENT
     assert len(kinds) > 50
@@ -108,12 +108,12 @@ def test_the_walk_meets_all_of_them() -> None:
     ],
 )
 def test_wrapped_exceptions_tell(error: Exception, code: ErrorCode, billed: bool) -> None:  # noqa: FBT001 - the table's column
-    """Expect code and billing of what happened, as requests wraps it."""
+    """The innermost exception, as requests wraps it, decides code and billing."""
     failure = client_fault(error, "api.example.com")
     assert (failure.code, failure.maybe_billed) == (code, billed)
 
 
 def test_foreign_words_are_not_repeated() -> None:
-    """Expect a library's own text, which may hold headers and URLs, to stay out of the message."""
+    """The failure's message leaves out a library's own text, which may contain headers and URLs."""
     error = rq.InvalidHeader("Invalid header value: 'Bearer canary'")
     assert "canary" not in client_fault(error, "api.example.com").message

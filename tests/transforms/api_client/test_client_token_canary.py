@@ -1,4 +1,4 @@
-"""The token is nowhere but in the header: a canary token, every fault, every echo, all logs at DEBUG."""
+"""The token is only in the header: a canary token meets every fault and every echo, with logs at DEBUG."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ ECHOES = {
     "coordinate": raw(str(body_of([face() | {"nose": "x" * 60 + TOKEN}])).replace("'", '"')),
     "version": raw(str(body_of([face()])).replace("'", '"').replace("3.0", TOKEN)),
 }
-"""Services that repeat the token, also where a message or a value is cut off in the middle of it."""
+"""Answers that repeat the token, also at the place where the client cuts off a message or a value."""
 ENDLESS = {"hang", "drip_status", "drip_headers", "drip_body"}
 ASK = """
 import copy, http.client, logging, pickle, sys, traceback
@@ -51,13 +51,13 @@ with client.open() as ask:
 
 
 def echoing(exchange: Exchange) -> None:
-    """Meet faults and echoes by their names."""
+    """Answer with the fault or the echo that the image's URL names."""
     name = image_url_of(exchange).split("/fault-")[1].split("/")[0]
     (ANSWERS | FAULTS | ECHOES)[name](exchange)
 
 
 def test_token_is_in_nothing_that_can_be_read() -> None:
-    """Expect it in no repr, text, argument, traceback, pickle or log of a run that meets everything."""
+    """No repr, text, argument, traceback, pickle or log of a client that meets everything has the token."""
     names = sorted((ANSWERS | FAULTS | ECHOES).keys() - ENDLESS)
     with FaultyServer(echoing) as server:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Which URLs are sent to the service."""
+"""The image URLs that a client may send to the service."""
 
 import socket
 
@@ -24,7 +24,7 @@ from transforms.api_client.fit_to_send import check_fit_to_send
     ],
 )
 def test_public_urls_are_sent(url: str) -> None:
-    """Expect no objection."""
+    """`check_fit_to_send` accepts a public URL."""
     check_fit_to_send(url)
 
 
@@ -60,7 +60,7 @@ def test_public_urls_are_sent(url: str) -> None:
     ],
 )
 def test_private_urls_are_not(url: str) -> None:
-    """Expect `forbidden_address`, not sent, with the cure, in whatever way the host is spelt."""
+    """A private host, in whatever spelling, gives `forbidden_address` with the cure; the URL is not sent."""
     with pytest.raises(FailureError) as caught:
         check_fit_to_send(url)
     failure = caught.value.failure
@@ -74,7 +74,7 @@ def test_private_urls_are_not(url: str) -> None:
     ["https://ann:s3cret@example.com/a", "https://s3cret@example.com/a", "http://s3cret\\@example.com/a"],
 )
 def test_a_password_is_not_sent(url: str) -> None:
-    """Expect a refusal that does not repeat it."""
+    """A URL with a user or password is refused, and the message does not repeat them."""
     with pytest.raises(FailureError) as caught:
         check_fit_to_send(url)
     assert "user or password" in caught.value.failure.message
@@ -82,5 +82,5 @@ def test_a_password_is_not_sent(url: str) -> None:
 
 
 def test_the_socket_module_reads_odd_addresses_here() -> None:
-    """Expect this machine's C library to know the spellings that the check leans on it for."""
+    """This machine's C library can read the odd spellings of addresses that the check leaves to it."""
     assert socket.inet_aton("0x7f.1") == bytes([127, 0, 0, 1])

@@ -1,4 +1,4 @@
-"""What the service says, made fit to be kept."""
+"""Texts of the service, cleaned before they are stored."""
 
 import pytest
 from hypothesis import given
@@ -19,13 +19,13 @@ from transforms.api_client.foreign_text import MAX_CHARACTERS, kept_text
     ],
 )
 def test_keeps_words_and_not_secrets(text: str, kept: str) -> None:
-    """Expect one printable line, and URLs without user, password and query."""
+    """A stored text is one printable line, and its URLs have no user, password or query."""
     assert kept_text(text) == kept
 
 
 @given(st.text(), st.integers(1, MAX_CHARACTERS))
 def test_is_bounded_and_printable(text: str, most: int) -> None:
-    """Expect no more characters than asked for, all of which print."""
+    """A stored text has at most as many characters as the caller allows, and all of them are printable."""
     kept = kept_text(text * 50, most)
     assert len(kept) <= most
     assert kept.isprintable()

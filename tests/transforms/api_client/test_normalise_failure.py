@@ -1,4 +1,4 @@
-"""Whatever shape a failure comes in, it becomes one value, and nothing is raised."""
+"""A failure of any shape becomes one value, and no reply raises an exception."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ UPSTREAM = "[TencentCloudSDKException] code:{} message:sorry requestId:1"
 
 
 def reply(body: object, status: int = 500, headers: dict[str, str] | None = None) -> Reply:
-    """Make a reply of a JSON body."""
+    """Make a reply with a JSON body."""
     return Reply(status, headers or {}, json.dumps(body).encode())
 
 
@@ -35,7 +35,7 @@ def reply(body: object, status: int = 500, headers: dict[str, str] | None = None
     ],
 )
 def test_reads_every_shape(body: object, message: str) -> None:
-    """Expect code and message from wherever they stand."""
+    """Code and message are found in each shape of body that the service uses."""
     failure = normalise_failure(reply(body))
     assert (failure.code, failure.message) == (ErrorCode.BUSY, f"HTTP 500: {message}")
 
@@ -54,7 +54,10 @@ def test_reads_every_shape(body: object, message: str) -> None:
     ],
 )
 def test_without_a_code_the_status_decides(body: bytes, message: str) -> None:
-    """Expect the status's code, the raw one `http_<status>`, and whatever text there is, bounded."""
+    """Without a code in the body, the status gives the code, and `http_<status>` is the raw code.
+
+    The message is the body's text, up to a maximum length.
+    """
     failure = normalise_failure(Reply(502, {}, body))
     assert (failure.code, failure.raw_code) == (ErrorCode.SERVER_ERROR, "http_502")
     assert failure.message == f"HTTP 502: {message}"
@@ -62,7 +65,7 @@ def test_without_a_code_the_status_decides(body: bytes, message: str) -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500, 504])
 def test_the_code_goes_before_the_status(status: int) -> None:
-    """Expect one code under whatever status it comes."""
+    """A code in the body gives the same error code under any status."""
     failure = normalise_failure(reply({"error": {"code": "token_mismatched"}}, status))
     assert (failure.code, failure.raw_code) == (ErrorCode.TOKEN_MISMATCHED, None)
 
@@ -80,12 +83,12 @@ def test_the_code_goes_before_the_status(status: int) -> None:
     ],
 )
 def test_upstream_code_is_looked_for_where_the_service_has_none(body: object, code: ErrorCode) -> None:
-    """Expect it in an `api_error` and beside unknown codes, and a code of the service's own to stand."""
+    """An upstream code counts in an `api_error` and beside an unknown code; other known codes win over it."""
     assert normalise_failure(reply(body)).code is code
 
 
 def test_our_own_codes_are_not_the_services_to_say() -> None:
-    """Expect a service that says `budget_exhausted` to be one that says something unknown."""
+    """If the service sends our own code `budget_exhausted`, it is treated as an unknown code."""
     failure = normalise_failure(reply({"error": {"code": "budget_exhausted"}}, 400))
     assert (failure.code, failure.raw_code) == (ErrorCode.OTHER, "budget_exhausted")
 
@@ -100,12 +103,12 @@ def test_our_own_codes_are_not_the_services_to_say() -> None:
     ],
 )
 def test_finds_the_trace_id(body: object, headers: dict[str, str], trace_id: str | None) -> None:
-    """Expect the body's, else the headers', else none."""
+    """The trace id is the body's, else the headers', else None."""
     assert normalise_failure(reply(body, 500, headers)).trace_id == trace_id
 
 
 def test_the_models_version_is_kept_fit_to_be_kept() -> None:
-    """Expect what the service says of it, bounded and printable; what was asked for where it says none."""
+    """The stored version of the model is the service's, short and printable, else the requested one."""
     body = {"image_width": 1, "image_height": 1, "face_shape_set": []}
     named = read_reply(reply(body | {"face_model_version": "3\x00\ud800" * 100}, 200), "3.0")
     unnamed = read_reply(reply(body, 200), "3.0")
@@ -135,7 +138,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     headers=st.dictionaries(st.sampled_from(["Retry-After", "Date", "Location", "x-trace-id"]), st.text()),
 )
 def test_never_raises(body: bytes, status: int, headers: dict[str, str]) -> None:
-    """Expect an answer or a failure whose texts are bounded and can be written as UTF-8."""
+    """Any reply gives an answer or a failure, whose texts are short, printable and valid UTF-8."""
     result = read_reply(Reply(status, headers, body), "3.0")
     assert isinstance(result, Answer | Failure)
     texts = [result.trace_id]

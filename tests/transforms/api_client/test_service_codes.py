@@ -1,4 +1,4 @@
-"""The service's codes and statuses as the contract's table has them."""
+"""The service's codes and statuses have the codes and fates of the contract's table."""
 
 import pytest
 
@@ -19,7 +19,7 @@ from transforms.api_client.service_codes import error_code_of_status, service_er
     ],
 )
 def test_the_services_codes_have_the_contracts_fates(names: str, expected: Fate) -> None:
-    """Expect each by its own name."""
+    """Each code of the service keeps its name and has the contract's fate."""
     for name in names.split():
         code = service_error_code(name)
         assert (code, code and fate(code)) == (name, expected)
@@ -27,7 +27,7 @@ def test_the_services_codes_have_the_contracts_fates(names: str, expected: Fate)
 
 @pytest.mark.parametrize("raw_code", [None, "", "brand_new", "invalid_manifest_row", "BUSY"])
 def test_other_codes_are_unknown(raw_code: str | None) -> None:
-    """Expect none, also for codes that only we say."""
+    """Another code gives None, even if it is one that only facebeam uses."""
     assert service_error_code(raw_code) is None
 
 
@@ -41,10 +41,10 @@ def test_other_codes_are_unknown(raw_code: str | None) -> None:
     ],
 )
 def test_statuses_have_the_contracts_fates(statuses: tuple[int, ...], expected: Fate) -> None:
-    """Expect the fate of the status where no code decides."""
+    """Each status has the contract's fate if no code decides."""
     assert {fate(error_code_of_status(status)) for status in statuses} == {expected}
 
 
 def test_a_429_asks_for_fewer_requests() -> None:
-    """Expect the code that slows the run down."""
+    """Status 429 gives `too_many_requests`, the code that slows the run down."""
     assert error_code_of_status(429) is ErrorCode.TOO_MANY_REQUESTS

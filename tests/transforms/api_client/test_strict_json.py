@@ -1,4 +1,4 @@
-"""JSON, and nothing that merely looks like it."""
+"""The strict parser accepts JSON, and nothing that only looks like it."""
 
 import json
 
@@ -25,17 +25,17 @@ from transforms.api_client.strict_json import strict_json
     ids=range(9),
 )
 def test_refuses_what_is_no_json(body: bytes, reason: str) -> None:
-    """Expect ValueError with the reason, and nothing else."""
+    """A body that is not JSON raises a ValueError with the reason, and no other exception."""
     with pytest.raises(ValueError, match=reason):
         strict_json(body)
 
 
 def test_reads_over_a_byte_order_mark() -> None:
-    """Expect the value behind it."""
+    """The parser skips a byte order mark and reads the value after it."""
     assert strict_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_reads_what_json_writes(value: object) -> None:
-    """Expect the value that was written."""
+    """The parser reads the value that `json.dumps` wrote."""
     assert strict_json(json.dumps(value).encode()) == value

@@ -1,4 +1,4 @@
-"""Where a token may lie, and what is said where it does not."""
+"""The places where a token can be, and the error if it is not there."""
 
 import os
 import pickle
@@ -15,14 +15,14 @@ SECRET = "canary-0123456789abcdef"  # noqa: S105 - made up
 
 
 def in_file(folder: Path, content: bytes) -> TokenReference:
-    """Put bytes into a file."""
+    """Write bytes to a token file, and give the reference to it."""
     (folder / "token").write_bytes(content)
     return TokenReference(file=str(folder / "token"))
 
 
 @pytest.mark.parametrize("content", [SECRET, f"{SECRET}\n", f"  {SECRET}\r\n\n"])
 def test_reads_a_file_without_white_space(content: str, tmp_path: Path) -> None:
-    """Expect the token that `requests` would otherwise refuse aloud."""
+    """White space around the token is removed, since `requests` would refuse it and print the token."""
     assert in_file(tmp_path, content.encode()).resolve().authorization() == f"Bearer {SECRET}"
 
 
@@ -36,7 +36,7 @@ def test_reads_a_file_without_white_space(content: str, tmp_path: Path) -> None:
     ids=range(8),
 )
 def test_refuses_what_is_no_token(content: bytes, tmp_path: Path) -> None:
-    """Expect one line that names the file and the rule, and shows nothing of the token."""
+    """An invalid token raises a RunError of one line with file and rule, without any part of the token."""
     reference = in_file(tmp_path, content)
     with pytest.raises(RunError, match="is no token") as caught:
         reference.resolve()
@@ -47,13 +47,16 @@ def test_refuses_what_is_no_token(content: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b" \n"])
 def test_refuses_an_empty_file(content: bytes, tmp_path: Path) -> None:
-    """Expect to be told that it is empty."""
+    """An empty token file raises a RunError that says so."""
     with pytest.raises(RunError, match="is empty"):
         in_file(tmp_path, content).resolve()
 
 
 def test_a_pipe_is_no_place_for_a_token(tmp_path: Path) -> None:
-    """Expect to be told at once: it can be read once only, and the first reader would wait for ever."""
+    """A pipe as token file raises a RunError at once.
+
+    A pipe can be read only once, and its first reader would wait for ever.
+    """
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RunError, match="no regular file"):
         TokenReference(file=str(tmp_path / "pipe")).resolve()
@@ -61,14 +64,14 @@ def test_a_pipe_is_no_place_for_a_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["missing/token", ".", "\0", "unknown://token"])
 def test_names_a_file_that_cannot_be_read(path: str, tmp_path: Path) -> None:
-    """Expect the path and the flag, whatever is wrong with it."""
+    """A token file that cannot be read raises a RunError that names --token-file, whatever the reason."""
     reference = TokenReference(file=path if "://" in path else str(tmp_path / path))
     with pytest.raises(RunError, match=r"cannot be read .*--token-file"):
         reference.resolve()
 
 
 def test_a_bucket_without_its_extra_is_named() -> None:
-    """Expect the extra to install."""
+    """A token file in a bucket raises a RunError that names the extra to install, if it is missing."""
     with pytest.raises(RunError, match=r"token file gs://bucket/token cannot be read: .*facebeam\[gcp\]"):
         TokenReference(file="gs://bucket/token").resolve()
 
@@ -83,7 +86,7 @@ def test_a_bucket_without_its_extra_is_named() -> None:
     ],
 )
 def test_reads_the_environment(value: str | None, told: str) -> None:
-    """Expect the token, or the variable's name and the cure."""
+    """The variable gives the token; if it is unset or empty, the error names the variable."""
     script = (
         "from transforms.api_client.token_reference import TokenReference\n"
         "from schemas.errors import RunError\n"
@@ -99,7 +102,7 @@ def test_reads_the_environment(value: str | None, told: str) -> None:
 
 
 def test_travels_without_the_token(tmp_path: Path) -> None:
-    """Expect the path, and nothing of the token, in pickle and repr."""
+    """Pickle and repr of a reference have the token file's path, and no part of the token."""
     reference = in_file(tmp_path, SECRET.encode())
     assert pickle.loads(pickle.dumps(reference)) == reference  # noqa: S301 - our own
     assert b"canary" not in pickle.dumps(reference)
@@ -110,7 +113,7 @@ def test_travels_without_the_token(tmp_path: Path) -> None:
     "name", ["token", "projects/p", "projects/p/secrets/s/versions", "projects//secrets/s"]
 )
 def test_refuses_what_names_no_secret(name: str) -> None:
-    """Expect the form to write."""
+    """An invalid name of a secret raises a RunError that shows the valid form."""
     with pytest.raises(RunError, match="write projects/<project>/secrets/<secret>"):
         TokenReference(secret=name).resolve()
 
@@ -127,7 +130,7 @@ class SecretManagerServiceClient:
         return SimpleNamespace(payload=SimpleNamespace(data=name.encode() + b"\\n"))
 """,
 }
-"""A stand-in for Google's client: its secrets hold their own names."""
+"""A stand-in for Google's client, in which the value of each secret is the secret's own name."""
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ class SecretManagerServiceClient:
     ],
 )
 def test_reads_a_secret(secret: str, told: str, tmp_path: Path) -> None:
-    """Expect the named version, else the latest; Google's refusal names the secret."""
+    """The reference reads the named version of a secret, else the latest; an error names the secret."""
     for path, source in GOOGLE.items():
         (tmp_path / "google" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "google" / path).write_text(source)
@@ -154,7 +157,7 @@ def test_reads_a_secret(secret: str, told: str, tmp_path: Path) -> None:
 
 
 def test_a_secret_without_the_extra_is_named() -> None:
-    """Expect the extra to install."""
+    """A secret raises a RunError that names the extra to install, if it is missing."""
     script = (
         "import sys\nsys.modules['google.cloud'] = None\n"  # as where it is not installed
         "from transforms.api_client.token_reference import TokenReference\n"
@@ -166,7 +169,7 @@ def test_a_secret_without_the_extra_is_named() -> None:
 
 
 def _run(script: str, environment: dict[str, str]) -> str:
-    """Run a script in a process of its own, in the folder of the packages, and give what it prints."""
+    """Run a script in a separate process, in the folder of the packages, and give what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parents[3],

@@ -1,4 +1,4 @@
-"""The upstream's codes as the contract's table has them."""
+"""The upstream's codes have the error codes of the contract's table."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from transforms.api_client.upstream_codes import find_upstream_code, upstream_er
     ],
 )
 def test_finds_the_first_code(text: str, found: str | None) -> None:
-    """Expect group and name, or nothing."""
+    """`find_upstream_code` gives group and name of a text's first upstream code, or None without one."""
     assert find_upstream_code(text) == found
 
 
@@ -39,5 +39,5 @@ def test_finds_the_first_code(text: str, found: str | None) -> None:
     ],
 )
 def test_a_code_is_read_by_its_name_or_its_group(code: str, expected: ErrorCode) -> None:
-    """Expect new names to mean what their group means."""
+    """A known name has its own meaning, and a new name has the meaning of its group."""
     assert upstream_error_code(code) is expected

@@ -35,7 +35,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def code_of(data: bytes) -> ErrorCode:
-    """Decode what must fail, and give the code."""
+    """Decode data that must fail, and give the error code."""
     with pytest.raises(FailureError) as caught:
         decode_image(data)
     assert caught.value.failure.stage == "decode"
@@ -78,7 +78,7 @@ def png_header(width: int, height: int) -> bytes:
     ],
 )
 def test_every_format_shows_the_same_picture(kind: str, options: dict[str, object]) -> None:
-    """A picture survives each supported format."""
+    """A picture looks the same after each supported format."""
     decoded = decode_image(encoded(picture(), kind, **options))
     assert (decoded.width, decoded.height, decoded.shrunk_by, decoded.pixels.mode) == (60, 40, 1, "RGB")
     assert difference(decoded, picture()) < 6
@@ -97,7 +97,7 @@ def test_every_format_shows_the_same_picture(kind: str, options: dict[str, objec
     ],
 )
 def test_every_mode_becomes_rgb(mode: str, kind: str, seen_as: str) -> None:
-    """Whatever the pixels are stored as, they come out as RGB of the same look."""
+    """The decoder turns pixels of every mode into RGB pixels that look the same."""
     decoded = decode_image(encoded(picture().convert(mode), kind))
     assert difference(decoded, picture().convert(seen_as).convert("RGB")) < 12
 
@@ -105,7 +105,7 @@ def test_every_mode_becomes_rgb(mode: str, kind: str, seen_as: str) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_exif_turns_the_image_upright(kind: str, orientation: int) -> None:
-    """A picture stored turned, with the EXIF orientation that undoes it, comes out upright."""
+    """The decoder applies the EXIF orientation: a picture that was stored turned comes out upright."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the Transpose that stores it so
     stored = picture() if orientation == 1 else picture().transpose(Image.Transpose(undo[orientation]))
     exif = Image.Exif()
@@ -117,7 +117,7 @@ def test_exif_turns_the_image_upright(kind: str, orientation: int) -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
 def test_transparent_pixels_are_white(mode: str) -> None:
-    """What is transparent shows white, half of it half."""
+    """Transparent pixels become white, and half-transparent black pixels become grey."""
     source = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     source.paste((0, 0, 0, 128), (4, 0, 8, 8))
     stored = encoded(
@@ -132,7 +132,7 @@ def test_transparent_pixels_are_white(mode: str) -> None:
     ("mode", "transparent"), [("L", 0), ("P", 0), ("RGB", (0, 0, 0)), ("1", 0), ("I;16", 0)]
 )
 def test_a_transparent_colour_is_white(mode: str, transparent: object) -> None:
-    """A PNG's one colour that stands for nothing shows white; the other keeps its shade."""
+    """Pixels of a PNG's one transparent colour become white; the others keep their shade."""
     source = Image.fromarray(np.array([[0, 1]], np.uint16)) if mode == "I;16" else Image.new(mode, (2, 1), 0)
     if mode in {"L", "P", "1"}:
         source.putpixel((1, 0), 1)
@@ -144,21 +144,21 @@ def test_a_transparent_colour_is_white(mode: str, transparent: object) -> None:
 
 
 def test_sixteen_bit_greys_are_scaled() -> None:
-    """A ramp of 16-bit greys stays a ramp and does not turn white."""
+    """A ramp of 16-bit greys remains a ramp and does not become white."""
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[np.newaxis].repeat(4, axis=0)
     pixels = np.asarray(decode_image(encoded(Image.fromarray(ramp), "PNG")).pixels)
     assert np.abs(pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
 
 
 def test_greys_without_a_fixed_white_are_stretched() -> None:
-    """Floating greys run from the image's own darkest to its brightest."""
+    """The decoder stretches floating-point greys: the image's darkest becomes 0 and its brightest 255."""
     greys = np.array([[0.0, 0.5, 1.0]], np.float32)
     pixels = np.asarray(decode_image(encoded(Image.fromarray(greys), "TIFF")).pixels)
     assert pixels[0, :, 0].tolist() == [0, 127, 255]
 
 
 def test_the_first_frame_counts() -> None:
-    """An animation is its first frame."""
+    """The decoder gives the first frame of an animation."""
     data = encoded(picture(), "GIF", save_all=True, append_images=[Image.new("RGB", (60, 40), "black")])
     assert difference(decode_image(data), picture()) < 6
 
@@ -166,7 +166,10 @@ def test_the_first_frame_counts() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_large_image_is_shrunk_and_keeps_its_size(kind: str, orientation: int) -> None:
-    """From 4096 pixels on pixels are halved, while width and height stay those of the upright original."""
+    """The decoder halves an image from a long side of 4096 pixels on.
+
+    Width and height remain those of the upright original.
+    """
     exif = Image.Exif()
     exif[0x0112] = orientation
     decoded = decode_image(encoded(picture(4200, 2800), kind, exif=exif))
@@ -183,7 +186,7 @@ def test_a_large_image_is_shrunk_and_keeps_its_size(kind: str, orientation: int)
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_extreme_shapes_decode(kind: str, size: tuple[int, int], shrunk_by: int) -> None:
-    """A line of pixels is an image too."""
+    """The decoder also accepts an image that is a single line of pixels."""
     decoded = decode_image(encoded(Image.new("RGB", size, "white"), kind))
     assert (decoded.width, decoded.height, decoded.shrunk_by) == (*size, shrunk_by)
     assert np.asarray(decoded.pixels).min() == 255
@@ -219,18 +222,18 @@ def test_extreme_shapes_decode(kind: str, size: tuple[int, int], shrunk_by: int)
     ],
 )
 def test_what_is_no_whole_image_is_undecodable(data: bytes) -> None:
-    """Pages, text, unsupported formats and broken images are one failure, and none of them a crash."""
+    """Web pages, text, unsupported formats and broken images all give `image_undecodable`."""
     assert code_of(data) is ErrorCode.IMAGE_UNDECODABLE
 
 
 def test_no_bytes_are_empty() -> None:
-    """Zero bytes have a code of their own."""
+    """Zero bytes give `image_empty`."""
     assert code_of(b"") is ErrorCode.IMAGE_EMPTY
 
 
 @pytest.mark.parametrize(("width", "height"), [(30000, 30000), (13000, 13000), (10000, 5001)])
 def test_a_bomb_is_refused_before_it_is_loaded(width: int, height: int) -> None:
-    """900, 169 and 50.01 megapixels are too large by their header alone, and nothing is printed about it."""
+    """The decoder refuses 900, 169 and 50.01 megapixels by the header alone, and prints no warning."""
     with warnings.catch_warnings(record=True) as printed:
         warnings.filterwarnings("ignore", module=r"PIL\.")
         assert code_of(png_header(width, height)) is ErrorCode.IMAGE_TOO_LARGE
@@ -238,7 +241,7 @@ def test_a_bomb_is_refused_before_it_is_loaded(width: int, height: int) -> None:
 
 
 def test_webp_is_refused_at_half_the_pixels() -> None:
-    """WebP, which takes twice the memory, ends at 25 megapixels; a PNG of that size is still looked at."""
+    """WebP needs twice the memory, so its limit is 25 megapixels. A PNG of that size is within its limit."""
     header = struct.pack("<4sI4s4sI", b"RIFF", 22, b"WEBP", b"VP8L", 10)
     size = struct.pack("<BI", 0x2F, (5001 - 1) | (5001 - 1) << 14)
     assert code_of(header + size + bytes(5)) is ErrorCode.IMAGE_TOO_LARGE
@@ -246,7 +249,7 @@ def test_webp_is_refused_at_half_the_pixels() -> None:
 
 
 def test_too_many_bytes_are_too_large() -> None:
-    """The bytes are counted before anything reads them."""
+    """The decoder counts the bytes before it reads them, and refuses too many."""
     assert code_of(bytes(MAX_BYTES + 1)) is ErrorCode.IMAGE_TOO_LARGE
 
 
@@ -262,13 +265,13 @@ SEEDS = [encoded(picture(), kind) for kind in ("JPEG", "PNG", "GIF", "WEBP", "AV
 def test_mutated_bytes_decode_or_fail_by_code(
     seed: bytes, changes: list[tuple[float, int]], kept: float
 ) -> None:
-    """However a file is broken, decoding gives an image or a failure with a code."""
+    """A broken file gives an image or a failure with a message, however it is broken."""
     data = bytearray(seed)
     for place, value in changes:
         data[int(place * len(data))] = value
     try:
         decoded = decode_image(bytes(data[: int(len(data) * kept) or len(data)]))
     except FailureError as error:
-        assert error.failure.message  # noqa: PT017 - either end is right, any other is not
+        assert error.failure.message  # noqa: PT017 - an image and a failure are both right
     else:
         assert decoded.pixels.mode == "RGB"

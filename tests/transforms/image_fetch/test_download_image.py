@@ -1,4 +1,4 @@
-"""Downloads over real sockets: what each fault of a server becomes."""
+"""Downloads over real sockets, and the failure that each fault of a server becomes."""
 
 import gzip
 import random
@@ -21,7 +21,7 @@ from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
 IMAGE = random.Random(0).randbytes(300_000)
 LIMITS = DownloadLimits(connect_timeout_s=10, read_timeout_s=10, timeout_s=20, max_bytes=1_000_000)
 HASTY = replace(LIMITS, timeout_s=0.3)
-"""For servers that never end: whoever meets the deadline is right, at whatever time."""
+"""A short deadline for servers whose answer never ends; it may pass at any time."""
 
 
 def is_loopback_one(address: Address) -> bool:
@@ -36,13 +36,13 @@ def fetcher(limits: DownloadLimits = LIMITS) -> ImageFetcher:
 
 @pytest.fixture
 def fetch() -> Iterator[Fetch]:
-    """Give a fetch with ample time."""
+    """Give a fetch with long time limits."""
     with fetcher().open() as opened:
         yield opened
 
 
 def failure_of(fetch: Fetch, url: str) -> Failure:
-    """Fetch what must fail, and give the failure."""
+    """Fetch a URL that must fail, and give the failure."""
     with pytest.raises(FailureError) as caught:
         fetch(url)
     assert caught.value.failure.stage == "fetch"
@@ -50,7 +50,7 @@ def failure_of(fetch: Fetch, url: str) -> Failure:
 
 
 def failure_from(script: Script, limits: DownloadLimits = LIMITS) -> Failure:
-    """Fetch `/` from a server that does what the script says."""
+    """Fetch `/` from a server with this script, and give the failure."""
     with ScriptedServer({"/": script}) as server, fetcher(limits).open() as fetch:
         return failure_of(fetch, server.url("/"))
 
@@ -61,7 +61,7 @@ def answers(status: str, headers: dict[str, str] | None = None) -> Script:
 
 
 def says(*parts: bytes | str) -> Script:
-    """Script raw bytes, after which the server closes."""
+    """Script raw bytes, after which the server closes the connection."""
 
     def script(exchange: Exchange) -> None:
         for part in parts:
@@ -71,7 +71,7 @@ def says(*parts: bytes | str) -> Script:
 
 
 def drips(exchange: Exchange) -> None:
-    """Send a byte now and then, never the last one; each is well within the read timeout."""
+    """Send one byte every 20 ms, but never the last one; no read timeout ends this."""
     for _ in range(1000):
         exchange.send("x")
         sleep(0.02)
@@ -88,7 +88,7 @@ def starts_then(start: str, then: Script) -> Script:
 
 
 def test_gives_the_bytes_that_the_server_sent(fetch: Fetch) -> None:
-    """Expect the body, byte for byte, whichever way the server marks its end."""
+    """The fetch gives the body byte for byte, however the server marks its end."""
     chunked = "".join(["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", f"{len(IMAGE):x}\r\n"])
     scripts: dict[str, Script] = {
         "/length": lambda exchange: exchange.answer(IMAGE),
@@ -103,7 +103,7 @@ def test_gives_the_bytes_that_the_server_sent(fetch: Fetch) -> None:
 
 
 def test_says_who_asks_and_what_for(fetch: Fetch) -> None:
-    """Expect our own name, images preferred, and no compression asked for."""
+    """The request has facebeam's name, prefers images, and does not ask for compression."""
     with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}) as server:
         fetch(server.url("/"))
         headers = server.seen[0].headers
@@ -113,7 +113,7 @@ def test_says_who_asks_and_what_for(fetch: Fetch) -> None:
 
 
 def test_a_connection_serves_many_images(fetch: Fetch) -> None:
-    """Expect the second image over the connection of the first."""
+    """The fetch uses one connection for three images of one server."""
     with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}) as server:
         assert [fetch(server.url("/")) for _ in range(3)] == [IMAGE] * 3
         assert (len(server.seen), server.connections) == (3, 1)
@@ -137,7 +137,7 @@ def test_a_connection_serves_many_images(fetch: Fetch) -> None:
     ],
 )
 def test_a_status_has_its_code(status: str, code: ErrorCode) -> None:
-    """Expect the code of the status, the status itself, and a message that names both URL and status."""
+    """Each status gives its error code, the status itself, and a message with URL and status."""
     failure = failure_from(answers(status))
     assert (failure.code, failure.http_status) == (code, int(status[:3]))
     assert failure.message.startswith("http://127.0.0.1:")
@@ -145,7 +145,7 @@ def test_a_status_has_its_code(status: str, code: ErrorCode) -> None:
 
 
 def test_hands_on_how_long_the_server_wants_to_be_left_alone() -> None:
-    """Expect Retry-After in seconds."""
+    """The failure has the server's Retry-After in seconds."""
     assert failure_from(answers("429 Slow down", {"Retry-After": "17"})).retry_after_s == 17.0
 
 
@@ -184,7 +184,7 @@ CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
 )
 def test_a_broken_answer_has_its_code(script: Script, code: str) -> None:
-    """Expect each way to break an answer under one code, and a short message."""
+    """Each kind of broken answer gives one error code and a short message."""
     failure = failure_from(script)
     assert failure.code == code, failure
     assert len(failure.message) < 700
@@ -201,7 +201,7 @@ def test_a_broken_answer_has_its_code(script: Script, code: str) -> None:
     ],
 )
 def test_a_silent_server_is_a_timeout(script: Script) -> None:
-    """Expect the read timeout to end a silence, wherever it begins."""
+    """The read timeout ends a download if the server becomes silent, at any place of the answer."""
     assert failure_from(script, replace(LIMITS, read_timeout_s=0.2)).code is ErrorCode.TIMEOUT
 
 
@@ -217,12 +217,12 @@ def test_a_silent_server_is_a_timeout(script: Script) -> None:
     ],
 )
 def test_a_dripping_server_is_a_timeout(start: str) -> None:
-    """Expect the deadline to end what no read timeout ends, wherever the drip begins."""
+    """The deadline ends a slow drip, at any place of the answer; no read timeout would end it."""
     assert failure_from(starts_then(start, drips), HASTY).code is ErrorCode.TIMEOUT
 
 
 def test_redirects_share_one_deadline() -> None:
-    """Expect a timeout where every hop alone is fast enough."""
+    """The deadline covers all redirects together, even if each of them alone is fast enough."""
 
     def slow_hop(exchange: Exchange) -> None:
         sleep(0.15)
@@ -232,7 +232,7 @@ def test_redirects_share_one_deadline() -> None:
 
 
 def test_an_announced_giant_is_refused_unread() -> None:
-    """Expect 10 GB of Content-Length to end the download before any of it was sent."""
+    """A Content-Length of 10 GB ends the download before the server sends any of the body."""
     huge = starts_then(f"HTTP/1.1 200 OK\r\nContent-Length: {10 * 2**30}\r\n\r\n", Exchange.hang)
     failure = failure_from(huge)
     assert failure.code is ErrorCode.IMAGE_TOO_LARGE
@@ -249,7 +249,7 @@ def _streams(start: str, piece: bytes, pieces: Callable[[], Iterator[bytes]] | N
 
 
 def _bomb() -> Iterator[bytes]:
-    """Give a gzip of 1 GB of zeros, 1 MB of itself, piece by piece."""
+    """Give 1 GB of zeros as gzip, of which 1 MB remains, piece by piece."""
     packer = zlib.compressobj(wbits=31)
     yield from (packer.compress(bytes(2**20)) for _ in range(1024))
     yield packer.flush()
@@ -266,12 +266,12 @@ def _bomb() -> Iterator[bytes]:
     ],
 )
 def test_an_endless_body_is_cut(script: Script) -> None:
-    """Expect the cap on decoded bytes to end a body whose length nobody announced."""
+    """The limit on decoded bytes ends a download whose length the server did not announce."""
     assert failure_from(script).code is ErrorCode.IMAGE_TOO_LARGE
 
 
 def test_a_body_of_exactly_the_cap_is_fetched() -> None:
-    """Expect the cap to be a size that still passes, and one byte more not to."""
+    """A body of exactly the limit is fetched, and one byte more gives `image_too_large`."""
     sizes: dict[str, Script] = {
         "/fits": lambda e: e.answer(bytes(1000)),
         "/over": lambda e: e.answer(bytes(1001)),
@@ -285,7 +285,7 @@ def test_a_body_of_exactly_the_cap_is_fetched() -> None:
     "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
 )
 def test_follows_redirects(fetch: Fetch, status: str) -> None:
-    """Expect the image behind five redirects, relative and absolute ones."""
+    """The fetch follows five redirects, relative and absolute ones, to the image."""
     with ScriptedServer({"/5": lambda exchange: exchange.answer(IMAGE)}) as server:
         places = ["1", "/2?x", "./3", server.url("/4"), f"//{server.authority}/5#top"]
         hops = {f"/{i}": answers(status, {"Location": place}) for i, place in enumerate(places)}
@@ -294,7 +294,7 @@ def test_follows_redirects(fetch: Fetch, status: str) -> None:
 
 
 def test_the_body_of_a_redirect_is_not_read(fetch: Fetch) -> None:
-    """Expect the image at once from behind a redirect whose own body never ends."""
+    """The fetch does not wait for a redirect's own body, which never ends, and gives the image."""
     endless = starts_then("HTTP/1.1 302 Found\r\nLocation: /image\r\n\r\n", Exchange.hang)
     with ScriptedServer({"/": endless, "/image": lambda exchange: exchange.answer(IMAGE)}) as server:
         assert fetch(server.url("/")) == IMAGE
@@ -315,22 +315,25 @@ def test_the_body_of_a_redirect_is_not_read(fetch: Fetch) -> None:
     ],
 )
 def test_a_redirect_that_leads_nowhere_is_given_up(location: str) -> None:
-    """Expect `too_many_redirects` for loops and for what is no web address: the manifest's URL was fine."""
+    """A loop, or a redirect to an invalid web address, gives `too_many_redirects`.
+
+    The URL in the manifest was valid, so the code is not `invalid_manifest_row`.
+    """
     assert failure_from(answers("302 Found", {"Location": location})).code is ErrorCode.TOO_MANY_REDIRECTS
 
 
 def test_a_redirect_off_the_web_names_where_it_led() -> None:
-    """Expect the place in the message, without its query."""
+    """The message names the target of the redirect, without its query."""
     failure = failure_from(answers("302 Found", {"Location": "ftp://files.example/a.jpg?s3cret"}))
     assert "redirects to ftp://files.example/a.jpg (" in failure.message
 
 
 def test_a_redirect_to_a_forbidden_address_sends_nothing_there(fetch: Fetch) -> None:
-    """Expect no connection at all at the forbidden server, which listens and would have answered."""
+    """The fetch opens no connection to a forbidden server, which listens and would have answered."""
     with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}, host="127.0.0.2") as private:
         with ScriptedServer({"/": answers("302 Found", {"Location": private.url("/")})}) as server:
             failure = failure_of(fetch, server.url("/"))
-        with ImageFetcher(rule=lambda _: True).open() as marker:  # accepted after whatever came before it
+        with ImageFetcher(rule=lambda _: True).open() as marker:  # accepted after any earlier connection
             assert marker(private.url("/")) == IMAGE
         assert private.connections == 1
     assert failure.code is ErrorCode.FORBIDDEN_ADDRESS
@@ -338,7 +341,7 @@ def test_a_redirect_to_a_forbidden_address_sends_nothing_there(fetch: Fetch) -> 
 
 
 def test_a_refused_connection_is_a_failed_one(fetch: Fetch) -> None:
-    """Expect `connection_failed` in the socket's own words where nobody listens."""
+    """A closed port gives `connection_failed` with the socket's own words."""
     with ScriptedServer({}) as server:
         url = server.url("/")
     failure = failure_of(fetch, url)
@@ -348,7 +351,7 @@ def test_a_refused_connection_is_a_failed_one(fetch: Fetch) -> None:
 
 @pytest.mark.parametrize("host", ["does-not-exist.invalid", "bücher.invalid", "xn--bcher-kva.invalid"])
 def test_an_unknown_host_is_not_found(fetch: Fetch, host: str) -> None:
-    """Expect `host_not_found`, for international names too."""
+    """An unknown host gives `host_not_found`, also if its name is an international one."""
     assert failure_of(fetch, f"http://{host}/a.jpg").code is ErrorCode.HOST_NOT_FOUND
 
 
@@ -371,14 +374,14 @@ def test_an_unknown_host_is_not_found(fetch: Fetch, host: str) -> None:
     ],
 )
 def test_a_url_that_cannot_be_asked_for_is_the_manifests_fault(fetch: Fetch, url: str) -> None:
-    """Expect `invalid_manifest_row`, and a message that can be written to Parquet."""
+    """A URL that cannot be requested gives `invalid_manifest_row`, with a message that Parquet can store."""
     failure = failure_of(fetch, url)
     assert failure.code is ErrorCode.INVALID_MANIFEST_ROW, failure
     failure.message.encode()
 
 
 def test_messages_keep_secrets(fetch: Fetch) -> None:
-    """Expect neither query nor password in what a dead letter will say, whatever went wrong."""
+    """The message of a failure contains neither query nor password, whatever the failure is."""
     scripts: dict[str, Script] = {
         "/404": answers("404 Not Found"),
         "/reset": Exchange.reset,
@@ -396,7 +399,7 @@ def test_messages_keep_secrets(fetch: Fetch) -> None:
 
 
 def test_user_and_password_go_to_their_own_host_only(fetch: Fetch) -> None:
-    """Expect the manifest's credentials at its host, also after a redirect there, and nowhere else."""
+    """The fetch sends the manifest's user and password only to their host, also after a redirect there."""
     with ScriptedServer({"/": lambda exchange: exchange.answer(IMAGE)}) as other:
         elsewhere = {"Location": f"http://eve:evil@{other.authority}/"}
         scripts = {"/": answers("302 Found", {"Location": "/here"}), "/here": answers("302 Found", elsewhere)}

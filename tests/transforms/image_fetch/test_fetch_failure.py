@@ -1,4 +1,4 @@
-"""Messages that name the value, the rule and the cure."""
+"""Messages of failed downloads, which name the value, the rule and the cure."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from transforms.image_fetch.http_status import status_error_code
 
 @pytest.mark.parametrize("code", CURES)
 def test_every_code_of_a_fetch_has_a_message(code: ErrorCode) -> None:
-    """Expect the URL, what happened, what it means and what to do, in less than 700 characters."""
+    """Each message has the URL, the cause, its meaning and the cure, in less than 700 characters."""
     failure = fetch_failure(code, "http://h/" + "a" * 900, "b" * 900).failure
     assert (failure.code, failure.stage) == (code, "fetch")
     assert failure.message.startswith("http://h/aaa")
@@ -20,18 +20,18 @@ def test_every_code_of_a_fetch_has_a_message(code: ErrorCode) -> None:
 
 
 def test_whatever_a_download_meets_has_a_cure() -> None:
-    """Expect a cure for each code that an exception or a status is translated into."""
+    """Each code that stands for an exception or a status of a download has a cure."""
     statuses = {status_error_code(status) for status in range(600)} - {None}
     assert {*CLASSES, *statuses} <= {*CURES}
 
 
 def test_a_cure_can_be_more_precise() -> None:
-    """Expect the given cure in place of the code's."""
+    """A given cure replaces the cure of the code."""
     error = fetch_failure(ErrorCode.FILE_UNREADABLE, "gs://b/a.jpg", "no client", "install it")
     assert error.failure.message.endswith(": install it")
 
 
 def test_an_image_over_the_cap_names_both_sizes() -> None:
-    """Expect its size and the cap."""
+    """The message of an image over the limit has its size and the limit."""
     message = too_large("a.jpg", "9 bytes", 5).failure.message
     assert "9 bytes, and at most 5 bytes" in message

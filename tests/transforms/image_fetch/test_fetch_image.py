@@ -1,4 +1,4 @@
-"""Which way a URL goes, and that many threads may go it."""
+"""The fetcher chooses a way to read each URL, and many threads can share it."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ def anything(_: Address) -> bool:
 
 
 def failure_of(fetcher: ImageFetcher, url: str) -> Failure:
-    """Fetch what must fail, and give the failure."""
+    """Fetch a URL that must fail, and give the failure."""
     with fetcher.open() as fetch, pytest.raises(FailureError) as caught:
         fetch(url)
     return caught.value.failure
@@ -28,7 +28,7 @@ def failure_of(fetcher: ImageFetcher, url: str) -> Failure:
 
 @pytest.mark.parametrize("scheme", ["", "file://", "gs:/", "S3:/", "hdfs:/"])
 def test_files_need_permission(tmp_path: Path, scheme: str) -> None:
-    """Expect files and buckets refused, with the option that allows them, though the file is there."""
+    """By default, the fetcher refuses files and buckets, even if they exist; it names --allow-local-files."""
     (tmp_path / "a.jpg").touch()
     failure = failure_of(ImageFetcher(), f"{scheme}{tmp_path / 'a.jpg'}")
     assert failure.code is ErrorCode.FORBIDDEN_ADDRESS
@@ -36,7 +36,7 @@ def test_files_need_permission(tmp_path: Path, scheme: str) -> None:
 
 
 def test_files_are_read_where_allowed(tmp_path: Path) -> None:
-    """Expect the file's bytes, and the limit on them to hold."""
+    """With permission, the fetcher reads a file by path, URL or relative path, up to the limit of bytes."""
     file = tmp_path / "a.jpg"
     file.write_bytes(b"image")
     with ImageFetcher(allow_local_files=True).open() as fetch:
@@ -49,24 +49,24 @@ def test_files_are_read_where_allowed(tmp_path: Path) -> None:
 
 
 def test_buckets_are_asked_where_allowed() -> None:
-    """Expect Beam to be asked; without the extra or credentials it cannot read."""
+    """With permission, the fetcher reads buckets through Beam, which needs an extra and credentials."""
     assert failure_of(ImageFetcher(allow_local_files=True), "gs://b").code is ErrorCode.FILE_UNREADABLE
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com/a.jpg", "javascript://x", "azfs://a/b/c"])
 def test_other_schemes_are_no_images(url: str) -> None:
-    """Expect `invalid_manifest_row`, files allowed or not."""
+    """Another scheme gives `invalid_manifest_row`, whether files are allowed or not."""
     for fetcher in (ImageFetcher(), ImageFetcher(allow_local_files=True)):
         assert failure_of(fetcher, url).code is ErrorCode.INVALID_MANIFEST_ROW
 
 
 def test_the_web_is_public_unless_told_otherwise() -> None:
-    """Expect the default fetcher to refuse this machine."""
+    """The default fetcher refuses addresses of this machine."""
     assert failure_of(ImageFetcher(), "HTTP://127.0.0.1:9/").code is ErrorCode.FORBIDDEN_ADDRESS
 
 
 def test_many_threads_share_one_fetch() -> None:
-    """Expect each thread its own image, of many asked for at once."""
+    """Sixteen threads share one fetch, and each of them gets the image that it asked for."""
     with ScriptedServer({}) as server, ImageFetcher(rule=anything, window=16).open() as fetch:
         server.scripts = {f"/{i}": lambda e: e.answer(e.target.encode() * 10_000) for i in range(200)}
         with ThreadPoolExecutor(16) as pool:
@@ -76,5 +76,5 @@ def test_many_threads_share_one_fetch() -> None:
 
 
 def test_a_description_travels_to_the_worker() -> None:
-    """Expect a pickled fetcher to be the same fetcher."""
+    """A pickled fetcher equals the original."""
     assert pickle.loads(pickle.dumps(ImageFetcher(rule=anything))) == ImageFetcher(rule=anything)  # noqa: S301 - ours

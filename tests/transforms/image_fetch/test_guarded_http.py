@@ -1,4 +1,4 @@
-"""The guarded session over real sockets: where it connects to, and what it takes from its surroundings."""
+"""The guarded session over real sockets: where it connects, and what it ignores in its environment."""
 
 import json
 import os
@@ -30,18 +30,18 @@ def anything(_: Address) -> bool:
 
 
 def hello(exchange: Exchange) -> None:
-    """Answer, and try to leave a cookie."""
+    """Answer, and set a cookie."""
     exchange.answer(b"hello", headers={"Set-Cookie": "seen=1; Path=/"})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0"])
 def test_this_machine_is_out_of_reach_however_it_is_written(host: str) -> None:
-    """Expect `forbidden_address` under the default rule, and no connection."""
+    """Every spelling of this machine gives `forbidden_address` under the default rule, and no connection."""
     with ScriptedServer({"/": hello}) as server:
         port = server.authority.partition(":")[2]
         with guarded_session() as session, pytest.raises(FailureError) as caught:
             session.get(f"http://{host}:{port}/", timeout=10)
-        with guarded_session(anything) as session:  # accepted after whatever came before it
+        with guarded_session(anything) as session:  # accepted after any earlier connection
             session.get(server.url("/"), timeout=10)
         assert server.connections == 1
     assert caught.value.failure.code is ErrorCode.FORBIDDEN_ADDRESS
@@ -49,7 +49,7 @@ def test_this_machine_is_out_of_reach_however_it_is_written(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "10.0.0.1"])
 def test_private_addresses_are_out_of_reach(host: str) -> None:
-    """Expect `forbidden_address` with the address in the message, https no different."""
+    """A private address gives `forbidden_address`, with http and with https, and nothing is sent."""
     for scheme in ("http", "https"):
         with guarded_session() as session, pytest.raises(FailureError) as caught:
             session.get(f"{scheme}://{host}:9/", timeout=10)
@@ -58,7 +58,10 @@ def test_private_addresses_are_out_of_reach(host: str) -> None:
 
 
 def test_a_host_is_looked_up_once_and_the_checked_address_connected_to() -> None:
-    """Expect one question to the resolver a connection: a second answer could name another address."""
+    """The session looks up a host once per connection, and connects to the address that it checked.
+
+    A second look-up could give another address.
+    """
     with ScriptedServer({"/": hello}) as server:
         port = server.authority.partition(":")[2]
         seen = _run(
@@ -82,7 +85,7 @@ def test_a_host_is_looked_up_once_and_the_checked_address_connected_to() -> None
 
 
 def test_the_server_is_asked_by_its_name() -> None:
-    """Expect the name in the Host header, though the connection went to an address."""
+    """The Host header has the host's name, although the session connects to an address."""
     with ScriptedServer({"/": hello}) as server, guarded_session(anything) as session:
         authority = server.authority.replace("127.0.0.1", "localhost")
         session.get(f"http://{authority}/", timeout=10)
@@ -91,7 +94,7 @@ def test_the_server_is_asked_by_its_name() -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Write a certificate of `localhost` that nobody signed but itself, and its key, into one file."""
+    """Write a self-signed certificate for `localhost`, and its key, into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     today = datetime.now(UTC)
@@ -111,7 +114,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def test_tls_checks_the_name_and_not_the_address(certificate: Path) -> None:
-    """Expect SNI and the certificate's check to go by name; an unknown signer or another name is an error."""
+    """SNI and the certificate's check use the host's name; an unknown signer or another name is an error."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     named: list[str | None] = []
@@ -128,7 +131,7 @@ def test_tls_checks_the_name_and_not_the_address(certificate: Path) -> None:
 
 
 def test_fails_to_connect_with_the_exceptions_of_requests() -> None:
-    """Expect what any session raises for an unknown name, a closed port and a connection too slow."""
+    """An unknown host, a closed port and a slow connection raise the same exceptions as in any session."""
     with ScriptedServer({}) as server:
         closed = server.url("/")
     with guarded_session(anything) as session:
@@ -141,14 +144,14 @@ def test_fails_to_connect_with_the_exceptions_of_requests() -> None:
 
 
 def test_keeps_no_cookies() -> None:
-    """Expect the second request without the cookie that the first answer set."""
+    """The session does not send a cookie that an earlier answer has set."""
     with ScriptedServer({"/": hello}) as server, guarded_session(anything) as session:
         assert [session.get(server.url("/"), timeout=10).content for _ in range(2)] == [b"hello"] * 2
         assert [exchange.headers["Cookie"] for exchange in server.seen] == [None, None]
 
 
 def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
-    """Expect neither the proxy variables nor ~/.netrc to have a say: both would see the manifest's URLs."""
+    """The session ignores the proxy variables and ~/.netrc; a proxy would see the manifest's URLs."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
     with ScriptedServer({"/": hello}) as server, ScriptedServer({}) as proxy:
         names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -168,7 +171,7 @@ def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
-    """Expect silence where urllib3 would warn of a malformed header with the URL, query and all."""
+    """The session logs nothing of a malformed header; urllib3 would log a warning with the whole URL."""
     malformed = "HTTP/1.1 200 OK\r\nNo header\r\n\r\nhello"
     with (
         ScriptedServer({"/": lambda exchange: exchange.send(malformed)}) as server,
@@ -179,7 +182,7 @@ def test_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def _run(script: str, environment: dict[str, str] | None = None) -> str:
-    """Run a script in a process of its own, in the folder of the packages, and give what it prints."""
+    """Run a script in a separate process, in the folder of the packages, and give what it prints."""
     folder = Path(__file__).parents[3]
     command = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(

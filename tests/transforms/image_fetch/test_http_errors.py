@@ -1,4 +1,4 @@
-"""Every exception of the HTTP libraries means something on purpose."""
+"""Every exception of the HTTP libraries has a code that was chosen for it."""
 
 import http.client
 import socket
@@ -19,14 +19,14 @@ CONNECTION = HTTPConnection("example.com")
 
 
 def exceptions_of(module: ModuleType) -> set[type[Exception]]:
-    """List the exceptions that a module defines; warnings are never raised."""
+    """List the exceptions that a module defines; leave out warnings, which are never raised."""
     kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Exception)}
     return {kind for kind in kinds if kind.__module__ == module.__name__ and not issubclass(kind, Warning)}
 
 
 @pytest.mark.parametrize("module", [rq, u3])
 def test_every_exception_stands_in_the_table(module: ModuleType) -> None:
-    """Expect each class by name, so that a new release's new exception is noticed and thought about."""
+    """The table names each exception, so that a new exception of a new release is noticed."""
     named = {kind for kinds in CLASSES.values() for kind in kinds}
     offered = exceptions_of(module)
     assert len(offered) > 20
@@ -34,7 +34,7 @@ def test_every_exception_stands_in_the_table(module: ModuleType) -> None:
 
 
 def test_no_exception_stands_there_twice() -> None:
-    """Expect one code an exception."""
+    """Each exception has one code."""
     named = [kind for kinds in CLASSES.values() for kind in kinds]
     assert len(named) == len(set(named))
 
@@ -77,18 +77,18 @@ def test_no_exception_stands_there_twice() -> None:
     ],
 )
 def test_the_innermost_exception_tells(error: Exception, code: ErrorCode) -> None:
-    """Expect the code of what happened, not of what it was wrapped in."""
+    """The innermost exception decides the code, not the exceptions that wrap it."""
     assert error_code(error) is code
 
 
 def test_an_unknown_cause_leaves_the_word_to_what_wraps_it() -> None:
-    """Expect the nearest wrapper with a code to tell."""
+    """If the innermost exception has no code, the nearest wrapper that has one decides."""
     wrapper = u3.SSLError(KeyError())
     assert telling(rq.SSLError(wrapper)) is wrapper
 
 
 def test_unrelated_trouble_of_the_caller_is_not_a_cause() -> None:
-    """Expect an exception under whose handling this one was raised to have no say."""
+    """An exception that was being handled when this one was raised does not decide the code."""
     error = rq.InvalidURL("no host")
     error.__context__ = TimeoutError()
     assert error_code(error) is ErrorCode.INVALID_MANIFEST_ROW

@@ -1,4 +1,4 @@
-"""Statuses and Retry-After: what a server says in place of an image."""
+"""HTTP statuses and Retry-After: what a server sends instead of an image."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,7 +15,7 @@ NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @given(integers(0, 9999))
 def test_every_status_but_success_has_a_code(status: int) -> None:
-    """Expect no code for 2xx, a server's fault for 5xx save its timeout, and some code for all others."""
+    """2xx has no code, 5xx has the code of a server's error or a timeout, and all others have some code."""
     code = status_error_code(status)
     assert (code is None) == (status // 100 == 2)
     assert status // 100 != 5 or code in {ErrorCode.SERVER_ERROR, ErrorCode.TIMEOUT}
@@ -42,17 +42,17 @@ def test_every_status_but_success_has_a_code(status: int) -> None:
     ],
 )
 def test_reads_a_pause(value: str | None, seconds: float | None) -> None:
-    """Expect seconds or dates, capped at 300 s, counted from the server's own clock; None for the rest."""
+    """Seconds, or a date by the server's own clock, give a pause of at most 300 s; all else gives None."""
     assert retry_after_s(value, format_datetime(NOW, usegmt=True)) == seconds
 
 
 def test_a_date_needs_the_servers_clock() -> None:
-    """Expect no pause from a date that cannot be compared with anything of the server's."""
+    """A date gives no pause if the server does not send its own time to compare it with."""
     assert retry_after_s(format_datetime(NOW), None) is None
 
 
 @given(one_of(none(), text()), one_of(none(), text()))
 def test_takes_any_header(value: str | None, date: str | None) -> None:
-    """Expect a pause within bounds or none, never an exception."""
+    """Any headers give a pause from 0 to 300 s or None, and never an exception."""
     pause_s = retry_after_s(value, date)
     assert pause_s is None or 0 <= pause_s <= 300

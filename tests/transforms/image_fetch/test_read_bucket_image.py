@@ -1,4 +1,4 @@
-"""Buckets, as far as a machine without credentials can show them."""
+"""Images in buckets, as far as a machine without credentials can test them."""
 
 from importlib.util import find_spec
 
@@ -19,7 +19,7 @@ from transforms.image_fetch.read_bucket_image import read_bucket_image
     ],
 )
 def test_a_missing_extra_is_named(url: str, module: str, cure: str) -> None:
-    """Expect `file_unreadable` with what to install."""
+    """A bucket whose library is missing gives `file_unreadable` and names the extra to install."""
     if _is_installed(module):
         pytest.skip(f"{module} is installed here")
     with pytest.raises(FailureError) as caught:

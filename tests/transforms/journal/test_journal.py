@@ -1,4 +1,4 @@
-"""Looking up what earlier runs have paid for."""
+"""Lookups of answers that earlier runs have paid for."""
 
 import logging
 import pickle
@@ -31,18 +31,18 @@ KEYS = [key_of(number, bucket=0) for number in range(5)]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give what was warned of."""
+    """Give the messages of all warnings."""
     return [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]
 
 
 def test_an_empty_journal(tmp_path: Path) -> None:
-    """A folder that is not there holds nothing, and looking does not make it."""
+    """A missing journal folder holds no answer, and a lookup does not create it."""
     assert stored_keys(tmp_path / "new", KEYS) == set()
     assert not (tmp_path / "new").exists()
 
 
 def test_only_wanted_keys_come_out(tmp_path: Path) -> None:
-    """Keys of the same bucket, of the same segment and of other buckets stay where they are."""
+    """A lookup gives only the keys asked for, not other keys of the same segment or of other buckets."""
     write(tmp_path, KEYS)
     write(tmp_path, [key_of(9, bucket=7)])
     assert stored_keys(tmp_path, [KEYS[3], key_of(8, bucket=0), key_of(9, bucket=200)]) == {KEYS[3]}
@@ -50,7 +50,7 @@ def test_only_wanted_keys_come_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("newer_first", [True, False])
 def test_the_newest_entry_counts(tmp_path: Path, *, newer_first: bool) -> None:
-    """A key that stands in several segments comes out once, whatever the order of the files."""
+    """A key in several segments comes out once, with the newest entry, whatever the order of the files."""
     times = [NOON, NOON - timedelta(days=1), NOON - timedelta(days=2)]
     for at in times if newer_first else reversed(times):
         write(tmp_path, KEYS, at)
@@ -60,7 +60,7 @@ def test_the_newest_entry_counts(tmp_path: Path, *, newer_first: bool) -> None:
 
 
 def test_old_answers_do_not_count(tmp_path: Path) -> None:
-    """Beyond the age allowed an answer is as good as none; a younger one beside it counts."""
+    """An answer older than the allowed age is ignored; a younger one with the same key is used."""
     now = datetime.now(UTC)
     write(tmp_path, KEYS, now - timedelta(days=31))
     write(tmp_path, KEYS[:2], now - timedelta(days=29))
@@ -70,7 +70,7 @@ def test_old_answers_do_not_count(tmp_path: Path) -> None:
 
 
 def test_keys_may_change_while_results_stream(tmp_path: Path) -> None:
-    """The caller may take keys out of its own collection as their results come."""
+    """The caller may remove keys from its own collection while their results arrive."""
     asked = dict.fromkeys([*KEYS, key_of(0, bucket=9)])
     write(tmp_path, KEYS)
     for key, _ in Journal(str(tmp_path)).stored(asked.keys()):
@@ -79,32 +79,32 @@ def test_keys_may_change_while_results_stream(tmp_path: Path) -> None:
 
 
 def emptied(_: bytes) -> bytes:
-    """Give a file without a byte."""
+    """Give an empty file."""
     return b""
 
 
 def cut(data: bytes) -> bytes:
-    """Take the last byte away."""
+    """Remove the last byte."""
     return data[:-1]
 
 
 def halved(data: bytes) -> bytes:
-    """Give what an interrupted copy leaves."""
+    """Give the first half, which an interrupted copy can leave."""
     return data[: len(data) // 2]
 
 
 def other_text(_: bytes) -> bytes:
-    """Give what is no Parquet at all."""
+    """Give text instead of Parquet."""
     return b"image_url\n"
 
 
 def zeros(data: bytes) -> bytes:
-    """Give what a power failure can leave."""
+    """Give only zeros, which a power failure can leave."""
     return bytes(len(data))
 
 
 def flipped(data: bytes) -> bytes:
-    """Turn a bit among the coordinates, which then are other coordinates."""
+    """Flip one bit in the coordinates, which changes their values."""
     columns = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0).to_dict()["columns"]
     faces = next(column for column in columns if column["path_in_schema"].startswith("faces"))
     at = (faces["dictionary_page_offset"] + faces["data_page_offset"]) // 2
@@ -125,7 +125,7 @@ DAMAGES: list[Callable[[bytes], bytes]] = [
 def test_damaged_segments_are_set_aside(
     tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are renamed with one warning, once and for all; the others are read."""
+    """A damaged segment is renamed once, with one warning; the other segments are read."""
     write(tmp_path, KEYS[:2])
     torn = write(tmp_path, KEYS[2:])
     damaged = damage(torn.read_bytes())
@@ -138,7 +138,7 @@ def test_damaged_segments_are_set_aside(
 
 
 def test_foreign_parquet_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A table that somebody put there is warned of, and neither read nor touched."""
+    """A Parquet file of another kind causes a warning, and is neither read nor changed."""
     write(tmp_path, KEYS)
     foreign = tmp_path / "bucket=000" / "own.parquet"
     pq.write_table(pa.table({"key": KEYS}), foreign)
@@ -150,14 +150,14 @@ def test_foreign_parquet_is_left_alone(tmp_path: Path, caplog: pytest.LogCapture
 
 
 def test_a_newer_version_ends_the_run(tmp_path: Path) -> None:
-    """To pass over what a newer facebeam wrote would be to pay for it twice."""
+    """A segment of a newer facebeam ends the run; if it were skipped, its answers would be paid for twice."""
     write_newer(tmp_path / "bucket=000" / "new.parquet")
     with pytest.raises(RunError, match=r"new\.parquet.*newer.*upgrade"):
         stored_keys(tmp_path, KEYS)
 
 
 def test_unfinished_and_other_files_are_no_segments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What another writer is about to rename is nobody's business, nor is a copy in a folder below."""
+    """Unfinished files, other files and segments outside the bucket folders are ignored without a warning."""
     path = write(tmp_path, KEYS)
     (tmp_path / "copy").mkdir()
     path.rename(tmp_path / "copy" / path.name)
@@ -169,7 +169,7 @@ def test_unfinished_and_other_files_are_no_segments(tmp_path: Path, caplog: pyte
 
 @pytest.mark.parametrize("name", ["a[1]", "[x]*", "?", "what {a,b}", "größe #1?x=%20"])
 def test_folders_may_be_called_anything(tmp_path: Path, name: str) -> None:
-    """Names that look like a glob are names: written, read, compacted, absolute and relative."""
+    """A folder name that looks like a glob works: write, read and compact, absolute and relative."""
     with chdir(tmp_path):
         for path in (tmp_path / name / "j", Path(name)):
             Journal(str(path)).check_writable()
@@ -180,7 +180,7 @@ def test_folders_may_be_called_anything(tmp_path: Path, name: str) -> None:
 
 
 def test_readers_that_compact_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Whoever finds files gone that another one has merged looks again."""
+    """Readers that compact at the same time lose nothing: a reader that misses merged files lists again."""
     keys = [key_of(number, bucket=0) for number in range(150)]
     for key in keys:
         write(tmp_path, [key])
@@ -190,7 +190,7 @@ def test_readers_that_compact_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_a_segment_that_is_never_there_ends_the_run(tmp_path: Path) -> None:
-    """A name without a file behind it is no reason to look for ever."""
+    """A listed segment that cannot be found ends the run; the reader does not look for it for ever."""
     (tmp_path / "bucket=000").mkdir()
     (tmp_path / "bucket=000" / "a.parquet").symlink_to(tmp_path / "nothing")
     with pytest.raises(RunError, match=r"a\.parquet"):
@@ -198,7 +198,7 @@ def test_a_segment_that_is_never_there_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
-    """A journal below a regular file can neither be read nor written, and both name the path."""
+    """A journal below a regular file can be neither read nor written, and both errors name the path."""
     (tmp_path / "file").write_bytes(b"")
     journal = Journal(str(tmp_path / "file" / "journal"))
     with pytest.raises(RunError, match="file/journal"):
@@ -208,13 +208,13 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
 
 
 def test_checking_leaves_no_file(tmp_path: Path) -> None:
-    """The check makes the folder, and nothing that readers or people would wonder about."""
+    """The write check creates the journal's folder and leaves no file in it."""
     Journal(str(tmp_path / "new")).check_writable()
     assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_journal_travels(tmp_path: Path) -> None:
-    """A pickled journal is the same journal, trailing slash or not."""
+    """A pickled journal equals the original, and a trailing slash in its path makes no difference."""
     journal = Journal(f"{tmp_path}/", max_age_s=1.5)
     assert pickle.loads(pickle.dumps(journal)) == journal  # noqa: S301 - our own
     with journal.open() as writer:
@@ -223,6 +223,6 @@ def test_a_journal_travels(tmp_path: Path) -> None:
 
 
 def test_the_version_stands_in_the_file(tmp_path: Path) -> None:
-    """A later version can tell what it reads."""
+    """A segment has the journal's schema and its version, so that a later facebeam knows what it reads."""
     assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"1"
     assert pq.read_schema(segments(tmp_path)[0]).equals(ENTRIES)

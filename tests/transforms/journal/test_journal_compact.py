@@ -1,4 +1,4 @@
-"""Many small segments become one, and at no point is an answer only on its way."""
+"""Many small segments become one, and every answer is on disk at every moment."""
 
 import logging
 import shutil
@@ -27,12 +27,12 @@ KEYS = [key_of(number, bucket=0) for number in range(MANY)]
 
 
 def many_segments(path: Path, number: int = MANY) -> list[Path]:
-    """Write a segment for each of so many keys."""
+    """Write one segment per key, for the first `number` keys."""
     return [write(path, [key]) for key in KEYS[:number]]
 
 
 def test_many_become_one(tmp_path: Path) -> None:
-    """A look into the bucket leaves one segment with all answers, also of keys that nobody asked for."""
+    """A lookup merges a bucket's segments into one with all answers, also of keys that nobody asked for."""
     many_segments(tmp_path)
     before = pq.read_table(tmp_path).sort_by("key")
     assert stored_keys(tmp_path, KEYS[:1]) == {KEYS[0]}
@@ -41,7 +41,7 @@ def test_many_become_one(tmp_path: Path) -> None:
 
 
 def test_few_stay(tmp_path: Path) -> None:
-    """As many segments as are allowed are left as they are."""
+    """A lookup changes nothing when the bucket has no more small segments than allowed."""
     many_segments(tmp_path, MOST_SMALL_SEGMENTS)
     before = segments(tmp_path)
     assert stored_keys(tmp_path, KEYS) == set(KEYS[:-1])
@@ -49,7 +49,7 @@ def test_few_stay(tmp_path: Path) -> None:
 
 
 def test_the_newest_entry_is_kept(tmp_path: Path) -> None:
-    """What has been superseded is gone after merging."""
+    """A merged segment has the newest entry of a key and none of the older ones."""
     for hours in range(MANY):
         write(tmp_path, KEYS[:1], NOON - timedelta(hours=hours))
     list(Journal(str(tmp_path)).stored(KEYS))
@@ -58,7 +58,7 @@ def test_the_newest_entry_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("deleted", [0, 1, MANY - 1])
 def test_a_crash_leaves_entries_twice_and_harmless(tmp_path: Path, deleted: int) -> None:
-    """With the merged segment there and old ones too, each key comes out once."""
+    """When a crash leaves old segments beside the merged one, each key still comes out once."""
     old = many_segments(tmp_path / "journal")
     shutil.copytree(tmp_path / "journal", tmp_path / "copy")
     stored_keys(tmp_path / "journal", KEYS)
@@ -69,7 +69,10 @@ def test_a_crash_leaves_entries_twice_and_harmless(tmp_path: Path, deleted: int)
 
 
 def test_killed_at_any_point_it_loses_nothing(tmp_path: Path) -> None:
-    """SIGKILL before the new file is opened or renamed, before the first, the third and the last deletion."""
+    """A lookup that is killed by SIGKILL at any point of a merge loses no answer.
+
+    The points are before the new file is opened or renamed, and before the first, third and last deletion.
+    """
     points = [1, 2, 3, 5, 2 + MANY]
     for point in points:
         many_segments(tmp_path / str(point))
@@ -82,11 +85,11 @@ def test_killed_at_any_point_it_loses_nothing(tmp_path: Path) -> None:
         found = [key for key, _ in Journal(str(tmp_path / str(point))).stored(KEYS)]
         assert sorted(found) == sorted(KEYS), point
     left = {point: len(segments(tmp_path / str(point))) for point in points}
-    assert left == {1: 1, 2: 1, 3: 1, 5: 8, 2 + MANY: 2}  # the last two had too few left to merge again
+    assert left == {1: 1, 2: 1, 3: 1, 5: 8, 2 + MANY: 2}  # the last two have too few left for another merge
 
 
 def test_on_a_full_disk_nothing_is_merged(tmp_path: Path) -> None:
-    """A look into the journal does not need to write: it works, and every segment stays."""
+    """On a full disk a lookup works, since it need not write, and every segment stays."""
     before = many_segments(tmp_path)
     with journal_process("look_up_on_full_disk", tmp_path) as process:
         assert process.wait(DEADLINE_S) == 0
@@ -94,7 +97,7 @@ def test_on_a_full_disk_nothing_is_merged(tmp_path: Path) -> None:
 
 
 def test_what_is_no_segment_is_not_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Among merged segments a torn one is set aside and a foreign one stays, each with one warning."""
+    """During a merge a torn segment is set aside and a foreign one stays, each with one warning."""
     torn, *_ = many_segments(tmp_path)
     torn.write_bytes(b"PAR1")
     foreign = torn.with_name("own.parquet")
@@ -118,7 +121,7 @@ def large_segment(path: Path, bucket: int) -> Path:
 
 
 def test_large_segments_are_not_written_again(tmp_path: Path) -> None:
-    """What is large already stays as it is while the small ones beside it are merged."""
+    """A large segment stays as it is while the small ones beside it are merged."""
     large = large_segment(tmp_path, bucket=0)
     many_segments(tmp_path)
     found = dict(Journal(str(tmp_path)).stored([*KEYS, key_of(1000, bucket=0)]))
@@ -128,7 +131,7 @@ def test_large_segments_are_not_written_again(tmp_path: Path) -> None:
 
 
 def test_merged_answers_are_the_same(tmp_path: Path) -> None:
-    """Each key has its own answer after merging, not its neighbour's."""
+    """After a merge each key has its own answer, not the answer of another key."""
     for number in range(MANY):
         entry = Entry(KEYS[number], "url", answer(number), NOON)
         write_segment(f"{tmp_path}/bucket=000", encode_entries([entry]))

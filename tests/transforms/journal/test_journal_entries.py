@@ -1,4 +1,4 @@
-"""What goes into the journal comes out again."""
+"""Which results the journal stores, and how they come back."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ ANSWERS = st.builds(
 
 
 def through_a_journal(*results: Answer | Failure, url: str = REQUEST.image_url) -> list[Answer | Failure]:
-    """Record results, read them back from the files."""
+    """Record results in a journal, and read the stored ones back from its files."""
     with TemporaryDirectory() as folder:
         with Journal(folder).open() as writer:
             for number, result in enumerate(results):
@@ -46,7 +46,10 @@ def through_a_journal(*results: Answer | Failure, url: str = REQUEST.image_url) 
 
 @given(answers=st.lists(ANSWERS, min_size=1, max_size=3), url=TEXT)
 def test_answers_come_back(answers: list[Answer], url: str) -> None:
-    """Every field and each bit of the coordinates, with 0 to 12 faces; nothing was sent for them now."""
+    """An answer comes back with every field and each bit of its coordinates, with 0 to 12 faces.
+
+    It is marked as taken from the journal, without attempts or latency, since this run sent nothing for it.
+    """
     back = through_a_journal(*answers, url=url)
     assert back == [replace(a, attempts=0, latency_ms=0.0, from_journal=True) for a in answers]
     bits = [[face.points.tobytes() for face in one.faces] for one in back if isinstance(one, Answer)]
@@ -55,7 +58,7 @@ def test_answers_come_back(answers: list[Answer], url: str) -> None:
 
 @pytest.mark.parametrize("code", REJECTS)
 def test_rejects_come_back(code: ErrorCode) -> None:
-    """Every field of a final failure, and its fate; but it was not sent this time."""
+    """A final failure comes back with every field and its fate, but as one that was not sent this time."""
     (back,) = through_a_journal(reject(code))
     assert back == replace(reject(code), was_sent=False)
     assert isinstance(back, Failure)
@@ -71,7 +74,7 @@ def test_rejects_come_back(code: ErrorCode) -> None:
 def test_failures_of_all_kinds_come_back(
     texts: tuple[str | None, ...], status: int | None, message: str, *, maybe_billed: bool
 ) -> None:
-    """Fields that are empty stay empty."""
+    """The fields of a failure come back as they were, and empty ones stay empty."""
     raw_code, upstream_code, trace_id = texts
     failure = replace(reject(), raw_code=raw_code, upstream_code=upstream_code, trace_id=trace_id)
     failure = replace(failure, http_status=status, message=message, maybe_billed=maybe_billed)
@@ -80,23 +83,26 @@ def test_failures_of_all_kinds_come_back(
 
 @pytest.mark.parametrize("code", [code for code in ErrorCode if code not in REJECTS])
 def test_what_may_be_asked_again_is_not_kept(code: ErrorCode) -> None:
-    """A failure that another call may cure, or that stopped all calls, is asked for again."""
+    """A failure is not stored if another call may fix it, or if it stopped all calls.
+
+    This includes rejects caused by the way to the image, such as a missing file.
+    """
     assert through_a_journal(reject(code)) == []
 
 
 def test_what_was_not_sent_is_not_kept() -> None:
-    """A refusal of our own costs nothing to repeat, and other options may lift it."""
+    """A reject that was not sent is not stored: it is free to repeat, and other options may avoid it."""
     assert through_a_journal(replace(reject(ErrorCode.FORBIDDEN_ADDRESS), was_sent=False)) == []
 
 
 def test_lone_surrogates_are_escaped() -> None:
-    """Texts that JSON can spell and Parquet cannot hold do not stop a run."""
+    """Texts that JSON can spell but Parquet cannot hold are escaped and do not stop a run."""
     (back,) = through_a_journal(replace(answer(), trace_id="a\ud800b"), url="https://example.com/\udcff")
     assert back.trace_id == "a\\ud800b"
 
 
 def test_without_a_time_the_recording_counts() -> None:
-    """A source that does not tell when it answered gets the time of the recording."""
+    """An answer without a time gets the time at which it was recorded."""
     before = datetime.now(UTC)
     (back,) = through_a_journal(replace(answer(), answered_at=None))
     assert isinstance(back, Answer)
@@ -105,7 +111,7 @@ def test_without_a_time_the_recording_counts() -> None:
 
 
 def test_pandas_reads_a_journal(tmp_path: Path) -> None:
-    """The folder as it is, for people: URL, outcome or error code, time."""
+    """A user can read a journal folder with pandas as it is: URL, outcome or error code, and time."""
     with Journal(str(tmp_path)).open() as writer:
         writer.record(key_of(1), REQUEST, answer())
         writer.record(key_of(2), REQUEST, reject())

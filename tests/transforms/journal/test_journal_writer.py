@@ -1,4 +1,4 @@
-"""Answers reach the disk while a run goes on, and stay there however it ends."""
+"""Answers reach the disk while a run goes on, and stay there however the run ends."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from transforms.journal.journal import Journal
 
 
 def test_a_kill_takes_nothing_that_was_written(tmp_path: Path) -> None:
-    """A process that never flushed of its own accord is killed: what its timer had written is there."""
+    """Answers that the journal's timer has written survive SIGKILL of a process that never flushed itself."""
     keys = [key_of(number) for number in range(100)]
     with journal_process("record_and_wait", tmp_path) as process:
         wait_until(lambda: len(stored_keys(tmp_path, keys)) == len(keys))
@@ -27,7 +27,7 @@ def test_a_kill_takes_nothing_that_was_written(tmp_path: Path) -> None:
 def test_a_kill_at_full_speed_leaves_no_torn_segment(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What a process said was flushed is there after SIGKILL, and every segment is whole."""
+    """Every answer that a process reported as flushed is there after SIGKILL, and every segment is whole."""
     with journal_process("record_endlessly", tmp_path) as process:
         assert process.stdout
         for _ in range(30):
@@ -45,7 +45,7 @@ def test_a_kill_at_full_speed_leaves_no_torn_segment(
 def test_a_kill_in_the_middle_of_a_segment_leaves_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is half written has a name that nobody reads."""
+    """A process that dies while it writes a segment leaves a file whose name readers ignore."""
     with journal_process("die_while_writing", tmp_path) as process:
         assert process.wait(DEADLINE_S) == -signal.SIGXFSZ
     assert [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()] == [64]
@@ -54,7 +54,7 @@ def test_a_kill_in_the_middle_of_a_segment_leaves_none(
 
 
 def test_two_processes_write_at_once(tmp_path: Path) -> None:
-    """Writers of the same bucket, and partly of the same keys, do each other no harm."""
+    """Two processes that write to one bucket, partly with the same keys, lose nothing."""
     with (
         journal_process("record_some", tmp_path, 0) as one,
         journal_process("record_some", tmp_path, 500) as other,
@@ -66,7 +66,7 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_and_nothing_more_accepted(tmp_path: Path) -> None:
-    """A write that failed in the background is raised by record, by flush and at the end, naming the path."""
+    """After a failed write in the background, `record`, `flush` and the exit raise an error with the path."""
     with journal_process("record_on_full_disk", tmp_path) as process:
         assert process.stdout
         complaints = process.stdout.read().splitlines()
@@ -77,7 +77,7 @@ def test_a_full_disk_is_said_and_nothing_more_accepted(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
-    """The first flush fails, and so does everything after it, without a word about another cause."""
+    """If the first flush fails, each later flush, record and close raises an error with the same path."""
     (tmp_path / "file").write_bytes(b"")
     with ExitStack() as stack:
         writer = stack.enter_context(Journal(str(tmp_path / "file" / "journal")).open(flush_every_s=3600))
@@ -89,7 +89,7 @@ def test_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_full_buffer_does_not_wait_for_the_clock(tmp_path: Path) -> None:
-    """Five hundred results are written at once, however long the interval."""
+    """Five hundred results are written at once, however long the flush interval is."""
     keys = [key_of(number, bucket=number % 3) for number in range(500)]
     with Journal(str(tmp_path)).open(flush_every_s=3600) as writer:
         for key in keys:
@@ -98,7 +98,7 @@ def test_a_full_buffer_does_not_wait_for_the_clock(tmp_path: Path) -> None:
 
 
 def test_a_flush_writes_one_segment_a_bucket(tmp_path: Path) -> None:
-    """Results of three buckets become three files, and a flush without results none."""
+    """A flush with results of three buckets writes one segment per bucket; a flush without results none."""
     with Journal(str(tmp_path)).open(flush_every_s=3600) as writer:
         for number in range(30):
             writer.record(key_of(number, bucket=number % 3), REQUEST, answer())
@@ -109,7 +109,7 @@ def test_a_flush_writes_one_segment_a_bucket(tmp_path: Path) -> None:
 
 
 def test_many_threads_record(tmp_path: Path) -> None:
-    """No result of eight threads is lost between flushes."""
+    """Results that eight threads record during flushes are all stored."""
     keys = [key_of(number, bucket=number % 2) for number in range(4000)]
     with Journal(str(tmp_path)).open(flush_every_s=0.01) as writer, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: writer.record(key, REQUEST, answer()), keys))
@@ -117,7 +117,7 @@ def test_many_threads_record(tmp_path: Path) -> None:
 
 
 def test_results_that_come_late_are_written(tmp_path: Path) -> None:
-    """A call that was under way when the run was stopped is paid for: its answer is kept all the same."""
+    """A result that comes after the writer was closed is stored, since the call has been paid for."""
     with Journal(str(tmp_path)).open() as writer:
         pass
     writer.record(key_of(0), REQUEST, answer())
@@ -125,7 +125,7 @@ def test_results_that_come_late_are_written(tmp_path: Path) -> None:
 
 
 def test_an_error_in_the_block_loses_nothing(tmp_path: Path) -> None:
-    """Leaving by an exception writes what was recorded, and lets the exception pass."""
+    """An exception in the block passes on, and the results recorded before it are written."""
 
     def run() -> None:
         with Journal(str(tmp_path)).open() as writer:

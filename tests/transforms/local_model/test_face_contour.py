@@ -1,4 +1,4 @@
-"""The contour runs from eye level over the chin to eye level."""
+"""The contour runs from one eye's level over the chin to the other eye's level."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def steps(contour: Points) -> Points:
 
 
 def test_an_oval_is_followed_from_eye_level_to_eye_level() -> None:
-    """Left end, chin and right end stand where the oval has them, the steps of each half are equal."""
+    """The contour's ends and its chin lie where the oval has them, and the steps of each half are equal."""
     contour = face_contour(OVAL, EYES, CHIN)
     width = 40 * np.sqrt(1 - (10 / 60) ** 2)
     assert contour[0] == pytest.approx([100 - width, 90], abs=0.5)
@@ -39,7 +39,7 @@ def test_an_oval_is_followed_from_eye_level_to_eye_level() -> None:
 
 
 def test_the_mirrored_face_has_the_mirrored_contour() -> None:
-    """Flipped left to right, the landmarks run the other way."""
+    """A mirrored face has the mirrored contour, with its landmarks in reverse order."""
     flip = np.array([-1, 1], np.float32)
     slanted = OVAL + np.stack([OVAL[:, 1] / 10, np.zeros(72, np.float32)], axis=1)
     chin = np.array([116, 160], np.float32)
@@ -49,7 +49,7 @@ def test_the_mirrored_face_has_the_mirrored_contour() -> None:
 
 @pytest.mark.parametrize("degrees", [30, 90, 180, 270])
 def test_a_turned_face_keeps_its_left_and_right(degrees: int) -> None:
-    """Turning the points turns the contour with them."""
+    """When the points of a face turn, the contour turns with them."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([[cos, sin], [-sin, cos]], np.float32)
     turned = face_contour(OVAL @ turn, EYES @ turn, CHIN @ turn)
@@ -58,7 +58,7 @@ def test_a_turned_face_keeps_its_left_and_right(degrees: int) -> None:
 
 @given(points, pairs, points)
 def test_any_points_give_a_finite_contour(candidates: Points, eyes: Points, chin: Points) -> None:
-    """However odd a mesh is, the contour has 21 finite landmarks within the candidates' box."""
+    """A mesh of any points gives a contour of 21 finite landmarks within the candidates' box."""
     contour = face_contour(candidates, eyes, chin[0])
     assert contour.shape == (21, 2)
     assert contour.dtype == np.float32
@@ -69,7 +69,7 @@ def test_any_points_give_a_finite_contour(candidates: Points, eyes: Points, chin
 
 @given(arrays.arrays(np.int8, st.tuples(st.integers(3, 40), st.just(2))))
 def test_a_hull_is_convex_and_holds_every_point(grid: NDArray[np.int8]) -> None:
-    """Walking along the hull, every point lies on one side."""
+    """For each edge of the hull, all points lie on the same side."""
     hull = convex_hull(grid.astype(np.float32))
     ahead = np.roll(hull, -1, axis=0) - hull
     offsets = grid.astype(np.float32)[:, np.newaxis] - hull

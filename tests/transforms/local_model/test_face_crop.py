@@ -1,4 +1,4 @@
-"""A face's crop and the way back from it."""
+"""The crop around a face, and the way from a point in the crop back to the image."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from transforms.local_model.face_crop import FaceCrop, crop_around_box, crop_aro
 
 
 def crop(side: float, degrees: float = 0) -> FaceCrop:
-    """Frame the middle of a picture of 1200 x 900."""
+    """Give a crop of the middle of a picture of 1200 x 900."""
     return FaceCrop(np.array([600, 450], np.float32), side, float(np.radians(degrees)))
 
 
 @pytest.mark.parametrize("degrees", [0, 10, 45, 90, 180, -120])
 @pytest.mark.parametrize("side", [200, 256, 500, 1100])
 def test_a_spot_in_the_crop_is_placed_where_it_is_in_the_image(side: float, degrees: float) -> None:
-    """What is cut out at any size and angle leads back to its pixel."""
+    """`place` maps a point in a crop of any size and angle to its pixel in the image."""
     image = Image.new("RGB", (1200, 900))
     image.paste("white", (630, 460, 650, 480))
     shown = cut_out(image, crop(side, degrees), 256)[..., 0].astype(np.float32)
@@ -25,7 +25,7 @@ def test_a_spot_in_the_crop_is_placed_where_it_is_in_the_image(side: float, degr
 
 
 def test_a_large_crop_averages_its_pixels() -> None:
-    """Stripes of one pixel become grey, not a moire of black and white."""
+    """In a large crop, stripes of one pixel become grey and give no moire of black and white."""
     stripes = np.zeros((900, 1200, 3), np.uint8)
     stripes[:, ::2] = 255
     shown = cut_out(Image.fromarray(stripes), crop(800, 3), 256)
@@ -33,7 +33,7 @@ def test_a_large_crop_averages_its_pixels() -> None:
 
 
 def test_outside_the_image_is_black() -> None:
-    """A crop may reach beyond the image, and lie wholly beside it."""
+    """A crop is black outside the image, and may lie wholly beside it."""
     white = Image.new("RGB", (100, 100), "white")
     beside = FaceCrop(np.array([-900, 5000], np.float32), 600.0, 0.5)
     assert cut_out(white, beside, 256).max() == 0
@@ -44,7 +44,7 @@ def test_outside_the_image_is_black() -> None:
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 180, -100])
 def test_the_crop_follows_the_eyes(degrees: float) -> None:
-    """A face's points are framed alike at every angle, and shown upright."""
+    """The crop frames a face's points alike at every angle, and shows the face upright."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([[cos, sin], [-sin, cos]], np.float32)
     points = np.array([[-30, -20], [30, -20], [0, 60], [-50, -40], [50, 0]], np.float32) @ turn + 200
@@ -55,7 +55,7 @@ def test_the_crop_follows_the_eyes(degrees: float) -> None:
 
 
 def test_a_detection_is_framed_by_its_box() -> None:
-    """One and a half times the longer side, around the middle, along the eyes."""
+    """The crop's side is 1.5 times the box's longer side, around its middle and along the eyes."""
     box = np.array([10, 20, 50, 40], np.float32)
     framed = crop_around_box(box, np.array([[20, 30], [30, 40]], np.float32))
     assert (framed.centre.tolist(), framed.side) == ([30, 30], 60)

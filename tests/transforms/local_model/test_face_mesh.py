@@ -1,4 +1,4 @@
-"""The mesh finds its face, and says where there is none."""
+"""The network fits a mesh to a face, and gives none if there is no face."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ CENTRE = np.array([165, 195], np.float32)
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph and the network that looks at it."""
+    """A photograph, and the network that fits the mesh."""
 
     pixels: Image.Image
     network: Network
@@ -41,7 +41,7 @@ def photograph(shared: Path) -> Photograph:
 
 @pytest.mark.parametrize(("side", "degrees"), [(210, 25), (210, -25), (280, 20), (160, 0)])
 def test_a_bad_crop_is_left_for_a_better_one(photograph: Photograph, side: float, degrees: float) -> None:
-    """Where the first crop is turned or of the wrong size, the mesh is that of a second look."""
+    """If the first crop is turned or has the wrong size, the mesh is that of a second pass."""
     best = photograph.fit(*_framing(photograph), always_twice=True)
     found = photograph.fit(side, degrees)
     twice = photograph.fit(side, degrees, always_twice=True)
@@ -50,14 +50,14 @@ def test_a_bad_crop_is_left_for_a_better_one(photograph: Photograph, side: float
 
 
 def test_a_good_crop_is_looked_at_once(photograph: Photograph) -> None:
-    """Near the right crop the first look counts, unless two are asked for."""
+    """If the first crop is nearly right, its mesh counts, unless the caller asks for two passes."""
     once, twice = (photograph.fit(*_framing(photograph), always_twice=twice) for twice in (False, True))
     assert not np.array_equal(once.vertices, twice.vertices)
     assert np.hypot(*(once.vertices - twice.vertices).T).mean() < 2
 
 
 def test_no_face_is_no_mesh() -> None:
-    """In plain grey there is nothing to fit."""
+    """A plain grey image gives no mesh."""
     crop = FaceCrop(CENTRE, 200.0, 0.0)
     assert face_mesh(Network(MESH), Image.new("RGB", (400, 400), "grey"), crop, always_twice=False) is None
 

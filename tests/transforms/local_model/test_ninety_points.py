@@ -1,4 +1,4 @@
-"""478 vertices become 90 landmarks."""
+"""The 478 vertices of a mesh become 90 landmarks."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ MESH: NDArray[np.float32] = np.random.default_rng(90).normal(100, 30, (478, 2)).
 
 
 def test_every_landmark_is_a_mean_of_vertices() -> None:
-    """Each row's weights sum to 1; only the contour's rows are empty."""
+    """The weights of each landmark sum to 1; only the contour's landmarks have no weights."""
     sums = WEIGHTS.sum(axis=1)
     contour = region_slice("face_profile")
     assert not sums[contour].any()
@@ -36,12 +36,12 @@ def test_every_landmark_is_a_mean_of_vertices() -> None:
     ],
 )
 def test_a_landmark_stands_on_its_vertex(region: str, index: int, vertex: int) -> None:
-    """Corners, tips and pupils are single vertices of the mesh."""
+    """The landmarks at corners, tips and pupils are single vertices of the mesh."""
     assert ninety_points(MESH)[region_slice(region)][index] == pytest.approx(MESH[vertex], rel=1e-5)
 
 
 def test_nose_flanks_divide_the_way_from_bridge_to_wing() -> None:
-    """Nose 2-4 stand at a quarter, a half and three quarters from 1 to 5; 12-10 likewise from 1 to 9."""
+    """Nose landmarks 2, 3 and 4 divide the way from 1 to 5 into quarters; 12, 11 and 10 the way to 9."""
     nose = ninety_points(MESH)[region_slice("nose")]
     for quarter, (left, right) in enumerate(((2, 12), (3, 11), (4, 10)), start=1):
         assert nose[left] == pytest.approx(nose[1] + (nose[5] - nose[1]) * quarter / 4, rel=1e-4)
@@ -49,6 +49,6 @@ def test_nose_flanks_divide_the_way_from_bridge_to_wing() -> None:
 
 
 def test_a_moved_turned_and_grown_mesh_moves_its_landmarks() -> None:
-    """The landmarks do not depend on the frame in which the mesh is given."""
+    """When a mesh is moved, turned and enlarged, its landmarks move in the same way."""
     turn = np.array([[0, 2], [-2, 0]], np.float32)
     assert ninety_points(MESH @ turn + 7) == pytest.approx(ninety_points(MESH) @ turn + 7, abs=1e-2)

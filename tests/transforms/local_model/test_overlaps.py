@@ -1,4 +1,4 @@
-"""Boxes that overlap are one face."""
+"""Boxes that overlap count as one face."""
 
 import numpy as np
 from hypothesis import given
@@ -12,19 +12,19 @@ boxes_and_scores = st.lists(st.tuples(corner, corner, corner, corner, st.integer
 
 
 def split(rows: list[tuple[int, int, int, int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Make boxes (x, y, width, height given) and scores."""
+    """Make boxes and scores from rows of x, y, width, height and score."""
     table = np.array(rows, np.float32).reshape(-1, 5)
     return np.concatenate([table[:, :2], table[:, :2] + table[:, 2:4]], axis=1), table[:, 4]
 
 
 def test_overlap_is_shared_over_joint_area() -> None:
-    """A box with itself is 1, with its half 0.5, with its neighbour 0."""
+    """The overlap of a box is 1 with itself, 0.5 with its half and 0 with its neighbour."""
     boxes = np.array([[0, 0, 4, 4], [0, 0, 2, 4], [4, 0, 8, 4]], np.float32)
     assert overlap(boxes[0], boxes).tolist() == [1.0, 0.5, 0.0]
 
 
 def test_no_boxes_are_no_groups() -> None:
-    """An image without faces has nothing to group."""
+    """No boxes give no groups, as in an image without faces."""
     boxes, scores = split([])
     assert group_overlaps(boxes, scores, 0.3) == []
     assert suppress_overlaps(boxes, scores, 0.3).shape == (0,)
@@ -32,7 +32,7 @@ def test_no_boxes_are_no_groups() -> None:
 
 @given(boxes_and_scores, st.sampled_from([0.0, 0.3, 0.4, 0.9]))
 def test_groups_are_a_partition(rows: list[tuple[int, int, int, int, int]], max_iou: float) -> None:
-    """Every box is in one group, led by its best."""
+    """Each box is in exactly one group, and the best box of a group comes first."""
     boxes, scores = split(rows)
     groups = group_overlaps(boxes, scores, max_iou)
     assert sorted(index for group in groups for index in group) == list(range(len(rows)))
@@ -43,7 +43,7 @@ def test_groups_are_a_partition(rows: list[tuple[int, int, int, int, int]], max_
 
 @given(boxes_and_scores, st.sampled_from([0.0, 0.3, 0.4, 0.9]))
 def test_what_is_kept_does_not_overlap(rows: list[tuple[int, int, int, int, int]], max_iou: float) -> None:
-    """No two of the kept overlap, and they come best first."""
+    """Boxes that are kept do not overlap by more than the limit, and the best box comes first."""
     boxes, scores = split(rows)
     kept = suppress_overlaps(boxes, scores, max_iou)
     assert (np.diff(scores[kept]) <= 0).all()

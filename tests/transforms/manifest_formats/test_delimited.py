@@ -21,7 +21,7 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"
 
 
 def test_columns_are_found_by_the_header(tmp_path: Path) -> None:
-    """URL and id stand where the header says; the other columns pass through as strings, in its order."""
+    """The header says where URL and id are; the other columns pass through as strings, in its order."""
     path = write(tmp_path / "a.csv", f"n,image_id,caption,image_url\n007,x1,,{URL}\n-1.50,,NA,{URL}\n")
     assert arrow_types(path) == {"n": "string", "caption": "string"}
     assert rows(path) == [
@@ -31,14 +31,14 @@ def test_columns_are_found_by_the_header(tmp_path: Path) -> None:
 
 
 def test_header_alone_has_no_rows(tmp_path: Path) -> None:
-    """A header without rows is a manifest of zero rows, with columns."""
+    """A file with only a header is a manifest of zero rows, with columns."""
     path = write(tmp_path / "a.csv", "image_url,caption\r\n")
     assert rows(path) == []
     assert arrow_types(path) == {"caption": "string"}
 
 
 def test_mark_crlf_blank_lines_and_quotes(tmp_path: Path) -> None:
-    """A mark before a quoted name, CRLF, blank lines, and line ends and commas within quotes are fine."""
+    """A byte order mark, CRLF, blank lines, and quoted line ends and commas are read correctly."""
     content = f'\ufeff"image_url","a"\r\n\r\n"{URL}?a,b","two\r\nlines, ""quoted"""\r\n\r\n{URL},x'
     assert rows(write(tmp_path / "a.csv", content)) == [
         ManifestRow(f"{URL}?a,b", default_image_id(f"{URL}?a,b"), ('two\r\nlines, "quoted"',)),
@@ -47,12 +47,15 @@ def test_mark_crlf_blank_lines_and_quotes(tmp_path: Path) -> None:
 
 
 def test_tsv_splits_at_tabs(tmp_path: Path) -> None:
-    """A tsv's commas are text."""
+    """A tsv is split at tabs; its commas are text."""
     assert rows(write(tmp_path / "a.tsv", f"image_url\tcaption\n{URL}\ta,b\n"))[0].columns == ("a,b",)
 
 
 def test_bad_rows_are_named_by_the_line_where_they_begin(tmp_path: Path) -> None:
-    """Missing or superfluous fields, a blank URL and bad bytes cost their own row; the line is the file's."""
+    """A wrong number of fields, a blank URL or bad bytes fail their own row only.
+
+    The dead letter names the line of the file where the row begins.
+    """
     lines = [
         b"image_url,caption",
         b'https://example.com/a.jpg,"two',
@@ -88,7 +91,7 @@ def test_bad_rows_are_named_by_the_line_where_they_begin(tmp_path: Path) -> None
 
 
 def test_id_of_a_bad_row_is_kept(tmp_path: Path) -> None:
-    """A dead letter has the row's own id, so that it can be found again."""
+    """A dead letter has the row's own id, so that the row can be found again."""
     (letter,) = letters(write(tmp_path / "a.csv", "image_url,image_id\nnowhere,x1\n"))
     assert letter.row == ManifestRow("nowhere", "x1")
 
@@ -97,14 +100,14 @@ def test_id_of_a_bad_row_is_kept(tmp_path: Path) -> None:
     "broken", ['"never closed,x\n' + f"{URL},x\n" * 50, f'"{URL}" tail,x\n{URL},x\n', '"open']
 )
 def test_broken_quotes_stop_the_run(tmp_path: Path, broken: str) -> None:
-    """A quote that is never closed swallows the rest of the file: the line where it opened is named."""
+    """A row with a broken quote ends the run, and the message names the line where the row begins."""
     path = write(tmp_path / "a.csv", f"image_url,a\n{URL},x\n\n{broken}")
     with pytest.raises(ManifestError, match=r"a\.csv:4: the row that begins here is broken"):
         read(path)
 
 
 def test_endless_field_stops_the_run(tmp_path: Path) -> None:
-    """An open quote does not read a huge file into memory: a field ends at 16 MiB."""
+    """A field over 16 MiB, as after an open quote, ends the run instead of filling the memory."""
     path = write(
         tmp_path / "a.csv", "image_url\n" + '"' + ("x" * 1023 + "\n") * (MAX_LINE_BYTES // 1024 + 1) + '"'
     )
@@ -113,14 +116,14 @@ def test_endless_field_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_long_fields_pass(tmp_path: Path) -> None:
-    """A field longer than Python's default limit of 128 KB is fine."""
+    """A field longer than 128 KB, Python's default limit, is accepted."""
     assert rows(write(tmp_path / "a.csv", f"image_url,a\n{URL},{'x' * 200_000}\n"))[0].columns == (
         "x" * 200_000,
     )
 
 
 def test_rows_are_streamed(tmp_path: Path) -> None:
-    """The first row comes before what is broken further down is met."""
+    """The first row comes out before the reader reaches the broken end of the file."""
     path = write(tmp_path / "a.csv", f"image_url\n{URL}\n" + '"open')
     manifest = inspect_manifest([str(path)])
     assert next(read_records(ManifestPart(manifest.files[0]), manifest.columns)).image_url == URL
@@ -132,7 +135,7 @@ def test_rows_are_streamed(tmp_path: Path) -> None:
     tabs=st.booleans(),
 )
 def test_what_csv_writes_comes_back(header: list[str], data: st.DataObject, tabs: bool) -> None:  # noqa: FBT001 - drawn
-    """Any strings that Python's csv writes come back as they were, from csv and tsv."""
+    """Any strings that Python's csv module writes come back unchanged, from csv and tsv."""
     names = [name for name in header if name != "z\t"]
     table = data.draw(st.lists(st.tuples(*[CELLS] * len(names)), max_size=5))
     text = io.StringIO(newline="")

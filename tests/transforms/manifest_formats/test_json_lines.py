@@ -26,13 +26,16 @@ VALUES = st.recursive(
 
 
 def objects(path: Path, *values: object) -> Path:
-    """Write objects that have `a` as their own column."""
+    """Write one object per value, with the value as its own column `a`; `...` leaves `a` out."""
     lines = (json.dumps({"image_url": URL} | ({} if value is ... else {"a": value})) for value in values)
     return write(path, "\n".join(lines))
 
 
 def test_an_object_a_line(tmp_path: Path) -> None:
-    """URL and id are keys like the others; an integer id becomes its text, null and '' the default."""
+    """Each line is an object, with URL and id as keys like the others.
+
+    An id that is an integer becomes its text; null and '' become the default id.
+    """
     lines = [
         {"image_url": URL, "image_id": 17, "a": 1},
         {"a": 2, "image_id": None, "image_url": f" {URL} "},
@@ -67,7 +70,10 @@ def test_an_object_a_line(tmp_path: Path) -> None:
 def test_column_has_the_narrowest_type_without_loss(
     tmp_path: Path, values: list[object], kind: str, read: list[object]
 ) -> None:
-    """All values of a column decide its type; what fits none is JSON text, where a string has quotes."""
+    """A column has the narrowest type that holds all its values without loss.
+
+    Values that fit no common type become JSON text, in which strings have quotes.
+    """
     path = objects(tmp_path / "a.jsonl", *values)
     assert arrow_types(path) == {"a": kind}
     found = [row.columns[0] for row in rows(path)]
@@ -75,7 +81,7 @@ def test_column_has_the_narrowest_type_without_loss(
 
 
 def test_late_column_is_found(tmp_path: Path) -> None:
-    """The last line of many may bring a column."""
+    """A column that only the last of many lines has is found."""
     early, late = f'{{"image_url": "{URL}"}}\n', f'{{"image_url": "{URL}", "late": 1}}'
     path = write(tmp_path / "a.jsonl", early * 5000 + late)
     assert arrow_types(path) == {"late": "int64"}
@@ -109,7 +115,7 @@ def test_late_column_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_bad_line_is_a_dead_letter(tmp_path: Path, line: str, rule: str) -> None:
-    """What is no object with a URL is a dead letter naming line and rule; its texts fit into Parquet."""
+    """A line that is not an object with a URL becomes a dead letter with line and rule, fit for Parquet."""
     path = write(tmp_path / "a.jsonl", f"\n{line}\n")
     (letter,) = letters(path)
     assert letter.failure.message.startswith(f"{path}:2: ")
@@ -118,7 +124,7 @@ def test_bad_line_is_a_dead_letter(tmp_path: Path, line: str, rule: str) -> None
 
 
 def test_object_without_a_url_is_a_dead_letter(tmp_path: Path) -> None:
-    """Where other lines have the URL's key, one without it is a bad row; what it has is kept."""
+    """An object without the URL key that other lines have becomes a dead letter with its id and columns."""
     path = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}"}}\n{{"a": 1, "image_id": "x1"}}')
     _, letter = read(path)
     assert isinstance(letter, DeadLetter)
@@ -127,7 +133,7 @@ def test_object_without_a_url_is_a_dead_letter(tmp_path: Path) -> None:
 
 
 def test_bad_bytes_are_a_dead_letter(tmp_path: Path) -> None:
-    """A line in latin-1 is a dead letter."""
+    """A line in Latin-1, which is not UTF-8, becomes a dead letter."""
     (letter,) = letters(
         write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "a": "gr\xf6\xdfe"}}'.encode("latin-1"))
     )
@@ -135,13 +141,13 @@ def test_bad_bytes_are_a_dead_letter(tmp_path: Path) -> None:
 
 
 def test_emoji_in_escapes_are_fine(tmp_path: Path) -> None:
-    """A pair of escaped surrogates is a character."""
+    """A pair of escaped surrogates is read as one character."""
     path = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "a": "\\ud83d\\ude00"}}')
     assert rows(path)[0].columns == ("😀",)
 
 
 def test_nesting_up_to_the_limit_passes(tmp_path: Path) -> None:
-    """A hundred levels, the object itself being one, are fine."""
+    """A hundred levels of nesting, the object itself included, are accepted; lists side by side add none."""
     nested = "[" * 99 + "]" * 99
     line = f'{{"image_url": "{URL}", "a": {nested}, "b": [{"[]," * 200}[]]}}'
     assert rows(write(tmp_path / "a.jsonl", line))[0].columns[0] == nested
@@ -149,7 +155,7 @@ def test_nesting_up_to_the_limit_passes(tmp_path: Path) -> None:
 
 @given(st.lists(VALUES, min_size=1, max_size=6))
 def test_what_json_writes_comes_back(values: list[object]) -> None:
-    """Any JSON values come back: as themselves, or as JSON text where the column says so."""
+    """Any JSON values come back as themselves, or as JSON text if the column's metadata says so."""
     with TemporaryDirectory() as folder:
         path = objects(Path(folder) / "a.jsonl", *values)
         (field,) = inspect_manifest([str(path)]).columns

@@ -1,4 +1,4 @@
-"""txt manifests, and what holds for every text: line ends, marks, encodings, lengths, compression."""
+"""txt manifests, and rules for every text: line ends, marks, encodings, lengths, compression."""
 
 import gzip
 from pathlib import Path
@@ -15,7 +15,7 @@ from transforms.manifest_formats.read_records import read_records
 
 
 def test_a_url_a_line(tmp_path: Path) -> None:
-    """Each line is a URL, named after its digest."""
+    """Each line is the URL of an image, whose id is the URL's digest."""
     path = write(tmp_path / "photos.txt", f"{URL}\nhttps://example.com/ü.jpg\n")
     assert rows(path) == [
         ManifestRow(URL, default_image_id(URL)),
@@ -42,7 +42,7 @@ def test_line_ends_marks_and_blanks_do_not_matter(tmp_path: Path, content: str) 
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff", "\ufeff\n\r\n"])
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.jsonl"])
 def test_empty_text_has_no_rows(tmp_path: Path, name: str, content: str) -> None:
-    """A text without anything in it is a manifest of zero rows."""
+    """A text file without content is a manifest of zero rows, also when compressed."""
     assert read(write(tmp_path / name, content)) == []
     assert read(write(tmp_path / f"{name}.gz", gzip.compress(b""))) == []
 
@@ -50,7 +50,7 @@ def test_empty_text_has_no_rows(tmp_path: Path, name: str, content: str) -> None
 @pytest.mark.parametrize("codec", ["utf-16", "utf-16-be"])
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.txt.gz"])
 def test_utf_16_is_refused_with_the_cure(tmp_path: Path, name: str, codec: str) -> None:
-    """A UTF-16 mark ends the run before it starts, naming iconv."""
+    """A UTF-16 mark ends the run before it starts, and the message names iconv."""
     content = f"\ufeff{URL}".encode(codec) if codec == "utf-16-be" else URL.encode(codec)
     path = write(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content)
     with pytest.raises(ManifestError, match=r"UTF-16.*iconv"):
@@ -58,7 +58,7 @@ def test_utf_16_is_refused_with_the_cure(tmp_path: Path, name: str, codec: str) 
 
 
 def test_bad_line_is_a_dead_letter_with_its_place(tmp_path: Path) -> None:
-    """A line that is no URL names file, line, value, rule and cure, and keeps its text."""
+    """A line that is not a URL becomes a dead letter with its text; the message has file, line and rule."""
     path = write(tmp_path / "photos.txt", "\nnot a url?token=secret\n")
     (letter,) = letters(path)
     assert letter.row == ManifestRow("not a url?token=secret", default_image_id("not a url?token=secret"))
@@ -68,7 +68,7 @@ def test_bad_line_is_a_dead_letter_with_its_place(tmp_path: Path) -> None:
 
 
 def test_bad_bytes_cost_one_line(tmp_path: Path) -> None:
-    """A line that is not UTF-8 is a dead letter that Parquet can hold; its neighbours are read."""
+    """A line that is not UTF-8 becomes a dead letter that Parquet can hold; the lines around it are read."""
     path = write(
         tmp_path / "photos.txt", f"{URL}\nhttps://example.com/gr".encode() + b"\xf6\xdfe\n" + URL.encode()
     )
@@ -80,7 +80,7 @@ def test_bad_bytes_cost_one_line(tmp_path: Path) -> None:
 
 
 def test_long_url_is_cut_and_stays_invalid(tmp_path: Path) -> None:
-    """A URL over 8 KB is kept up to 8192 characters, and is no URL when its dead letter is read again."""
+    """A URL over 8 KB is cut after 8192 characters, and stays invalid when its dead letter is read again."""
     (letter,) = letters(write(tmp_path / "photos.txt", f"{URL}?{'x' * 20_000}"))
     assert len(letter.row.image_url) == 8193
     (again,) = letters(write(tmp_path / "again.txt", letter.row.image_url))
@@ -89,7 +89,7 @@ def test_long_url_is_cut_and_stays_invalid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
 def test_endless_line_stops_the_run(tmp_path: Path, name: str) -> None:
-    """A file without line ends is not read into memory: after 16 MiB it is refused, naming the line."""
+    """A line over 16 MiB is refused with its number, so a file without line ends cannot fill the memory."""
     path = write(tmp_path / name, b"x" * (MAX_LINE_BYTES + 1))
     with pytest.raises(ManifestError, match=f"{name}:1: a line over 16 MiB"):
         inspect_manifest([str(path)])
@@ -98,7 +98,7 @@ def test_endless_line_stops_the_run(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("keep", [30, 1000, -9, -1])
 @pytest.mark.parametrize("name", ["a.txt.gz", "a.csv.gz", "a.jsonl.gz"])
 def test_truncated_gzip_stops_the_run(tmp_path: Path, name: str, keep: int) -> None:
-    """A .gz that ends early is refused, wherever it was cut; never read as if it were whole."""
+    """A .gz that ends early is refused, wherever it was cut, and is never read as if it were whole."""
     lines = {
         "a.txt.gz": [f"{URL}?{i}" for i in range(5000)],
         "a.csv.gz": ["image_url", *(f"{URL}?{i}" for i in range(5000))],
@@ -111,7 +111,7 @@ def test_truncated_gzip_stops_the_run(tmp_path: Path, name: str, keep: int) -> N
 
 @pytest.mark.parametrize("place", [0, 3, 500, -6])
 def test_corrupt_gzip_stops_the_run(tmp_path: Path, place: int) -> None:
-    """A flipped byte in header, data or checksum of a .gz is refused."""
+    """A .gz with a damaged byte in header, data or checksum is refused."""
     packed = bytearray(gzip.compress("\n".join(f"{URL}?{i}" for i in range(5000)).encode()))
     packed[place] ^= 0xFF
     if place == 3:
@@ -121,7 +121,7 @@ def test_corrupt_gzip_stops_the_run(tmp_path: Path, place: int) -> None:
 
 
 def test_gzip_error_names_the_last_good_line(tmp_path: Path) -> None:
-    """What broke late names the line up to which the file was fine."""
+    """The error for a .gz that is damaged near its end names the last good line."""
     packed = gzip.compress(f"{URL}\n{URL}\n".encode())
     corrupt = packed[:-8] + bytes(4) + packed[-4:]
     manifest = inspect_manifest([str(write(tmp_path / "a.txt.gz", packed))])
@@ -131,13 +131,13 @@ def test_gzip_error_names_the_last_good_line(tmp_path: Path) -> None:
 
 
 def test_gzip_of_several_members_is_one_text(tmp_path: Path) -> None:
-    """`cat a.gz b.gz` is read to its end."""
+    """A .gz made by `cat a.gz b.gz` is read to its end."""
     packed = gzip.compress(f"{URL}?1\n".encode()) + gzip.compress(f"{URL}?2\n".encode())
     assert [row.image_url for row in rows(write(tmp_path / "a.txt.gz", packed))] == [f"{URL}?1", f"{URL}?2"]
 
 
 def test_lines_are_streamed(tmp_path: Path) -> None:
-    """The first line of a text that is broken further on is there before the break is met."""
+    """The first line comes out before the reader reaches the broken end of the file."""
     lines = "\n".join(f"{URL}?{i * 7919 % 10007}" for i in range(200_000)).encode()
     path = write(tmp_path / "a.txt.gz", gzip.compress(lines)[:-8])
     (file,) = inspect_manifest([str(path)]).files

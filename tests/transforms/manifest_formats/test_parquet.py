@@ -48,7 +48,7 @@ def parquet(path: Path, columns: dict[str, object], **options: object) -> Path:
     ],
 )
 def test_types_are_kept(tmp_path: Path, kind: pa.DataType, value: object) -> None:
-    """A column has the type and the values it was written with, null included."""
+    """A column keeps the type and the values that it was written with, null included."""
     path = parquet(tmp_path / "a.parquet", {"image_url": [URL, URL], "a": pa.array([value, None], kind)})
     (field,) = inspect_manifest([str(path)]).columns
     assert field.type == pq.read_schema(path).field("a").type
@@ -64,7 +64,7 @@ def test_types_are_kept(tmp_path: Path, kind: pa.DataType, value: object) -> Non
     ],
 )
 def test_stored_forms_become_plain_types(tmp_path: Path, stored: pa.Array, kind: str) -> None:
-    """Dictionaries, extensions and columns without any value come out as the plain type of their values."""
+    """Dictionary, extension and all-null columns come out as the plain type of their values."""
     path = parquet(tmp_path / "a.parquet", {"image_url": [URL, URL], "a": stored})
     assert arrow_types(path) == {"a": kind}
     assert [row.columns[0] for row in rows(path)] == pa.array(stored.to_pylist(), pa.string()).to_pylist()
@@ -82,7 +82,7 @@ def test_stored_forms_become_plain_types(tmp_path: Path, stored: pa.Array, kind:
 def test_keys_may_be_stored_in_several_ways(
     tmp_path: Path, urls: pa.Array, ids: pa.Array, image_id: str
 ) -> None:
-    """URLs may be any kind of text, ids text or integer."""
+    """URLs may be stored as any kind of text, ids as text or integers."""
     path = parquet(tmp_path / "a.parquet", {"image_id": ids, "image_url": urls})
     assert rows(path) == [ManifestRow(URL, image_id)]
 
@@ -98,20 +98,20 @@ def test_keys_may_be_stored_in_several_ways(
     ],
 )
 def test_bad_columns_are_refused(tmp_path: Path, columns: dict[str, object], reason: str) -> None:
-    """A file whose every row would be bad never starts a run."""
+    """A file with a missing, wrongly typed or reserved column is refused before the run starts."""
     path = parquet(tmp_path / "a.parquet", columns)
     with pytest.raises(ManifestError, match=reason):
         inspect_manifest([str(path)])
 
 
 def test_names_with_dots_are_no_paths(tmp_path: Path) -> None:
-    """A column `s.x` beside a struct `s` is itself."""
+    """A column `s.x` beside a struct `s` is a column of its own, not a field of the struct."""
     path = parquet(tmp_path / "a.parquet", {"s": [{"x": 1, "y": 2}], "s.x": [3], "image_url": [URL]})
     assert rows(path)[0].columns == ({"x": 1, "y": 2}, 3)
 
 
 def test_bad_rows_are_named_by_their_number(tmp_path: Path) -> None:
-    """Null, blank, bad URLs and bad UTF-8 are dead letters that name the row, across row groups."""
+    """Null, blank, bad and non-UTF-8 URLs become dead letters with the row's number, across row groups."""
     urls = pa.concat_arrays([pa.array([URL, None, " ", "nowhere"]), NOT_UTF8, pa.array([URL])])
     path = parquet(tmp_path / "a.parquet", {"image_url": urls, "n": range(6)}, row_group_size=2)
     found = entries(inspect_manifest([str(path)]), part_bytes=1)
@@ -135,7 +135,7 @@ def test_bad_rows_are_named_by_their_number(tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_time_out_of_range_costs_its_row(tmp_path: Path, column: pa.Array) -> None:
-    """Expect a dead letter that names row and rule; the other rows keep their values."""
+    """A date or time out of range becomes a dead letter with row and rule; other rows keep their values."""
     urls = [f"https://example.com/{number}.jpg" for number in range(3)]
     first, bad, last = read(parquet(tmp_path / "a.parquet", {"image_url": urls, "when": column}))
     assert (first, last) == tuple(
@@ -146,13 +146,13 @@ def test_a_time_out_of_range_costs_its_row(tmp_path: Path, column: pa.Array) -> 
 
 
 def test_bad_text_beside_the_url_costs_its_row(tmp_path: Path) -> None:
-    """Text that is not UTF-8 in a column of its own is a dead letter too: no table could hold it."""
+    """Text that is not UTF-8 in an own column becomes a dead letter too, since no table could hold it."""
     path = parquet(tmp_path / "a.parquet", {"image_url": [URL], "a": NOT_UTF8})
     assert letters(path)[0].row.columns == ("https://example.com/\\udcff.jpg",)
 
 
 def test_bad_text_deep_inside_stops_the_run(tmp_path: Path) -> None:
-    """Text that is not UTF-8 inside a list cannot be told from damage: the place is named."""
+    """Text that is not UTF-8 inside a list ends the run with its place, since it looks like file damage."""
     path = parquet(
         tmp_path / "a.parquet", {"image_url": [URL], "a": pa.ListArray.from_arrays([0, 1], NOT_UTF8)}
     )
@@ -161,7 +161,7 @@ def test_bad_text_deep_inside_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_dead_letters_are_a_manifest(tmp_path: Path) -> None:
-    """A dead letter file of ours is read as it is: its failure's columns are dropped."""
+    """A dead letter file is a valid manifest, whatever `--url-column` says; failure columns are dropped."""
     schema = with_manifest_columns(DEAD_LETTERS, pa.schema([("caption", pa.string())]))
     letter = dict.fromkeys(schema.names) | {
         "image_id": "x1",
@@ -191,7 +191,7 @@ def test_truncated_file_stops_the_run(tmp_path: Path, keep: int) -> None:
 
 
 def test_corrupt_row_group_stops_the_run(tmp_path: Path) -> None:
-    """Damage below a healthy footer names the last row that was fine."""
+    """A damaged row group ends the run, and the message names the last row that was read correctly."""
     urls = [f"{URL}?{i * 7919 % 10007}" for i in range(10_000)]
     path = parquet(tmp_path / "a.parquet", {"image_url": urls}, row_group_size=5000, compression="zstd")
     content = bytearray(path.read_bytes())
@@ -203,7 +203,7 @@ def test_corrupt_row_group_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_rows_are_streamed(tmp_path: Path) -> None:
-    """The first rows come before a damaged row group is met."""
+    """The first rows come out before the reader reaches a damaged row group."""
     path = parquet(tmp_path / "a.parquet", {"image_url": [URL] * 20_000}, row_group_size=10_000)
     manifest = inspect_manifest([str(path)])
     content = bytearray(path.read_bytes())
@@ -228,7 +228,7 @@ def test_rows_are_streamed(tmp_path: Path) -> None:
     st.integers(1, 7),
 )
 def test_what_arrow_writes_comes_back(table: list[tuple[object, ...]], row_group_size: int) -> None:
-    """Any values come back in order, for any size of row groups."""
+    """Any values come back in order, whatever the size of the row groups."""
     kinds = [pa.int64(), pa.string(), pa.list_(pa.float64())]
     own = {f"c{i}": pa.array([row[i] for row in table], kind) for i, kind in enumerate(kinds)}
     urls = pa.array([URL] * len(table), pa.string())
@@ -238,6 +238,6 @@ def test_what_arrow_writes_comes_back(table: list[tuple[object, ...]], row_group
 
 
 def test_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
-    """The ending alone makes no Parquet file."""
+    """A text file with the ending .parquet is refused."""
     with pytest.raises(ManifestError, match="not what its ending says"):
         inspect_manifest([str(write(tmp_path / "a.parquet", f"image_url\n{URL}\n"))])

@@ -1,4 +1,4 @@
-"""Parts of a manifest's file: together they are the file."""
+"""A manifest file is split into parts, which together give the whole file."""
 
 import gzip
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_parts_give_the_lines_of_the_whole(
     part_bytes: int,
     ending: str,
 ) -> None:
-    """Whatever the size of the parts, their records are those of the file, with the file's line numbers."""
+    """Parts of any size together give the records of the whole file, with the file's line numbers."""
     content = (mark + end.join(lines)).encode("utf-8", "surrogateescape")
     with TemporaryDirectory() as folder:
         path = write(Path(folder) / f"a.{ending}", content)
@@ -59,7 +59,7 @@ def test_parts_give_the_lines_of_the_whole(
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 1000))
 def test_parts_give_the_rows_of_the_whole(count: int, row_group_size: int, part_bytes: int) -> None:
-    """Parquet is split between row groups; rows keep their numbers."""
+    """A Parquet file is split between row groups, and its rows keep their numbers."""
     urls = pa.array([f"{URL}?{i}" for i in range(count)], pa.string())
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.parquet"
@@ -71,7 +71,10 @@ def test_parts_give_the_rows_of_the_whole(count: int, row_group_size: int, part_
 
 
 def test_large_text_has_several_parts(tmp_path: Path) -> None:
-    """Lines and row groups spread over workers; each part but the last has at least the bytes asked for."""
+    """A large text has many parts, and a Parquet file up to one part per row group.
+
+    Each part of a text, except the last, has at least the number of bytes asked for.
+    """
     path = write(tmp_path / "a.txt", f"{URL}\n" * 1000)
     parts, _ = split_records(path, 1000)
     assert len(parts) > 20
@@ -82,7 +85,7 @@ def test_large_text_has_several_parts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt.gz", "a.jsonl.gz"])
 def test_what_cannot_be_entered_is_one_part(tmp_path: Path, name: str) -> None:
-    """Quoted line ends and compression leave no place to cut at."""
+    """A csv, tsv or .gz is one part: quoted line ends and compression leave no place to cut at."""
     content = b"image_url\n" + f"{URL}\n".encode() * 1000
     path = write(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content)
     manifest = inspect_manifest([str(path)])
@@ -90,7 +93,7 @@ def test_what_cannot_be_entered_is_one_part(tmp_path: Path, name: str) -> None:
 
 
 def test_file_that_vanished_stops_the_run(tmp_path: Path) -> None:
-    """A file that is gone when it should be read is named."""
+    """A file that has vanished since it was inspected ends the run, and the message names it."""
     path = write(tmp_path / "a.txt", URL)
     (file,) = inspect_manifest([str(path)]).files
     path.unlink()
@@ -102,7 +105,7 @@ def test_file_that_vanished_stops_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("now", ["", f"{URL}\n{URL}"])
 def test_file_that_changed_stops_the_run(tmp_path: Path, now: str) -> None:
-    """A file that grew or shrank since it was inspected is not the one that was checked."""
+    """A file whose size changed since it was inspected ends the run, and the message has both sizes."""
     path = write(tmp_path / "a.txt", URL)
     (file,) = inspect_manifest([str(path)]).files
     write(path, now)
@@ -111,7 +114,7 @@ def test_file_that_changed_stops_the_run(tmp_path: Path, now: str) -> None:
 
 
 def test_endless_line_in_the_middle_is_named(tmp_path: Path) -> None:
-    """A line that is too long is named by its number, not read into memory."""
+    """A line over 16 MiB ends the run with its number, and is not read into memory."""
     path = write(tmp_path / "a.txt", f"{URL}\n{URL}\n{'x' * (MAX_LINE_BYTES + 50)}")
     (file,) = inspect_manifest([str(path)]).files
     with pytest.raises(ManifestError, match=r"a\.txt:3: a line over 16 MiB"):
