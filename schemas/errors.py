@@ -159,7 +159,7 @@ MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.TLS_ERROR: "the server's certificate or TLS cannot be trusted",
     ErrorCode.TIMEOUT: "no whole answer within the time allowed",
     ErrorCode.TOO_MANY_REDIRECTS: "more redirects than a download follows, or a redirect to nowhere",
-    ErrorCode.RESPONSE_TRUNCATED: "the body ended early or could not be decoded",
+    ErrorCode.RESPONSE_TRUNCATED: "the body ended early, could not be decoded, or is not the service's JSON",
     ErrorCode.NOT_FOUND: "the image is not there: HTTP 404 or 410, or no such file",
     ErrorCode.FORBIDDEN: "the server refuses to show the image: HTTP 401 or 403",
     ErrorCode.TOO_MANY_REQUESTS: "the server asks for fewer requests: HTTP 429, or an upstream limit",

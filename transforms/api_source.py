@@ -16,6 +16,7 @@ from transforms.api_client.fit_to_send import check_fit_to_send
 from transforms.call_limits import CallLedger, CallLimits, window_closed
 from transforms.circuit import Circuit
 from transforms.face_source import Attempt, OpenSource
+from transforms.outage import Outage
 from transforms.pacer import Pacer
 
 LARGEST_WINDOW: Final = 1000
@@ -83,7 +84,7 @@ class ApiSource:
                 yield OpenSource(
                     session.attempt,
                     session.window,
-                    session.ledger.may_retry,
+                    session.may_retry,
                     session.sleep,
                     session.ledger.recall,
                     session.held_back_s,
@@ -117,6 +118,7 @@ class _Session:
         self._attempt = attempt
         self.circuit = Circuit()
         self.ledger = CallLedger(source.limits)
+        self._outage = Outage(self.circuit)
         self._pacer = Pacer(source.rate_per_s or UNPACED_PER_S, sleep=self.circuit.sleep)
         self._lock = Lock()
         self._latency_s = 1.0
@@ -127,6 +129,16 @@ class _Session:
         """Send one call when its turn has come, and learn from what comes back."""
         if not self._source.allow_private_urls:
             check_fit_to_send(request.image_url)
+        while True:
+            try:
+                with self._outage.turn():
+                    return self._call(request)
+            except FailureError as error:
+                # A call that was never sent costs no attempt while nobody can be reached.
+                if not (error.failure.was_sent and not error.failure.maybe_billed and self.circuit.is_out):
+                    raise
+
+    def _call(self, request: ImageRequest) -> Answer:
         self._pacer.wait_for_turn()
         self.circuit.check()
         self._reserve()
@@ -134,10 +146,14 @@ class _Session:
         try:
             answer = self._attempt(request)
         except FailureError as error:
-            self._failed(error.failure)
+            self._failed(error.failure, monotonic() - began)
             raise
         self._answered(monotonic() - began)
         return answer
+
+    def may_retry(self) -> bool:
+        """Count one retry, unless the run has had its share. In an outage retries wait, and are few."""
+        return self.circuit.is_out or self.ledger.may_retry()
 
     @contextmanager
     def ended_in_time(self) -> Iterator[None]:
@@ -189,8 +205,10 @@ class _Session:
             self._server_faults = 0
             self._latency_s += (latency_s - self._latency_s) / 16
 
-    def _failed(self, failure: Failure) -> None:
-        self.circuit.failed(failure)
+    def _failed(self, failure: Failure, took_s: float) -> None:
+        self.circuit.failed(failure, took_s)
+        if not failure.maybe_billed and self.circuit.is_out:
+            self.ledger.give_back()
         with self._lock:
             is_fault = failure.code in {ErrorCode.API_ERROR, ErrorCode.SERVER_ERROR}
             self._server_faults = self._server_faults + 1 if is_fault else 0

@@ -57,6 +57,11 @@ class CallLedger:
         with self._lock:
             self._sent += 1
 
+    def give_back(self) -> None:
+        """Take one call off the count: it was never sent, and is made again."""
+        with self._lock:
+            self._sent -= 1
+
     def may_retry(self) -> bool:
         """Count one retry, unless the run has had its share of them."""
         with self._lock:

@@ -16,20 +16,29 @@ ACCOUNT_SERIES: Final = 3
 """So many refusals of the provider's own account in a row."""
 _NOT_THE_SERVICE: Final = frozenset(
     {
-        # nobody answers
-        ErrorCode.CONNECTION_FAILED,
-        ErrorCode.HOST_NOT_FOUND,
+        # somebody else answers: a wrong path in the address, a wrong host, a proxy
         ErrorCode.TLS_ERROR,
-        ErrorCode.TIMEOUT,
-        # somebody else does: a wrong path in the address, a proxy, a page that says "back soon"
         ErrorCode.HTTP_ERROR,
         ErrorCode.INVALID_RESPONSE,
     }
 )
-_IN_TROUBLE: Final = frozenset({ErrorCode.SERVER_ERROR, ErrorCode.API_ERROR}) | SLOW_DOWN
-"""What a service says that may be well again soon: then calls slow down first."""
+_UNREACHABLE: Final = frozenset(
+    {
+        ErrorCode.CONNECTION_FAILED,
+        ErrorCode.HOST_NOT_FOUND,
+        ErrorCode.TIMEOUT,
+        ErrorCode.SERVER_ERROR,
+        ErrorCode.RESPONSE_TRUNCATED,
+    }
+)
+"""Nobody answers, or a gateway does in the service's place: a restart, a switch, a name server."""
+_IN_TROUBLE: Final = _UNREACHABLE | {ErrorCode.API_ERROR} | SLOW_DOWN
+"""What may be over soon: only time tells."""
 TROUBLE_S: Final = 120.0
-"""So long without one answer, and `UNBROKEN_SERIES` calls, and it counts as gone as well."""
+"""After so long without one answer, and `FEWEST` calls, the service counts as gone."""
+FEWEST: Final = 10
+OUTAGE_SERIES: Final = 5
+"""After so many calls in a row that reached nobody, the others wait until one gets through."""
 _LOOK_S: Final = 0.5
 
 
@@ -49,6 +58,12 @@ class Circuit:
         self._series = 0
         self._fruitless = 0
         self._fruitless_since = 0.0
+        self._unreached = 0
+
+    @property
+    def is_out(self) -> bool:
+        """Tell whether the service cannot be reached just now."""
+        return self._unreached >= OUTAGE_SERIES
 
     def check(self) -> None:
         """Raise FailureError when the circuit is open, RunError when the run was asked to stop."""
@@ -65,20 +80,26 @@ class Circuit:
 
     def succeeded(self) -> None:
         """Take note of an answer: a series is broken."""
-        self._series = self._fruitless = 0
+        self._series = self._fruitless = self._unreached = 0
 
-    def failed(self, failure: Failure) -> None:
-        """Take note of a failure, and open where it means that others would fail as well."""
+    def failed(self, failure: Failure, took_s: float = 0.0) -> None:
+        """Take note of a failure, and open where it means that others would fail as well.
+
+        Args:
+            failure: what came of a call.
+            took_s: how long the call took: a service that hangs is silent from its beginning on.
+        """
         code = failure.code
         with self._lock:
+            self._unreached = self._unreached + 1 if code in _UNREACHABLE else 0
             gone = code in _NOT_THE_SERVICE or code is ErrorCode.UPSTREAM_ACCOUNT
             self._series = self._series + 1 if gone else 0
             self._fruitless = self._fruitless + 1 if gone or code in _IN_TROUBLE else 0
             if self._fruitless == 1:
-                self._fruitless_since = self._clock()
+                self._fruitless_since = self._clock() - took_s
             longest = ACCOUNT_SERIES if code is ErrorCode.UPSTREAM_ACCOUNT else UNBROKEN_SERIES
             over = self._series >= longest or (
-                self._fruitless >= UNBROKEN_SERIES and self._clock() - self._fruitless_since >= TROUBLE_S
+                self._fruitless >= FEWEST and self._clock() - self._fruitless_since >= TROUBLE_S
             )
         if over or failure.fate is Fate.OPEN_CIRCUIT:
             self.open(failure)

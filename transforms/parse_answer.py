@@ -27,7 +27,8 @@ def parse_answer(body: Json) -> Answer:
 
     Shape: a list of f faces with 90 points each -> Answer with f faces of float32[90, 2], in the order sent
 
-    Unknown keys are ignored. Points may lie outside the image.
+    Unknown keys are ignored. Points may lie outside the image. A width or height that is missing, or not a
+    whole number of pixels, is None.
 
     Raises:
         FailureError: `invalid_response`, naming what is wrong and where: a missing key, a list of another
@@ -54,6 +55,8 @@ def _face_shape_set(body: dict[str, Json]) -> list[Json]:
             _invalid("face_shape_set", "a list of faces", faces)
     if faces is None:
         return []
+    if faces is False:
+        raise FailureError(_failure("face_shape_set is missing, not a list of faces"))
     if not isinstance(faces, list):
         _invalid("face_shape_set", "a list of faces", faces)
     return faces
@@ -100,21 +103,28 @@ def _point(point: Json, where: str) -> tuple[float, float]:
 
 def _coordinate(value: Json, where: str) -> float:
     # A NaN fails the comparison, and an int of a thousand digits passes it without becoming a float.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+    number = _number(value)
+    if number is None or not abs(number) <= _LARGEST:
         _invalid(where, "a finite number", value)
-    return float(value)
+    return float(number)
 
 
-def _pixels(body: dict[str, Json], key: str) -> int:
-    value = body.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
-        _invalid(key, "a whole number of pixels", value)
-    return value
+def _pixels(body: dict[str, Json], key: str) -> int | None:
+    """Read a size, 690 or 690.0. None where there is no usable one: the points are paid for, and whole."""
+    number = _number(body.get(key))
+    return int(number) if number is not None and 0 < number < 2**31 and number == int(number) else None
+
+
+def _number(value: Json) -> int | float | None:
+    """Give a number; None for anything else, to which Python counts True."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _invalid(where: str, expected: str, found: Json) -> NoReturn:
     # Python refuses to write an int of more than 4,300 digits in decimals.
     shown = (hex(found) if isinstance(found, int) and found > _LARGEST else repr(found))[:80]
-    raise FailureError(
-        Failure(ErrorCode.INVALID_RESPONSE, f"{where} is {shown}, not {expected}", stage="annotate")
-    )
+    raise FailureError(_failure(f"{where} is {shown}, not {expected}"))
+
+
+def _failure(message: str) -> Failure:
+    return Failure(ErrorCode.INVALID_RESPONSE, message, stage="annotate")

@@ -11,8 +11,8 @@ assert server.seen[0].headers["Host"] == server.authority
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPMessage, parse_headers
 from threading import Event, Thread
@@ -77,21 +77,41 @@ class ScriptedServer:
         """Connections accepted, also those that sent nothing."""
         self._tls = tls
         self._closing = Event()
+        self._open: set[socket.socket] = set()
         self._listener = socket.create_server((host, 0), backlog=128)
-        self.authority = f"{host}:{self._listener.getsockname()[1]}"
+        self._address: tuple[str, int] = self._listener.getsockname()
+        self.authority = f"{host}:{self._address[1]}"
 
     def url(self, path: str) -> str:
         """Give the URL of a path on this server."""
         return f"{'https' if self._tls else 'http'}://{self.authority}{path}"
 
     def __enter__(self) -> Self:
-        self._acceptor = Thread(target=self._accept, daemon=True)
-        self._acceptor.start()
+        self._listen()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() alone does not
+        self._stop_listening()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Refuse connections, and break those that are open, while the block runs."""
+        self._stop_listening()
+        for connection in [*self._open]:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        yield
+        self._listener = socket.create_server(self._address, backlog=128)
+        self._listen()
+
+    def _listen(self) -> None:
+        self._acceptor = Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
+
+    def _stop_listening(self) -> None:
+        with suppress(OSError):  # it is away
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() alone does not
         self._acceptor.join()
         self._listener.close()
 
@@ -103,6 +123,7 @@ class ScriptedServer:
                 Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        self._open.add(connection)
         with suppress(OSError), connection:  # the client closed the connection, as in many tests
             talk = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
             with talk, talk.makefile("rb") as stream:

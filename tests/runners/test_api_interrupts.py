@@ -144,7 +144,7 @@ def test_runs_at_the_same_time_are_told_of_each_other(tmp_path: Path) -> None:
 
 def test_a_bundle_that_is_done_twice_is_paid_for_once(tmp_path: Path) -> None:
     """If the engine repeats every bundle, each image still costs one call, answered or rejected."""
-    rejected = [f"https://images.example.com/fault-{name}/a.jpg" for name in ("no_json", "bad_request")]
+    rejected = [f"https://images.example.com/fault-{name}/a.jpg" for name in ("null_body", "bad_request")]
     urls = [*images(30), *rejected]
     manifest = write_urls(tmp_path / "photos.txt", urls)
     with FaultyServer(by_image_url(answers())) as server:

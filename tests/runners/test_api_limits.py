@@ -85,8 +85,9 @@ def test_a_run_that_was_stopped_tells_why(bad_account: Stopped) -> None:
     assert "check ACEDATACLOUD_API_TOKEN or --token-file" in bad_account.finished.stderr
 
 
+@pytest.mark.slow
 def test_a_dead_service_is_given_up_on(tmp_path: Path) -> None:
-    """After a series of refused connections, the run stops sending and exits with 3; nothing is billed."""
+    """After two minutes of refused connections, the run stops and exits with 3; nothing is billed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
     manifest = write_urls(tmp_path / "photos.txt", images(300))
@@ -97,7 +98,7 @@ def test_a_dead_service_is_given_up_on(tmp_path: Path) -> None:
     calls = calls_of(tmp_path / "out")
     assert (calls["maybe_billed"], calls["from_journal"]) == (0, 0)
     assert 0 < calls["not_sent"] < 300
-    assert 50 <= calls["sent"] <= 50 + 64 + 20  # the series, one more for each thread, the free retries
+    assert calls["sent"] < 64  # a call that reached nobody is made again, and counts once at most
 
 
 def test_a_wrong_address_is_given_up_on(tmp_path: Path) -> None:

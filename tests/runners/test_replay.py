@@ -14,7 +14,7 @@ from tests.helpers.paid_service import FaultyServer, by_image_url, from_call
 from tests.helpers.paid_service_answers import answers, fails
 from tests.helpers.scripted_server import Exchange
 
-FAULTS = ("bad_request", "no_json", "null_body", "upstream_decode", "one_face")
+FAULTS = ("bad_request", "nan", "null_body", "upstream_decode", "one_face")
 URLS = {fault: f"https://images.example.com/fault-{fault}/a.jpg" for fault in FAULTS}
 RUNNING = ("--source", "api", *UNPACED, "--max-failure-share", "1")
 
@@ -52,7 +52,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
 def test_only_the_codes_that_were_named_are_asked_for(replay: Replay) -> None:
     """A replay exits with 0 and sends one call per image of the code, although the failures are stored."""
     assert replay.finished.returncode == 0, replay.finished.stderr
-    assert replay.asked == {URLS["no_json"]: 1, URLS["null_body"]: 1}
+    assert replay.asked == {URLS["nan"]: 1, URLS["null_body"]: 1}
     assert run_json(replay.output, "two")["calls"]["sent"] == 2
 
 
@@ -60,7 +60,7 @@ def test_rows_keep_their_ids_and_columns(replay: Replay) -> None:
     """The replay is a run of its own; it has the four rows of two images with ids and manifest columns."""
     found = table(replay.output, "images", "two")
     assert found[["image_id", "caption"]].to_numpy().tolist() == [
-        [f"{fault}-{copy}", f"caption {copy}"] for fault in ("no_json", "null_body") for copy in "ab"
+        [f"{fault}-{copy}", f"caption {copy}"] for fault in ("nan", "null_body") for copy in "ab"
     ]
     assert len(table(replay.output, "dead_letters", "two")) == 0
     assert set(found.columns) == set(table(replay.output, "images", "one").columns)
@@ -77,7 +77,7 @@ def test_a_replay_of_all_runs_finds_what_is_answered_by_now(replay: Replay) -> N
 
 def test_a_replay_of_all_runs_asks_as_they_did(tmp_path: Path) -> None:
     """A replay of all runs inherits their options; where the runs differ, the user must give the flag."""
-    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["nan"]]), tmp_path / "out"
     again = ("replay", "--output", output, "--run", "all", "--codes", "invalid_response")
     with FaultyServer() as server:
         annotate_by_api(server.base_url, manifest, output, "--run-id", "one", *UNPACED)
@@ -110,7 +110,7 @@ def test_a_journal_is_the_same_from_every_folder(tmp_path: Path) -> None:
 
 def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
     """A replay finds the dead letters of an output whose name looks like a glob pattern."""
-    manifest = write_urls(tmp_path / "urls.txt", [URLS["no_json"]])
+    manifest = write_urls(tmp_path / "urls.txt", [URLS["nan"]])
     output = tmp_path / "[3] out"
     with FaultyServer() as server:
         annotate_by_api(server.base_url, manifest, output, "--run-id", "one", *UNPACED)
@@ -128,7 +128,7 @@ def test_a_replay_asks_as_its_run_did(replay: Replay) -> None:
 
 def test_a_replay_finds_the_token_where_its_run_did(tmp_path: Path) -> None:
     """A replay reads the run's token file; if that file is gone, a flag must name another one."""
-    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["no_json"]]), tmp_path / "out"
+    manifest, output = write_urls(tmp_path / "urls.txt", [URLS["nan"]]), tmp_path / "out"
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_text(TOKEN)
     with FaultyServer() as server:

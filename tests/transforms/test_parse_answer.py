@@ -98,9 +98,6 @@ def test_order_and_number_of_faces_are_kept() -> None:
         (with_point({"x": float("nan"), "y": 1}), "nose[3].x"),
         (with_point({"x": 1, "y": float("-inf")}), "nose[3].y"),
         (with_point({"x": 10**5000, "y": 1}), "nose[3].x"),
-        (changed(image_width="640"), "image_width"),
-        (changed(image_height=0), "image_height"),
-        (changed(image_height=True), "image_height"),
     ],
 )
 def test_wrong_body_is_named(body: Any, place: str) -> None:  # noqa: ANN401 - anything can come
@@ -110,3 +107,36 @@ def test_wrong_body_is_named(body: Any, place: str) -> None:  # noqa: ANN401 - a
     assert error.value.failure.code is ErrorCode.INVALID_RESPONSE
     assert place in error.value.failure.message
     assert len(error.value.failure.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("sent", "width"),
+    [
+        *((640, 640), (640.0, 640), (None, None), (0, None), (-1, None), (640.5, None), (1e300, None)),
+        *(
+            (2**31, None),
+            ("640", None),
+            (True, None),
+            (float("nan"), None),
+            (float("inf"), None),
+            ([1], None),
+        ),
+    ],
+)
+def test_points_are_kept_without_a_usable_size(sent: object, width: int | None) -> None:
+    """A face with 90 good points is an answer whatever the size says; a size that is not usable is None."""
+    answer = parse_answer(changed(image_width=sent, image_height=sent))
+    assert (len(answer.faces), answer.image_width, answer.image_height) == (1, width, width)
+
+
+def test_a_missing_size_is_none() -> None:
+    """An answer without width and height keeps its faces."""
+    body = {key: value for key, value in BODY.items() if not key.startswith("image_")}
+    assert (len(parse_answer(body).faces), parse_answer(body).image_width) == (1, None)
+
+
+def test_a_missing_list_of_faces_is_called_missing() -> None:
+    """The message does not show a value that nobody sent."""
+    with pytest.raises(FailureError) as error:
+        parse_answer({"image_width": 1, "image_height": 1})
+    assert error.value.failure.message == "face_shape_set is missing, not a list of faces"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from json import JSONDecodeError
 
 from schemas.errors import MEANINGS, ErrorCode
 from schemas.values import Answer, Failure, FailureError
@@ -24,8 +25,10 @@ def read_reply(reply: Reply, face_model_version: str) -> Answer | Failure:
         return _failure_or_no_face(reply, face_model_version)
     try:
         body = strict_json(reply.body)
+    except (JSONDecodeError, UnicodeDecodeError) as error:  # a page of a gateway's, or an answer cut short
+        return _unread(reply, ErrorCode.RESPONSE_TRUNCATED, {}, _not_json(error, reply.body))
     except ValueError as error:
-        return _invalid(reply, {}, f"the body is not JSON: {error}; it begins {reply.body[:80]!r}")
+        return _invalid(reply, {}, _not_json(error, reply.body))
     if isinstance(body, dict) and _tells_of_failure(body):
         return _failure_or_no_face(reply, face_model_version)
     return _answer(reply, body, face_model_version)
@@ -53,8 +56,15 @@ def _answer(reply: Reply, body: Json, face_model_version: str) -> Answer | Failu
     return replace(answer, face_model_version=version, trace_id=trace_id_of(reply, fields))
 
 
+def _not_json(error: ValueError, body: bytes) -> str:
+    return f"the body is not JSON: {error}; it begins {body[:80]!r}"
+
+
 def _invalid(reply: Reply, fields: Mapping[str, Json], detail: str) -> Failure:
-    code = ErrorCode.INVALID_RESPONSE
+    return _unread(reply, ErrorCode.INVALID_RESPONSE, fields, detail)
+
+
+def _unread(reply: Reply, code: ErrorCode, fields: Mapping[str, Json], detail: str) -> Failure:
     return Failure(
         code,
         kept_text(f"HTTP {reply.status}: {detail} ({MEANINGS[code]})"),

@@ -33,9 +33,8 @@ REJECTED: dict[ErrorCode, str] = {
     ErrorCode.IMAGE_TOO_SMALL: "upstream_too_small upstream_face_too_small",
     ErrorCode.IMAGE_EMPTY: "upstream_empty",
     ErrorCode.UPSTREAM_REJECTED: "upstream_url upstream_version upstream_parameter upstream_missing",
-    ErrorCode.INVALID_RESPONSE: "html_200 empty_body null_body no_json nan infinity number_over_float "
-    "duplicate_keys bad_utf8 deep long_integer too_few_points text_coordinate bool_coordinate no_faces_key "
-    "status_204 gzip_bomb cut_gzip fin_in_headers fin_inside_without_length",
+    ErrorCode.INVALID_RESPONSE: "null_body nan infinity number_over_float duplicate_keys deep long_integer "
+    "too_few_points text_coordinate bool_coordinate no_faces_key gzip_bomb",
     ErrorCode.HTTP_ERROR: "garbage_status many_headers redirect_302 torn_redirect redirect_308",
 }
 RETRIED: dict[ErrorCode, str] = {
@@ -51,7 +50,8 @@ RETRIED: dict[ErrorCode, str] = {
     ErrorCode.UPSTREAM_ERROR: "upstream_timeout upstream_internal upstream_new",
     ErrorCode.UPSTREAM_ACCOUNT: "upstream_auth upstream_resource upstream_sold_out upstream_operation",
     ErrorCode.RESPONSE_TRUNCATED: "bad_gzip reset_inside fin_inside torn_chunk no_last_chunk "
-    "bad_chunk_length negative_chunk",
+    "bad_chunk_length negative_chunk html_200 empty_body no_json bad_utf8 status_204 cut_gzip fin_in_headers "
+    "fin_inside_without_length",
     ErrorCode.CONNECTION_FAILED: "reset_before fin_before",
 }
 STOPPED: dict[ErrorCode, str] = {
