@@ -4,7 +4,8 @@ Nothing here imports Beam: a wrong path is told in a fraction of a second.
 """
 
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -31,6 +32,8 @@ from transforms.local_model.weights import check_weights
 
 FEWEST_SHARDS: Final = 128
 """Engines deal shards out by a hash: of 64 Flink gives 35 to one of two slots, of 128 it gives 66."""
+_SECRET: Final = re.compile("key|token|secret|password|credential|signature|sas", re.IGNORECASE)
+_HIDDEN: Final = "[hidden]"
 BYTES_A_SHARD: Final = 1_000_000
 """Manifest bytes, some ten thousand rows: minutes of work, so that all workers end at about the same time."""
 
@@ -99,10 +102,26 @@ def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> Map
     packages = ("facebeam", "apache-beam", "pyarrow", "numpy")
     return {
         "started_at": began_at.isoformat(timespec="milliseconds"),
-        "options": asdict(options),
+        "options": asdict(options) | {"beam_flags": without_secrets(options.beam_flags)},
         "manifests": manifest_fingerprints(file.path for file in manifest.files),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
+
+
+def without_secrets(flags: Sequence[str]) -> list[str]:
+    """Hide the values of Beam's flags that look like secrets: the record is read by many.
+
+    >>> without_secrets(["--s3_secret_access_key=abc", "--api_token", "abc", "--s3_region_name=eu"])
+    ['--s3_secret_access_key=[hidden]', '--api_token', '[hidden]', '--s3_region_name=eu']
+    """
+    shown: list[str] = []
+    for flag in flags:
+        name, equals, _ = flag.partition("=")
+        if not flag.startswith("-") and shown and _SECRET.search(shown[-1]) and "=" not in shown[-1]:
+            shown.append(_HIDDEN)
+        else:
+            shown.append(f"{name}={_HIDDEN}" if equals and _SECRET.search(name) else flag)
+    return shown
 
 
 def _affordable(credits_: float, price: float) -> int:

@@ -32,9 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = committed_runs(chosen.output, chosen.run)
         letters = dead_letter_files(chosen.output, chosen.run, chosen.codes)
         asked_by = runs if Outcome.NO_FACE in chosen.codes else sorted({*map(_run_of, letters)})
-        parser.set_defaults(**options_of(chosen.output, asked_by or runs[-1:], flags))
+        inherited = options_of(chosen.output, asked_by or runs[-1:], flags)
+        usual_service = parser.get_default("base_url")
+        parser.set_defaults(**inherited)
         options = parse_run(parser, [*again, *flags])
         set_up_logs(options.log_format, quiet=options.quiet)
+        if options.source == "api" and inherited.get("base_url", usual_service) != usual_service:
+            LOGGER.warning(
+                "the token is sent to %s, as the record of that run says; --base-url changes it",
+                options.base_url,
+            )
         files = (*letters, *no_face_files(chosen.output, chosen.run, chosen.codes))
     except RunError as error:
         LOGGER.error("%s", error)

@@ -12,7 +12,13 @@ from schemas.values import FailureError
 from transforms.image_fetch.allowed_addresses import Address, allowed_addresses, destination, is_public
 
 
-@pytest.mark.parametrize("text", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "2a00:1450:4001:80e::200e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1.1.1.1", "8.8.8.8", "192.0.1.1", "168.63.129.15"),
+        *("2606:4700:4700::1111", "2a00:1450:4001:80e::200e"),
+    ],
+)
 def test_the_internet_is_public(text: str) -> None:
     """Addresses of well-known public hosts are public."""
     assert is_public(ip_address(text))
@@ -25,6 +31,8 @@ def test_the_internet_is_public(text: str) -> None:
         *("192.0.2.1", "198.18.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"),
         *("::", "::1", "::7f00:1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "fec0::1"),
         *("ff02::1", "ff0e::1", "2001:db8::1", "64:ff9b:1::1", "100::1"),
+        *("192.0.0.8", "192.0.0.192", "192.0.0.255", "192.88.99.1", "168.63.129.16"),
+        *("2001:2::1", "2001:1ff:ffff::1", "3fff::1", "3fff:fff::1"),
     ],
 )
 def test_the_rest_is_not(text: str) -> None:

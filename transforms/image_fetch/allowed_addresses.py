@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from schemas.errors import ErrorCode
@@ -15,15 +15,25 @@ AddressRule = Callable[[Address], bool]
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")  # RFC 4291: all that is routed in the public IPv6 internet
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are the IPv4 destination
 
+_REFUSED: Final = (
+    IPv4Network("192.0.0.0/24"),  # RFC 6890, protocol assignments: Oracle Cloud's metadata is 192.0.0.192
+    IPv4Network("192.88.99.0/24"),  # RFC 7526, relays of 6to4, withdrawn
+    IPv4Network("168.63.129.16/32"),  # Azure's WireServer, inside each virtual machine
+    IPv6Network("2001::/23"),  # RFC 2928, protocol assignments
+    IPv6Network("3fff::/20"),  # RFC 9637, documentation
+)
+"""Not public, whatever Python's own table says: that one differs from patch level to patch level."""
+
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is on the public internet: global by IANA's registries, and no multicast.
+    """Tell whether an address is on the public internet: global by IANA's registries, no multicast.
 
     >>> is_public(IPv4Address("169.254.169.254")), is_public(IPv4Address("1.1.1.1"))
     (False, True)
     """
     routed = isinstance(address, IPv4Address) or address in _GLOBAL_UNICAST
-    return routed and address.is_global and not address.is_multicast
+    refused = any(address in network for network in _REFUSED if network.version == address.version)
+    return routed and not refused and address.is_global and not address.is_multicast
 
 
 def any_address(_address: Address) -> bool:

@@ -46,10 +46,15 @@ def test_gives_the_header() -> None:
         'canary\\/01\\"23+4567',
         "canary/01%2223%2B4567",
         "canary%2F01%2223%2B4567",
+        "canary\\u002f01\\u002223\\u002B4567",  # Gson, Jackson, .NET
+        "canary\\\\u002f01\\\\u002223\\\\u002b4567",  # JSON in JSON
+        "".join(f"\\u{ord(character):04x}" for character in SECRET),
+        "canary%252F01%252223%252B4567",
+        "canary&#x2F;01&#34;23&#43;4567",
     ],
 )
 def test_masks_every_echo(echo: str) -> None:
-    """The mask replaces a token that is spelt plainly, as JSON or as a URL does it.
+    """The mask replaces a token that is spelt plainly, or as JSON, a URL or HTML escapes it.
 
     It does so in texts, bodies and headers, and masked headers still ignore upper and lower case.
     """
