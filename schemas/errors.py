@@ -66,6 +66,8 @@ class ErrorCode(StrEnum):
     UPSTREAM_DETECTION_FAILED = auto()
     UPSTREAM_ERROR = auto()
     UPSTREAM_ACCOUNT = auto()
+    # this program
+    INTERNAL_ERROR = auto()
     # an answer that is none
     INVALID_RESPONSE = auto()
     OTHER = auto()
@@ -124,7 +126,7 @@ def fate(code: ErrorCode, attempts: int = 1) -> Fate:  # noqa: C901, PLR0911, PL
             return Fate.RETRY if attempts < 2 else Fate.REJECT  # noqa: PLR2004 - policy
         case ErrorCode.UPSTREAM_ACCOUNT:
             return Fate.RETRY if attempts < 3 else Fate.OPEN_CIRCUIT  # noqa: PLR2004 - policy
-        case ErrorCode.INVALID_RESPONSE | ErrorCode.OTHER:
+        case ErrorCode.INVALID_RESPONSE | ErrorCode.OTHER | ErrorCode.INTERNAL_ERROR:
             return Fate.REJECT
         case ErrorCode.BUDGET_EXHAUSTED | ErrorCode.WINDOW_CLOSED:
             return Fate.OPEN_CIRCUIT
@@ -142,6 +144,7 @@ MENDED_ELSEWHERE = frozenset(
         ErrorCode.NOT_FOUND,
         ErrorCode.HTTP_ERROR,
         ErrorCode.FILE_UNREADABLE,
+        ErrorCode.INTERNAL_ERROR,
     }
 )
 """Rejects that say nothing of the image: a file put in its place or another flag mends them, so that the next
@@ -190,6 +193,7 @@ MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.UPSTREAM_DETECTION_FAILED: "the service's upstream failed on the image; asked twice",
     ErrorCode.UPSTREAM_ERROR: "the service's upstream failed",
     ErrorCode.UPSTREAM_ACCOUNT: "the service's own account with its upstream is out of order",
+    ErrorCode.INTERNAL_ERROR: "this program or a library of its failed on the image: please report it",
     ErrorCode.INVALID_RESPONSE: "an answer that is not 90 finite points a face",
     ErrorCode.OTHER: "a code that this version does not know; the raw code stands in `raw_code`",
     ErrorCode.BUDGET_EXHAUSTED: "--budget-calls or --budget-credits was reached; not sent",

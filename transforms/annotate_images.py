@@ -12,7 +12,9 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from schemas.call_counts import FROM_JOURNAL, RECALLED, CallCounts, calls_of, sum_of_calls
+from schemas.errors import RunError
 from schemas.values import Annotation, Answer, DeadLetter, Failure, FailureError, ImageRequest, ManifestRow
+from transforms.defects import Defects, internal_error
 from transforms.face_source import FaceSource, OpenSource
 from transforms.journal.journal import Journal, JournalWriter
 from transforms.progress import PROGRESS, stop_if_asked
@@ -25,13 +27,20 @@ from transforms.throttling_signal import ThrottlingSignal
 
 
 def answer_or_failure(source: OpenSource, policy: RetryPolicy, request: ImageRequest) -> Answer | Failure:
-    """Ask for one image until its fate is decided. This is the one place that catches failures."""
+    """Ask for one image until its fate is decided. This is the one place that catches failures.
+
+    An exception that nobody foresaw is the failure `internal_error` of this image, not the end of the run.
+    """
     try:
         return answer_with_retries(
             source.attempt, request, policy, may_retry=source.may_retry, sleep=source.sleep
         )
     except FailureError as error:
         return error.failure
+    except RunError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one image must not stop every night
+        return internal_error(error)
 
 
 class AnnotatedImages(NamedTuple):
@@ -103,6 +112,7 @@ class _OpenShard(NamedTuple):
     pool: ThreadPoolExecutor
     writer: JournalWriter
     throttling: ThrottlingSignal
+    defects: Defects
 
 
 @contextmanager
@@ -114,7 +124,7 @@ def _open_shard(step: AnnotateImages, shard: int) -> Iterator[_OpenShard]:
         ThreadPoolExecutor(source.largest_window, "annotate") as pool,
         step.journal.open() as writer,
     ):
-        yield _OpenShard(opened, pool, writer, ThrottlingSignal())
+        yield _OpenShard(opened, pool, writer, ThrottlingSignal(), Defects())
 
 
 class _AnnotateShard(beam.DoFn):
@@ -152,6 +162,7 @@ class _AnnotateShard(beam.DoFn):
         ask = partial(self._ask, opened)
         for (key, _), result in thread_window(opened.pool, opened.source.window, ask, left.items()):
             opened.throttling.tell(opened.source.held_back_s())
+            opened.defects.count(result)
             yield key, result, calls_of(result)
 
     def _ask(self, opened: _OpenShard, item: tuple[bytes, Asked]) -> Answer | Failure:

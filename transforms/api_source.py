@@ -13,6 +13,7 @@ from schemas.errors import SLOW_DOWN, ErrorCode, RunError
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.api_client.client import ApiClient
 from transforms.api_client.fit_to_send import check_fit_to_send
+from transforms.api_client.sent_signal import told_when_sent
 from transforms.call_limits import CallLedger, CallLimits, window_closed
 from transforms.circuit import Circuit
 from transforms.face_source import Attempt, OpenSource
@@ -139,17 +140,17 @@ class _Session:
                     raise
 
     def _call(self, request: ImageRequest) -> Answer:
-        self._pacer.wait_for_turn()
-        self.circuit.check()
-        self._reserve()
-        began = monotonic()
-        try:
-            answer = self._attempt(request)
-        except FailureError as error:
-            self._failed(error.failure, monotonic() - began)
-            raise
-        self._answered(monotonic() - began)
-        return answer
+        with told_when_sent(self._pacer.wait_for_turn().sent):
+            self.circuit.check()
+            self._reserve()
+            began = monotonic()
+            try:
+                answer = self._attempt(request)
+            except FailureError as error:
+                self._failed(error.failure, monotonic() - began)
+                raise
+            self._answered(monotonic() - began)
+            return answer
 
     def may_retry(self) -> bool:
         """Count one retry, unless the run has had its share. In an outage retries wait, and are few."""

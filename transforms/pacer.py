@@ -1,8 +1,11 @@
 """Let calls go at a rate that is a ceiling: in no second more than were allowed, retries included.
 
-Two rules together. Slots at even distances keep calls from bunching; a log of the last releases makes the
-ceiling hard, however late a thread wakes up. When the other side asks for fewer calls, the rate is halved and
-creeps back: fast to just below the rate that was refused, then slowly on, as CUBIC does it (RFC 9438).
+Two rules together. Slots at even distances keep calls from bunching. A log of the last calls makes the
+ceiling hard: a call leaves only when the one that is `rate` calls back was on the wire a second ago. So it
+holds at the other side, however long a thread takes from the gate to the wire.
+
+When the other side asks for fewer calls, the rate is halved and creeps back: fast to just below the rate that
+was refused, then slowly on, as CUBIC does it (RFC 9438).
 """
 
 from collections import deque
@@ -21,6 +24,24 @@ PROBE_PER_S: Final = 0.002
 """Share of the allowed rate that is won back each second beyond that."""
 CALM_S: Final = 1.0
 """Refusals within this time of the last one were under way already, and say nothing new."""
+UNSENT_LOOK_S: Final = 0.005
+"""A call that has passed the gate is looked at so often until it is sent."""
+
+
+class Turn:
+    """A call that may leave; `sent` has to be told when it has left, or will not."""
+
+    __slots__ = ("_clock", "released_at", "sent_at")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.released_at = clock()
+        self.sent_at: float | None = None
+
+    def sent(self) -> None:
+        """Take note that the call is on the wire; the first time counts."""
+        if self.sent_at is None:
+            self.sent_at = self._clock()
 
 
 class Pacer:
@@ -43,7 +64,7 @@ class Pacer:
         self._sleep = sleep
         self._lock = Lock()
         self._burst: Final = max(1, int(rate_per_s))
-        self._released: Final[deque[float]] = deque(maxlen=self._burst)
+        self._turns: Final[deque[Turn]] = deque(maxlen=self._burst)
         self._slot = float("-inf")
         self._refused_rate: float | None = None
         self._refused_at = float("-inf")
@@ -51,15 +72,16 @@ class Pacer:
         self._held_since = 0.0
         self._held_s = 0.0
 
-    def wait_for_turn(self) -> None:
-        """Block until a call may leave."""
+    def wait_for_turn(self) -> Turn:
+        """Block until a call may leave. Whoever gets the turn has to tell when it is sent."""
         with self._lock:
             self._waiting += 1
             if self._waiting == 1:
                 self._held_since = self._clock()
         try:
-            while (pause_s := self._take_turn()) > 0:
-                self._sleep(pause_s)
+            while isinstance(turn := self._take_turn(), float):
+                self._sleep(turn)
+            return turn
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -87,28 +109,31 @@ class Pacer:
         with self._lock:
             return self._rate(self._clock())
 
-    def _take_turn(self) -> float:
-        """Take the next turn if it has come, else tell how long it is off."""
+    def _take_turn(self) -> Turn | float:
+        """Take the next turn if it has come, else tell how long it is off, in seconds."""
         with self._lock:
             now = self._clock()
             rate = self._rate(now)
-            due = max(self._slot, self._window_opens())
+            due = max(self._slot, self._window_opens(now))
             if now < due:
                 return due - now
             # A late thread may catch up a little; the log of releases keeps the ceiling all the same.
             self._slot = max(self._slot, now - 2 / rate) + 1 / rate
-            self._released.append(now)
-            return 0.0
+            self._turns.append(turn := Turn(self._clock))
+            return turn
 
-    def _window_opens(self) -> float:
+    def _window_opens(self, now: float) -> float:
         """Tell when the call that is `burst` calls back has left the window of the ceiling."""
-        if len(self._released) < self._burst:
+        if len(self._turns) < self._burst:
             return float("-inf")
-        return self._released[0] + self._burst / self._allowed * (1 + MARGIN)
+        sent_at = self._turns[0].sent_at
+        if sent_at is None:
+            return now + UNSENT_LOOK_S
+        return sent_at + self._burst / self._allowed * (1 + MARGIN)
 
     def _sent_within(self, seconds: float, now: float) -> int:
         """Count the calls of late: who is not held back by the gate may send less than it allows."""
-        return max(1, sum(1 for released in self._released if released > now - seconds))
+        return max(1, sum(1 for turn in self._turns if turn.released_at > now - seconds))
 
     def _rate(self, now: float) -> float:
         """Give the rate at a time: `allowed`, or what the last refusal has left of it."""

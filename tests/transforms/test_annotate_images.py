@@ -38,6 +38,8 @@ class LoggingSource:
     largest_window: int = 8
     name: str = "fake"
     identity: str = "fake 1"
+    poison: frozenset[str] = frozenset()
+    """URLs of images on which the source fails as nobody foresaw."""
 
     def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
         """Give the source itself."""
@@ -51,6 +53,8 @@ class LoggingSource:
         def attempt(request: ImageRequest) -> Answer:
             with log.open("a") as file:
                 file.write("|".join(map(str, request)) + "\n")
+            if request.image_url in self.poison:
+                raise ValueError("s3cret")
             return fake_answer(request)
 
         log.touch()
@@ -181,6 +185,8 @@ class MeetingSource:
     largest_window: int = 6
     name: str = "fake"
     identity: str = "fake 1"
+    poison: frozenset[str] = frozenset()
+    """URLs of images on which the source fails as nobody foresaw."""
 
     def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
         """Give the source itself."""
@@ -290,3 +296,30 @@ def test_what_was_asked_is_counted_by_the_image(source: LoggingSource, journal: 
 def equal_to_one(found: CallCounts, expected: CallCounts) -> None:
     """Compare the counts, so that a failed assertion shows both."""
     assert found == expected
+
+
+def test_an_unforeseen_error_is_the_failure_of_its_image(source: LoggingSource, journal: Journal) -> None:
+    """One image that raises any exception is a dead letter with type and place; the next run asks for it."""
+    rows = rows_of(*range(200))
+    poisoned = replace(source, poison=frozenset({url_of(7)}))
+
+    def check(annotations: Sequence[Annotation], letters: Sequence[DeadLetter]) -> None:
+        assert len(annotations) == 199
+        (letter,) = letters
+        assert (letter.row, letter.failure.code) == (rows[7], ErrorCode.INTERNAL_ERROR)
+        assert letter.failure.message.startswith("ValueError at ")
+        assert "test_annotate_images.py:" in letter.failure.message
+        assert "s3cret" not in letter.failure.message
+
+    annotate(rows, AnnotateImages(poisoned, journal), check)
+    annotate(rows, AnnotateImages(source, journal), lambda found, _: None)
+    assert asked(source)[f"{url_of(7)}|0|0"] == 2
+    assert asked(source)[f"{url_of(8)}|0|0"] == 1
+
+
+@pytest.mark.parametrize("poison", [range(5), range(0, 700, 100)])
+def test_many_unforeseen_errors_end_the_run(source: LoggingSource, journal: Journal, poison: range) -> None:
+    """Five errors in a row, or more than one in a hundred images, are a defect: the run ends."""
+    defect = replace(source, poison=frozenset(map(url_of, poison)))
+    with pytest.raises(RunError, match=r"failed by an error of this program, the last by ValueError at"):
+        annotate(rows_of(*range(poison.stop)), AnnotateImages(defect, journal), lambda *_: None)

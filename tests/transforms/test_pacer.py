@@ -28,7 +28,7 @@ def released(pacer: Pacer, clock: Clock, calls: int) -> list[float]:
     """Send calls through the pacer; give the time at which each one leaves."""
     times = []
     for _ in range(calls):
-        pacer.wait_for_turn()
+        pacer.wait_for_turn().sent()
         times.append(clock.now_s)
     return times
 
@@ -97,7 +97,7 @@ def test_a_pause_that_is_asked_for_is_kept() -> None:
     """After `slow_down(for_s=7)`, as for a Retry-After of 7 seconds, no call leaves for 7 seconds."""
     clock = Clock()
     pacer = Pacer(50, clock.read, clock.sleep)
-    pacer.wait_for_turn()
+    pacer.wait_for_turn().sent()
     pacer.slow_down(for_s=7)
     assert released(pacer, clock, 1)[0] >= 7
 
@@ -112,7 +112,7 @@ def test_a_service_that_lets_in_less_is_found_out() -> None:
     taken: list[float] = []
     refused: list[float] = []
     while clock.now_s < 180:
-        pacer.wait_for_turn()
+        pacer.wait_for_turn().sent()
         recent = [time for time in taken[-40:] if time > clock.now_s - 1]
         (taken if len(recent) < 30 else refused).append(clock.now_s)
         if refused and refused[-1] == clock.now_s:

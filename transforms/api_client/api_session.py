@@ -5,9 +5,10 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from transforms.api_client.sent_signal import request_is_sent
 from transforms.image_fetch.allowed_addresses import any_address
 from transforms.image_fetch.deadline import DeadlineResponse
 from transforms.image_fetch.guarded_http import guarded_session
@@ -19,12 +20,14 @@ class _Connection(HTTPConnection):
     response_class = DeadlineResponse
     debuglevel = 0
 
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's stub names its own base class
+        """Wait for the answer: the request is sent."""
+        request_is_sent()
+        return super().getresponse()
 
-class _TLSConnection(HTTPSConnection):
+
+class _TLSConnection(_Connection, HTTPSConnection):
     """The same under TLS."""
-
-    response_class = DeadlineResponse
-    debuglevel = 0
 
 
 class _Pool(HTTPConnectionPool):

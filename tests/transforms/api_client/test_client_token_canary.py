@@ -6,15 +6,19 @@ import sys
 from pathlib import Path
 
 from tests.helpers.paid_service import FaultyServer, image_url_of
-from tests.helpers.paid_service_answers import body_of, face, fails, raw
+from tests.helpers.paid_service_answers import body_of, face, fails, raw, says, whole
 from tests.helpers.paid_service_faults import ANSWERS, FAULTS
 from tests.helpers.scripted_server import Exchange
 
 TOKEN = "canary-0123456789abcdefghijklmnopqrstuvwxyz"  # noqa: S105 - made up
+ESCAPED = "".join(f"\\u{ord(character):04x}" for character in TOKEN)
 ECHOES = {
     "message": fails("401 Unauthorized", "invalid_token", f"Bearer {TOKEN} is wrong"),
     "code": fails("400 Bad Request", TOKEN),
     "cut_message": fails("500 Internal Server Error", "api_error", "x" * 480 + TOKEN),
+    "escaped": says(
+        whole(f'{{"error": {{"code": "new", "message": "{ESCAPED}"}}}}'.encode(), "400 Bad Request")
+    ),
     "html": raw(f"<html>{TOKEN}</html>"),
     "cut_html": raw("x" * 60 + TOKEN),
     "header": fails("500 Internal Server Error", "busy", headers={"x-trace-id": TOKEN, "Location": TOKEN}),
