@@ -15,7 +15,7 @@ from time import monotonic
 from time import sleep as real_sleep
 from typing import Final
 
-MARGIN: Final = 0.015
+MARGIN: Final = 0.01
 """Share of the ceiling that is left unused: calls travel for different times, and must not meet."""
 SECONDS_BACK: Final = 2.0
 """From half the refused rate back to just below it."""

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Final
+from weakref import WeakValueDictionary
 
 from schemas.errors import ErrorCode
 from schemas.values import Failure, FailureError
@@ -32,25 +33,36 @@ class RateCeiling:
 
 
 class WaitingRoom:
-    """Let `at_work` requests in at a time, and `waiting` more wait for their turn, in one event loop."""
+    """Let `at_work` requests in at a time, and `waiting` more wait for their turn, in one event loop.
+
+    Images of one host take at most half of the turns, so that a slow host holds up its own callers only.
+    """
 
     def __init__(self, at_work: int, waiting: int) -> None:
         self._most = at_work + waiting
         self._turn = asyncio.Semaphore(at_work)
+        self._most_of_a_host = max(1, at_work // 2)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self.inside = 0
-        """Requests at work or waiting."""
+        """Callers that wait for an answer."""
 
-    @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """Wait for a turn and keep it for the block; raises FailureError `too_many_requests` when full."""
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Have a place for the block; raises FailureError `too_many_requests` when there is none."""
         if self.inside >= self._most:
             raise _too_many(f"{self.inside} requests are under way or waiting")
         self.inside += 1
         try:
-            async with self._turn:
-                yield
+            yield
         finally:
             self.inside -= 1
+
+    @asynccontextmanager
+    async def turn(self, host: str) -> AsyncIterator[None]:
+        """Wait for a turn and keep it for the block."""
+        turn = self._turns.setdefault(host, asyncio.Semaphore(self._most_of_a_host))
+        async with turn, self._turn:
+            yield
 
 
 def _too_many(message: str) -> FailureError:

@@ -3,8 +3,10 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from runners.service.accepted_tokens import AcceptedTokens
@@ -38,17 +40,63 @@ class FaceAnalyze:
         self.ceiling.admit()
         asked = await read_request(request)
         call.image = shown_url(asked.image_url)
-        async with self.room.admitted():
-            answer = await self._annotate(asked)
+        with self.room.place():
+            answer = await unless_hung_up(request, _Work(self, asked))
         call.faces = len(answer.faces)
         if not answer.faces:
             no_face = upstream_refusal(NO_FACE, "there is no face in the image", call.trace_id)
             return refuse(request, no_face)
         return JSONResponse(answer_body(answer))
 
-    async def _annotate(self, asked: ImageRequest) -> Answer:
-        fetching = self.fetchers.submit(self.fetch, asked.image_url)
-        return await self.models.annotate(await asyncio.wrap_future(fetching), asked)
+
+class _Work:
+    """The work for one request. Once begun it keeps its turn to the end: a download cannot be stopped."""
+
+    def __init__(self, parts: FaceAnalyze, asked: ImageRequest) -> None:
+        self._parts = parts
+        self._asked = asked
+        self.has_begun = False
+
+    async def annotate(self) -> Answer:
+        """Wait for a turn, fetch the image and look at it; raises FailureError."""
+        parts = self._parts
+        async with parts.room.turn(urlsplit(self._asked.image_url).netloc):
+            self.has_begun = True
+            fetching = parts.fetchers.submit(parts.fetch, self._asked.image_url)
+            return await parts.models.annotate(await asyncio.wrap_future(fetching), self._asked)
+
+
+async def unless_hung_up(request: Request, work: _Work) -> Answer:
+    """Wait for an answer as long as there is a caller; raises ClientDisconnect when the caller is gone."""
+    annotating = asyncio.create_task(work.annotate())
+    listening = asyncio.create_task(_hang_up(request))
+    try:
+        await asyncio.wait({annotating, listening}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        listening.cancel()
+    if annotating.done():
+        return annotating.result()
+    if work.has_begun:
+        _ABANDONED.add(annotating)
+        annotating.add_done_callback(_forget)
+    else:
+        annotating.cancel()
+    raise ClientDisconnect
+
+
+_ABANDONED: Final[set[asyncio.Task[Answer]]] = set()
+"""Tasks that nobody waits for: a task without a reference may be collected in the middle."""
+
+
+def _forget(task: asyncio.Task[Answer]) -> None:
+    _ABANDONED.discard(task)
+    if not task.cancelled():
+        task.exception()  # looked at, so that nobody complains
+
+
+async def _hang_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def refuse(request: Request, refusal: Refusal) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Bring the parts of the server up, run it until it is asked to stop, and take them down in order."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from uvicorn import Config, Server
 from runners.logs import LOGGER
 from runners.service.accepted_tokens import AcceptedTokens
 from runners.service.admission import RateCeiling, WaitingRoom
+from runners.service.bounded_http import BoundedHTTP, most_connections
 from runners.service.face_analyze import FaceAnalyze
 from runners.service.model_workers import ModelWorkers
 from runners.service.serve_options import ServeOptions
@@ -40,6 +42,7 @@ def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.s
     models, fetchers = ModelWorkers(options.workers), ThreadPoolExecutor(at_work, "fetch")
     with fetchers, fetcher.open() as fetch:
         ceiling, room = RateCeiling(options.rate), WaitingRoom(at_work, options.max_waiting)
+        BoundedHTTP.most = most_connections()
         server = _server(FaceAnalyze(tokens, ceiling, room, fetch, fetchers, models))
         _stop_by_signal(server)
         with models:
@@ -49,6 +52,19 @@ def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.s
 
 
 class _Server(Server):
+    _said: str | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Have what the event loop reports said once, and not again until something else comes."""
+        asyncio.get_running_loop().set_exception_handler(self._say_once)
+        await super().startup(sockets)
+
+    def _say_once(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        said = f"{context.get('message')}: {context.get('exception')}"
+        if said != self._said:
+            LOGGER.error("%s", said)
+        self._said = said
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End the process at a second Ctrl-C: uvicorn waits for open connections since Python 3.12."""
         super().handle_exit(sig, frame)
@@ -59,6 +75,7 @@ class _Server(Server):
 def _server(face_analyze: FaceAnalyze) -> _Server:
     config = Config(
         web_app(face_analyze),
+        http=BoundedHTTP,
         lifespan="off",
         ws="none",
         log_config=None,

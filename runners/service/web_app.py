@@ -79,7 +79,7 @@ async def _on_no_route(request: Request, error: HTTPException) -> JSONResponse:
 
 async def _on_hang_up(request: Request, _error: ClientDisconnect) -> JSONResponse:
     """Make an answer that nobody reads, for the log."""
-    return refuse(request, Refusal(ErrorCode.BAD_REQUEST, "the body ended early", call_of(request).trace_id))
+    return refuse(request, Refusal(ErrorCode.BAD_REQUEST, "the caller hung up", call_of(request).trace_id))
 
 
 async def _on_defect(request: Request, error: Exception) -> JSONResponse:

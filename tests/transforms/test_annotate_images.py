@@ -312,7 +312,7 @@ def test_an_unforeseen_error_is_the_failure_of_its_image(source: LoggingSource, 
         assert "s3cret" not in letter.failure.message
 
     annotate(rows, AnnotateImages(poisoned, journal), check)
-    annotate(rows, AnnotateImages(source, journal), lambda found, _: None)
+    annotate(rows, AnnotateImages(source, journal), lambda *_: None)
     assert asked(source)[f"{url_of(7)}|0|0"] == 2
     assert asked(source)[f"{url_of(8)}|0|0"] == 1
 

@@ -52,9 +52,10 @@ def test_a_room_has_so_many_at_work_and_so_many_waiting() -> None:
 
     async def visit(room: WaitingRoom, door: asyncio.Event, at_work: list[int], number: int) -> bool:
         try:
-            async with room.admitted():
-                at_work.append(number)
-                await door.wait()
+            with room.place():
+                async with room.turn(f"host-{number}"):
+                    at_work.append(number)
+                    await door.wait()
         except FailureError as error:
             return error.failure.code is not ErrorCode.TOO_MANY_REQUESTS
         return True
@@ -72,14 +73,37 @@ def test_a_room_has_so_many_at_work_and_so_many_waiting() -> None:
     asyncio.run(scene())
 
 
+def test_images_of_one_host_take_half_of_the_turns() -> None:
+    """Four images of a slow host wait in the end for two turns; an image of another host gets one at once."""
+
+    async def scene() -> None:
+        room, door, at_work = WaitingRoom(4, 4), asyncio.Event(), list[str]()
+
+        async def visit(host: str) -> None:
+            async with room.turn(host):
+                at_work.append(host)
+                await door.wait()
+
+        slow = [asyncio.create_task(visit("slow")) for _ in range(4)]
+        await asyncio.sleep(0)
+        other = asyncio.create_task(visit("other"))
+        await asyncio.sleep(0)
+        assert at_work == ["slow", "slow", "other"]
+        door.set()
+        await asyncio.gather(*slow, other)
+        assert at_work.count("slow") == 4
+
+    asyncio.run(scene())
+
+
 def test_who_fails_leaves_the_room() -> None:
     """A request that ends in an error frees its place."""
 
     async def scene() -> None:
         room = WaitingRoom(1, 0)
         for _ in range(3):
-            with pytest.raises(ZeroDivisionError):
-                async with room.admitted():
+            with pytest.raises(ZeroDivisionError), room.place():
+                async with room.turn("host"):
                     _ = 1 / 0
 
     asyncio.run(scene())

@@ -11,8 +11,8 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import closing
-from http.client import HTTPConnection
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from uuid import UUID
 
@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 
 from schemas.landmarks import REGIONS
+from tests.helpers.console import FACEBEAM
 from tests.helpers.face_server import BEARER, FaceServer, face_server
+from tests.helpers.processes import running
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.waiting import wait_until
 from transforms.local_model.decode_image import decode_image
@@ -443,3 +445,57 @@ def test_without_a_token_file_it_does_not_start(tmp_path: Path) -> None:
     done = failed_start("--port", "0", "--token-file", str(tmp_path / "nix"))
     assert done.returncode == 2
     assert str(tmp_path / "nix") in done.stderr
+
+
+@pytest.mark.slow
+def test_half_open_connections_do_not_stop_it() -> None:
+    """With 200 descriptors and 260 callers that never send a whole head, the server still answers."""
+    limited = f"ulimit -n 200; exec {FACEBEAM} serve --port 0 --workers 1"
+    with running(["bash", "-c", limited], stderr=subprocess.PIPE) as process:
+        server = FaceServer(process)
+        address = server.origin.removeprefix("http://").split(":")
+        with ExitStack() as opened:
+            for _ in range(260):
+                talk = opened.enter_context(socket.create_connection((address[0], int(address[1]))))
+                talk.sendall(b"POST /face/analyze HTTP/1.1\r\nHost: x\r\n")
+            wait_until(lambda: answers_health(server))
+            assert answers_health(server)
+        assert server.stop() == 0
+    assert len(server.lines) < 50
+
+
+def answers_health(server: FaceServer) -> bool:
+    """Tell whether a new caller is answered."""
+    try:
+        return server.send("GET", "/healthz").status == 200
+    except (OSError, HTTPException):
+        return False
+
+
+@pytest.mark.parametrize("sent", [b"garbage\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 80_000])
+def test_what_is_not_http_is_refused_in_shape(served: FaceServer, sent: bytes) -> None:
+    """A request that is not HTTP, or has a head without end, gets the contract's JSON."""
+    host, port = served.origin.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as talk:
+        talk.sendall(sent)
+        answer = talk.makefile("rb").read()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request")
+    assert json.loads(body)["error"]["code"] == "bad_request"
+
+
+def test_callers_that_hang_up_give_their_places_back(images: ScriptedServer) -> None:
+    """After 40 callers for images of a silent host have hung up, another host's image is answered."""
+    flags = ("--allow-private-urls", "--workers", "1", "--max-waiting", "3")
+    with face_server(*flags) as server, ScriptedServer({"/hang": Exchange.hang}) as silent:
+        host, port = server.origin.removeprefix("http://").split(":")
+        body = json.dumps({"image_url": silent.url("/hang")}).encode()
+        head = (
+            "POST /face/analyze HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer any\r\nContent-Length: {len(body)}"
+        )
+        for _ in range(40):
+            with socket.create_connection((host, int(port))) as talk:
+                talk.sendall(f"{head}\r\n\r\n".encode() + body)
+        wait_until(lambda: server.ask(images.url("/obama.jpg")).status == 200)
+        assert server.ask(images.url("/obama.jpg")).status == 200
