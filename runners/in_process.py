@@ -15,11 +15,13 @@ from runners.beam_flags import check_beam_flags
 from runners.cluster_options import ClusterOptions
 from runners.clusters.worker_environment import NOTHING_STAGED
 from runners.describe_run import describe_run
+from runners.descriptors import check_descriptors
 from runners.earlier_runs import finish_earlier_runs
 from runners.exit_codes import NOT_COMMITTED, WRONG_SETUP
 from runners.interrupts import interruptible
 from runners.logs import LOGGER
 from runners.options import RunOptions
+from runners.prepare_run import connections_of
 from runners.root_cause import is_wrong_set_up, root_cause
 from runners.shared_journal import warned_if_shared
 from runners.show_progress import show_progress
@@ -38,6 +40,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         RunError: a flag of Beam's is wrong, or the output cannot be used; nothing was started.
     """
     beam_options = check_beam_flags([*options.beam_flags, *_prism_flags(options.cluster)])
+    check_descriptors(connections_of(options))
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)

@@ -62,8 +62,8 @@ def interruptible(clean_up: Callable[[], None]) -> Iterator[Interruption]:
         interruption.signal_number = _next_signal(numbers)
         if interruption.signal_number is None:
             return
-        LOGGER.info("stopping: the images under way are finished first; once more stops at once")
         PROGRESS.stop.set()
+        LOGGER.info("stopping: the images under way are finished first; once more stops at once")
         if select([numbers], [], [], GRACE_S)[0]:
             if _next_signal(numbers) is None:
                 return

@@ -3,6 +3,7 @@
 Nothing here imports Beam: a wrong path is told in a fraction of a second.
 """
 
+import math
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from schemas.request_key import BUCKETS
 from transforms.api_client.client import ApiClient
 from transforms.api_client.post_request import AttemptLimits
 from transforms.api_client.token_reference import TokenReference
-from transforms.api_source import LARGEST_WINDOW, ApiSource
+from transforms.api_source import LARGEST_WINDOW, UNPACED_WINDOW, ApiSource
 from transforms.call_limits import CallLimits
 from transforms.face_source import FaceSource
 from transforms.fake_source import FakeSource
@@ -34,6 +35,8 @@ FEWEST_SHARDS: Final = 128
 """Engines deal shards out by a hash: of 64 Flink gives 35 to one of two slots, of 128 it gives 66."""
 _SECRET: Final = re.compile("key|token|secret|password|credential|signature|sas", re.IGNORECASE)
 _HIDDEN: Final = "[hidden]"
+_DOWNLOADS: Final = 28
+"""More than the local model has under way."""
 BYTES_A_SHARD: Final = 1_000_000
 """Manifest bytes, some ten thousand rows: minutes of work, so that all workers end at about the same time."""
 
@@ -75,6 +78,14 @@ def check_source(options: RunOptions) -> None:
             _client(options).token.resolve()
         case "local":
             check_weights()
+
+
+def connections_of(options: RunOptions) -> int:
+    """Count the connections that a run may have open at a time: calls of two seconds, or its downloads."""
+    if options.source != "api":
+        return _DOWNLOADS
+    paced = UNPACED_WINDOW if options.rate is None else math.ceil(2 * options.rate)
+    return options.window or min(LARGEST_WINDOW, paced)
 
 
 def shards_for(options: RunOptions, manifest: Manifest) -> int:

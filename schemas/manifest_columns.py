@@ -9,6 +9,8 @@ from schemas.tables import RESERVED_COLUMNS
 
 URL_COLUMN: Final = "image_url"
 ID_COLUMN: Final = "image_id"
+MOST_COLUMNS: Final = 1000
+"""Each is a column of all three tables; with more of them a writer needs gigabytes."""
 
 _DELIMITER: Final = re.compile("[;,|\t]")
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff=/]")
@@ -20,6 +22,11 @@ def check_column_names(names: Sequence[str], url_column: str) -> str | None:
     >>> check_column_names(["Image_URL", "caption"], "image_url")
     "has no column 'image_url': rename 'Image_URL', or give --url-column Image_URL"
     """
+    if len(names) > MOST_COLUMNS:
+        return (
+            f"has more than {MOST_COLUMNS} columns, such as {names[-1][:80]!r}: put what varies into one "
+            "column, in a .jsonl as an object"
+        )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         return f"has two columns {twice!r}: rename one of them"

@@ -1,11 +1,15 @@
 """The record of a submitted job, beside its run: any process can ask after it, cancel it or finish it."""
 
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from runners.cluster_options import ClusterOptions
 from schemas.errors import RunError
 from schemas.layout import Layout
 from transforms.output_files import exists, read_json, remove_file, write_json
+
+UNKNOWN: Final = ""
+"""The id of a job that is only about to be submitted."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,13 @@ def read_job(layout: Layout) -> JobRecord:
     if not exists(layout.job):
         raise RunError(f"run {layout.run_id} of {layout.output} was not submitted to a cluster, or has ended")
     record = read_json(layout.job)
-    return JobRecord(**record | {"cluster": ClusterOptions(**record["cluster"])})
+    job = JobRecord(**record | {"cluster": ClusterOptions(**record["cluster"])})
+    if job.job_id == UNKNOWN:
+        raise RunError(
+            f"run {layout.run_id} was cut off while it was submitted: look for job {job.job_name} "
+            f"at the engine, cancel it if it is there, then delete {layout.job}"
+        )
+    return job
 
 
 def forget_job(layout: Layout) -> None:

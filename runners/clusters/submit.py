@@ -1,5 +1,6 @@
 """Submit a run to a cluster, wait for it there, and say what became of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import apache_beam as beam
@@ -12,8 +13,8 @@ from runners.clusters.choose_cluster import choose_cluster
 from runners.clusters.cluster import Cluster, UnreachableError
 from runners.clusters.finish_job import finish_job
 from runners.clusters.job_name import job_name
-from runners.clusters.job_record import JobRecord, read_job, write_job
-from runners.clusters.stop_signals import stop_signals
+from runners.clusters.job_record import UNKNOWN, JobRecord, forget_job, read_job, write_job
+from runners.clusters.stop_signals import Stop, stop_signals
 from runners.clusters.wait import wait_for_job
 from runners.describe_run import describe_run
 from runners.earlier_runs import finish_earlier_runs
@@ -46,15 +47,40 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     pipeline = _empty_pipeline(beam_options)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
-        job = JobRecord(name, cluster.submit(pipeline), _now(), options.cluster)
-        write_job(layout, job)
-        LOGGER.info("run %s is submitted: %s job %s", layout.run_id, options.cluster.runner, job.job_id)
-        if options.cluster.detach and stop.number is None:
-            return COMMITTED
-        state = wait_for_job(cluster, job, layout, stop, options.cluster.max_wait)
-        if stop.number is not None:
-            _cancel(cluster, job, layout)
-            return stop.exit_code
+        job = _submit(cluster, pipeline, JobRecord(name, UNKNOWN, _now(), options.cluster), layout)
+        try:
+            write_job(layout, job)
+            return _follow(cluster, job, layout, options, stop)
+        except RunError as error:
+            LOGGER.error(
+                "%s; %s job %s of run %s may be at work: 'facebeam status' or the engine itself tells",
+                error,
+                options.cluster.runner,
+                job.job_id,
+                layout.run_id,
+            )
+            return NOT_COMMITTED
+
+
+def _submit(cluster: Cluster, pipeline: beam.Pipeline, job: JobRecord, layout: Layout) -> JobRecord:
+    """Submit a job whose record is there before it: one that cannot be recorded is not submitted."""
+    write_job(layout, job)
+    try:
+        return replace(job, job_id=cluster.submit(pipeline))
+    except BaseException:
+        forget_job(layout)
+        raise
+
+
+def _follow(cluster: Cluster, job: JobRecord, layout: Layout, options: RunOptions, stop: Stop) -> int:
+    """Wait for a submitted job as far as that is wanted, and say what became of it; give the exit code."""
+    LOGGER.info("run %s is submitted: %s job %s", layout.run_id, options.cluster.runner, job.job_id)
+    if options.cluster.detach and stop.number is None:
+        return COMMITTED
+    state = wait_for_job(cluster, job, layout, stop, options.cluster.max_wait)
+    if stop.number is not None:
+        _cancel(cluster, job, layout)
+        return stop.exit_code
     if not state.is_over:
         return NOT_COMMITTED
     return finish_job(cluster, job, layout, state, quiet=options.quiet, log_format=options.log_format)

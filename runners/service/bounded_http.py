@@ -1,15 +1,14 @@
 """HTTP/1.1 by uvicorn, bounded: in connections, and in the time that a request's head may take."""
 
 import json
-import resource
 from asyncio import AbstractEventLoop, TimerHandle
-from contextlib import suppress
 from typing import Final
 from uuid import uuid4
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from runners.descriptors import OWN, raise_limit
 from runners.logs import LOGGER
 from runners.service.refusal import STATUSES, Refusal
 from schemas.errors import ErrorCode
@@ -17,19 +16,11 @@ from schemas.errors import ErrorCode
 MAX_HEAD_S: Final = 10.0
 """As much as the body gets."""
 MOST_CONNECTIONS: Final = 4096
-_OWN_FILES: Final = 100
-"""Descriptors for everything but callers: downloads, the models' pipes, the log."""
 
 
 def most_connections() -> int:
-    """Raise the limit of open files as far as is allowed, and give how many connections are left of it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + _OWN_FILES
-    if soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard > 0 else wanted, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(MOST_CONNECTIONS, soft - _OWN_FILES))
+    """Give how many connections there may be: fewer than files that this process may open."""
+    return max(1, raise_limit(MOST_CONNECTIONS + OWN) - OWN)
 
 
 class BoundedHTTP(H11Protocol):

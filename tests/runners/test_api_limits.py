@@ -1,14 +1,15 @@
 """Runs by the web API that stop sending early: a bad account, a dead service, a budget, a time limit."""
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.api_console import UNPACED, annotate_by_api, images
-from tests.helpers.console import Finished, run_json, table, write_urls
+from tests.helpers.api_console import UNPACED, annotate_by_api, environment, images
+from tests.helpers.console import FACEBEAM, Finished, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer, from_call
 from tests.helpers.paid_service_answers import answers, fails
 
@@ -179,3 +180,16 @@ def test_the_last_run_has_all_answers(instalments: Instalments) -> None:
     assert instalments.finished["rest"].returncode == 0
     assert len(table(instalments.output, "images", "rest")) == 30
     assert sum(instalments.calls.values()) == 30
+
+
+def test_too_few_descriptors_are_told_before_any_call(tmp_path: Path) -> None:
+    """A process that may open 64 files ends with exit 2 and the cure; nothing is sent."""
+    manifest = write_urls(tmp_path / "urls.txt", images(3))
+    with FaultyServer() as server:
+        flags = f"--source api --base-url {server.base_url} --rate 50 --manifest {manifest}"
+        run = f"ulimit -n 64; {FACEBEAM} annotate {flags} --output {tmp_path / 'out'}"
+        done = subprocess.run(
+            ["/bin/bash", "-c", run], env=environment(), capture_output=True, text=True, check=False, timeout=180
+        )
+        assert (done.returncode, server.calls) == (2, 0), done.stderr
+    assert "this process may open 64 files, and the run needs up to 200: raise the limit" in done.stderr

@@ -11,16 +11,22 @@ _JSON: Final = {b"facebeam.json": b"true"}
 """Field metadata of a string column whose values are JSON texts: a string in it stands in its quotes."""
 
 
-def json_columns(objects: Iterable[Mapping[str, object]]) -> pa.Schema:
+def json_columns(objects: Iterable[Mapping[str, object]], most: int) -> pa.Schema:
     """Give each key the narrowest type that holds all its values without loss; the order is that of the file.
 
-    >>> json_columns([{"a": 1, "b": "x"}, {"a": 1.5, "b": [2]}]).types
+    Args:
+        objects: read one by one.
+        most: with more keys than these the rest of the objects is not read.
+
+    >>> json_columns([{"a": 1, "b": "x"}, {"a": 1.5, "b": [2]}], most=9).types
     [DataType(double), DataType(string)]
     """
     kinds: dict[str, set[str]] = {}
     for values in objects:
         for name, value in values.items():
             kinds.setdefault(name, set()).add(_kind(value))
+        if len(kinds) > most:
+            break
     return pa.schema([_field(name, found - {"null"}) for name, found in kinds.items()])
 
 

@@ -8,16 +8,16 @@ from typing import Final
 import pyarrow as pa
 
 from schemas.image_url import NOT_UTF8, is_utf8
-from schemas.manifest_columns import ID_COLUMN
+from schemas.manifest_columns import ID_COLUMN, MOST_COLUMNS
 from transforms.manifest_formats.json_column_types import json_columns, json_converter
 from transforms.manifest_formats.manifest_file import ManifestFile, ManifestPart, Record
 from transforms.manifest_formats.numbered_lines import numbered_lines
 
 
 def json_lines_schema(file: ManifestFile) -> pa.Schema:
-    """Give the columns of all objects, by reading the whole file once."""
+    """Give the columns of all objects, by reading the whole file once: or so far that they are too many."""
     parsed = (parse_object(line) for _, line in _filled_lines(ManifestPart(file)))
-    return json_columns(value for value in parsed if not isinstance(value, str))
+    return json_columns((value for value in parsed if not isinstance(value, str)), MOST_COLUMNS)
 
 
 def json_lines_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:

@@ -1,11 +1,12 @@
 """Parquet: Arrow types are kept, read by row groups, a few thousand rows at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from itertools import count
 from typing import BinaryIO, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.image_url import NOT_UTF8, is_utf8
@@ -15,6 +16,8 @@ from transforms.manifest_formats.manifest_file import ManifestFile, ManifestPart
 from transforms.manifest_formats.open_manifest import open_packed
 
 _ROWS_A_BATCH: Final = 4096
+_MOST_BATCH_BYTES: Final = 1 << 30
+"""Of one column, in one batch of rows."""
 
 
 def parquet_schema(file: ManifestFile) -> pa.Schema:
@@ -67,11 +70,54 @@ def _check_key_type(file: ManifestFile, field: pa.Field) -> None:
 
 
 def _batches(stream: BinaryIO, part: ManifestPart) -> Iterator[pa.RecordBatch]:
-    """Read row groups one by one: pyarrow's own loop over several gives batches that span two."""
-    parquet = pq.ParquetFile(stream)
+    """Read row groups one by one: pyarrow's own loop over several gives batches that span two.
+
+    Raises:
+        ManifestError: a few bytes stand for more than the memory of a machine.
+    """
     names = [part.file.url_column, ID_COLUMN, *part.file.columns.names]
+    parquet = pq.ParquetFile(stream)
+    packed = [name for name in _swelling_columns(parquet) if name in names]
+    if packed:
+        parquet = pq.ParquetFile(stream, read_dictionary=packed)
     for group in range(part.start, part.stop or parquet.num_row_groups):
-        yield from parquet.iter_batches(_ROWS_A_BATCH, [group], names)
+        for batch in parquet.iter_batches(_ROWS_A_BATCH, [group], names):
+            yield _unpacked(batch, packed, part.file.path)
+
+
+def _swelling_columns(parquet: pq.ParquetFile) -> set[str]:
+    """Name the columns that store each value once, so that a batch could unpack to any size."""
+    metadata = parquet.metadata
+    texts = {field.name for field in parquet.schema_arrow if _is_text(plain_type(field.type))}
+    chunks = (
+        (metadata.row_group(group).column(column), metadata.row_group(group).num_rows)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    )
+    return {
+        chunk.path_in_schema
+        for chunk, rows in chunks
+        if chunk.path_in_schema in texts
+        and min(rows, _ROWS_A_BATCH) * chunk.total_uncompressed_size > _MOST_BATCH_BYTES
+        and any("DICTIONARY" in encoding for encoding in chunk.encodings)
+    }
+
+
+def _unpacked(batch: pa.RecordBatch, packed: Sequence[str], path: str) -> pa.RecordBatch:
+    """Put the values of dictionaries in their places, once it is seen that they have room."""
+    for name in packed:
+        column = batch.column(name)
+        lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+        size_bytes = pc.sum(lengths).as_py() or 0
+        if size_bytes > _MOST_BATCH_BYTES:
+            raise ManifestError(
+                f"{path}: column {name!r} unpacks to {size_bytes / 1e9:.1f} GB in {len(batch)} rows, and "
+                f"at most {_MOST_BATCH_BYTES / 1e9:.1f} GB are read at a time: leave it out, or shorten it"
+            )
+        place = batch.schema.get_field_index(name)
+        plain = column.cast(column.type.value_type)
+        batch = batch.set_column(place, pa.field(name, plain.type), plain)
+    return batch
 
 
 def _records(batch: pa.RecordBatch, first: int, file: ManifestFile, columns: pa.Schema) -> Iterator[Record]:

@@ -241,3 +241,36 @@ def test_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     """A text file with the ending .parquet is refused."""
     with pytest.raises(ManifestError, match="not what its ending says"):
         inspect_manifest([str(write(tmp_path / "a.parquet", f"image_url\n{URL}\n"))])
+
+
+def test_a_file_that_unpacks_to_more_than_memory_is_refused(tmp_path: Path) -> None:
+    """A few kilobytes that stand for 20 GB end the run with the column and the size; no row is unpacked."""
+    urls = [f"{URL}?{number}" for number in range(500)]
+    note = pa.DictionaryArray.from_arrays(pa.array([0] * 500, pa.int32()), pa.array(["x" * 40_000_000]))
+    path = parquet(tmp_path / "wide.parquet", {"image_url": urls, "note": note}, compression="zstd")
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(ManifestError, match=r"wide.parquet: column 'note' unpacks to 20.0 GB in 500 rows"):
+        read(path)
+
+
+def test_values_that_are_stored_once_come_back(tmp_path: Path) -> None:
+    """A column whose values repeat, and could swell, is read as it is where it has room."""
+    captions = [f"{number % 3}" * 100_000 for number in range(3000)]
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL] * 3000, "caption": captions})
+    assert [row.columns for row in rows(path)] == [(caption,) for caption in captions]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_too_many_columns_are_refused(tmp_path: Path, name: str) -> None:
+    """A manifest with 20,000 columns is refused before anything is read, in time that grows with its size."""
+    names = ["image_url", *(f"key{number}" for number in range(20_000))]
+    path = tmp_path / name
+    match path.suffix:
+        case ".csv":
+            path.write_text(",".join(names) + "\n")
+        case ".jsonl":
+            path.write_text("".join(f'{{"image_url": "{URL}", "{key}": 1}}\n' for key in names[1:]))
+        case _:
+            parquet(path, {key: ["1"] for key in names})
+    with pytest.raises(ManifestError, match=rf"{name}: has more than 1000 columns, such as 'key"):
+        inspect_manifest([str(path)])

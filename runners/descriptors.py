@@ -1,0 +1,31 @@
+"""How many files this process may have open: too few are found before anything is paid for."""
+
+import resource
+from contextlib import suppress
+from typing import Final
+
+from schemas.errors import RunError
+
+OWN: Final = 100
+"""Descriptors for everything but connections: libraries, tables, journal, pipes."""
+
+
+def raise_limit(wanted: int) -> int:
+    """Raise the limit of open files towards the wanted number, as far as is allowed; give what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def check_descriptors(connections: int) -> None:
+    """See that so many connections can be open at a time; raises RunError where they cannot."""
+    wanted = OWN + connections
+    if (limit := raise_limit(wanted)) < wanted:
+        raise RunError(
+            f"this process may open {limit} files, and the run needs up to {wanted}: raise the limit, for "
+            f"example with 'ulimit -n {wanted}', or give a smaller --window or --rate"
+        )
