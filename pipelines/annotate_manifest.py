@@ -8,13 +8,12 @@ ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from schemas.layout import Layout
-from schemas.values import Annotation, DeadLetter
+from schemas.values import Annotation, AskedBy, DeadLetter
 from transforms.annotate_images import AnnotateImages
 from transforms.commit_run import CommitRun
 from transforms.face_source import FaceSource
@@ -22,6 +21,7 @@ from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_imag
 from transforms.inspect_manifest import Manifest
 from transforms.journal.journal import Journal
 from transforms.read_manifest import ReadManifest
+from transforms.shard_lease import ShardLeases
 from transforms.write_table import StagedFile, WriteTable
 
 
@@ -40,10 +40,8 @@ class Run:
     shards: int
     ask_again: Collection[str]
     """Error codes, or `no_face`, whose answers of earlier runs do not count."""
-    first_tried_at: datetime
-    """When the first try of this run began: what it asked again is not asked again by the next."""
-    began_at: datetime
-    """When this try began: answers since then are its own calls."""
+    asked_by: AskedBy
+    """Which try of which run this is."""
     facts: Mapping[str, object]
     """What the run's record says besides counts and files."""
 
@@ -58,8 +56,8 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
         run.need_rotate_detection,
         run.shards,
         run.ask_again,
-        run.first_tried_at,
-        run.began_at,
+        run.asked_by,
+        ShardLeases(run.layout.leases),
     )
     dead_letters = (manifest.dead_letters, annotated.dead_letters) | "AllDeadLetters" >> beam.Flatten()
     staged = _write_tables(run, annotated.annotations, dead_letters)

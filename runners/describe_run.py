@@ -1,14 +1,16 @@
 """From checked flags to the run that a pipeline is built from."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from pipelines.annotate_manifest import Run
 from runners.choose_journal import choose_journal
 from runners.options import RunOptions
-from runners.output_folder import first_tried_at
 from runners.prepare_run import choose_source, facts_of, shards_for
 from schemas.layout import Layout
+from schemas.values import AskedBy
 from transforms.inspect_manifest import Manifest
+from transforms.output_files import exists, read_json, write_json
 
 
 def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run:
@@ -31,7 +33,16 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
         options.need_rotate_detection,
         shards,
         options.ask_again,
-        first_tried_at(layout),
-        began_at,
+        asked_by(layout),
         facts_of(options, manifest, began_at),
     )
+
+
+def asked_by(layout: Layout) -> AskedBy:
+    """Name this try of a run: the first one leaves the run's name for those that come after it."""
+    if exists(layout.first_try):
+        run = str(read_json(layout.first_try)["run"])
+    else:
+        run = uuid4().hex
+        write_json(layout.first_try, {"run": run})
+    return AskedBy(run, uuid4().hex)

@@ -1,17 +1,19 @@
 """The output before a run starts: is it ours to write into, and does anyone else work on this run?"""
 
+import errno
 import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
+from runners.logs import LOGGER
 from schemas.errors import RunError
 from schemas.layout import RUNS, STAGING, Layout
 from schemas.tables import TABLES
 
+_NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 REMOTE_RUN_DEAD_AFTER_S = 7 * 24 * 3600
 """Where no lock tells, on other file systems and of jobs on a cluster: what nobody touched for a week."""
 
@@ -54,33 +56,55 @@ def run_lock(layout: Layout) -> Iterator[None]:
         RunError: another process works on this run, or the output cannot be written.
     """
     if not is_local(layout.output):
-        yield
+        with _lease(layout):
+            yield
         return
     with _open_lock(layout) as file:
-        if not take_lock(file):
+        try:
+            is_free = take_lock(file)
+        except NoLocksError:
+            with _lease(layout):
+                yield
+            return
+        if not is_free:
             raise RunError(
                 f"run {layout.run_id} is under way in another process; wait for it or give another --run-id"
             )
         yield
 
 
+class NoLocksError(Exception):
+    """The file system has no locks."""
+
+
 def take_lock(file: BinaryIO) -> bool:
-    """Take an open file's lock, which its process's death frees; tell whether nobody else holds it."""
+    """Take an open file's lock, which its process's death frees; tell whether nobody else holds it.
+
+    Raises:
+        NoLocksError: the file system has none, such as NFS without its lock daemon.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise NoLocksError from error
+        raise
     return True
 
 
-def first_tried_at(layout: Layout) -> datetime:
-    """Tell when a run was first tried: a try that died leaves its lock, to which nothing is ever written.
+@contextmanager
+def _lease(layout: Layout) -> Iterator[None]:
+    from transforms.progress import PROGRESS  # noqa: PLC0415 - as below
+    from transforms.run_lease import run_lease  # noqa: PLC0415 - imports Beam
 
-    On file systems without locks it is now.
-    """
-    path = Path(layout.lock)
-    local = is_local(layout.output) and path.exists()
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if local else datetime.now(UTC)
+    def stop() -> None:
+        LOGGER.error("another process has taken run %s over: this one stops", layout.run_id)
+        PROGRESS.stop.set()
+
+    with run_lease(layout, stop):
+        yield
 
 
 @contextmanager
@@ -95,9 +119,23 @@ def claim_dead_run(output: str, run_id: str, changed: float) -> Iterator[bool]:
     layout = Layout(output, run_id)
     if is_local(output) and not Path(layout.job).exists():
         with _open_lock(layout) as file:
-            yield take_lock(file)
+            try:
+                is_free = take_lock(file)
+            except NoLocksError:
+                is_free = _is_dead(layout, changed)
+            yield is_free
     else:
-        yield time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
+        yield _is_dead(layout, changed)
+
+
+def _is_dead(layout: Layout, changed: float) -> bool:
+    """Judge by the lease of a run that had one, and else by its age: a job on a cluster has none."""
+    from transforms.run_lease import DEAD_AFTER_S, lease_age_s  # noqa: PLC0415 - imports Beam
+
+    age_s = lease_age_s(layout)
+    if age_s is not None:
+        return age_s > DEAD_AFTER_S
+    return time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
 
 
 def _is_there(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runners.logs import LOGGER
-from runners.output_folder import is_local, take_lock
+from runners.output_folder import NoLocksError, is_local, take_lock
 
 
 @contextmanager
@@ -34,5 +34,5 @@ def warned_if_shared(journal: str) -> Iterator[None]:
 def _is_alone(file: BinaryIO) -> bool:
     try:
         return take_lock(file)
-    except OSError:  # there are no locks here
+    except (NoLocksError, OSError):  # there are no locks here
         return True

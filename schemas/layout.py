@@ -28,6 +28,16 @@ class Layout:
         return self._below(STAGING, self.run_id, "plan.json")
 
     @property
+    def leases(self) -> str:
+        """The folder of the files by which workers know who has a shard."""
+        return self._below(STAGING, self.run_id, "leases")
+
+    @property
+    def first_try(self) -> str:
+        """The file with the name by which the journal knows the run; its first try writes it."""
+        return self._below(RUNS, self.run_id, "first_try.json")
+
+    @property
     def journal(self) -> str:
         """The folder of stored answers, shared by all runs."""
         return self._below("responses")
@@ -51,6 +61,11 @@ class Layout:
     def lock(self) -> str:
         """The file that the run's process holds locked, on file systems that have locks."""
         return self._below(RUNS, self.run_id, "lock")
+
+    @property
+    def lease(self) -> str:
+        """The file that the run's process renews, on file systems without locks."""
+        return self._below(RUNS, self.run_id, "lease.json")
 
     @property
     def job(self) -> str:

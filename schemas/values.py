@@ -91,6 +91,8 @@ class Answer:
     latency_ms: float = 0.0
     answered_at: datetime | None = None
     from_journal: bool = False
+    asked_by: str | None = None
+    """The try of a run that asked, `AskedBy.tag`; known of what comes from the journal."""
 
     @property
     def outcome(self) -> Outcome:
@@ -124,6 +126,8 @@ class Failure:
     attempts: int = 0
     first_attempt_at: datetime | None = None
     last_attempt_at: datetime | None = None
+    asked_by: str | None = None
+    """As in an answer."""
 
     @property
     def name(self) -> str:
@@ -139,6 +143,30 @@ class Failure:
     def fate(self) -> Fate:
         """What is done about it."""
         return fate(self.code, self.attempts)
+
+
+class AskedBy(NamedTuple):
+    """Which run asks, and which try of it: several processes, one after another, may try the same run.
+
+    Clocks of two machines cannot tell that: one of them may be wrong by an hour.
+    """
+
+    run: str
+    """A name that no other run has, in whatever output."""
+    attempt: str
+
+    @property
+    def tag(self) -> str:
+        """What stands in the journal."""
+        return f"{self.run}/{self.attempt}"
+
+    def asked(self, tag: str | None) -> bool:
+        """Tell whether an entry was asked for by this very try."""
+        return tag == self.tag
+
+    def asked_before(self, tag: str | None) -> bool:
+        """Tell whether an entry was asked for by a try of this run."""
+        return tag is not None and tag.startswith(f"{self.run}/")
 
 
 class FailureError(Exception):

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -13,15 +12,25 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from schemas.call_counts import FROM_JOURNAL, RECALLED, CallCounts, calls_of, sum_of_calls
 from schemas.errors import RunError
-from schemas.values import Annotation, Answer, DeadLetter, Failure, FailureError, ImageRequest, ManifestRow
+from schemas.values import (
+    Annotation,
+    Answer,
+    AskedBy,
+    DeadLetter,
+    Failure,
+    FailureError,
+    ImageRequest,
+    ManifestRow,
+)
 from transforms.defects import Defects, internal_error
-from transforms.face_source import FaceSource, OpenSource
+from transforms.face_source import FaceSource, OpenSource, always
 from transforms.journal.journal import Journal, JournalWriter
 from transforms.progress import PROGRESS, stop_if_asked
 from transforms.questions import Asked, Question, group_by_question
 from transforms.retry import RetryPolicy, answer_with_retries
 from transforms.row_blocks import BlockByShard, RowBlock, unpack_in_turn
 from transforms.same_version import check_same_version, installed_version
+from transforms.shard_lease import ShardLeases
 from transforms.thread_window import thread_window
 from transforms.throttling_signal import ThrottlingSignal
 
@@ -56,9 +65,10 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
     Each row comes out exactly once, on one of the first two. Equal URLs share one answer: the GroupByKey is
-    the run's only shuffle of rows, and one shard is in one `process()` at a time on every runner. With its
-    part of the rate and the budget, that makes both hold for the whole run. An answer is in the journal at
-    most five seconds after it came. No order.
+    the run's only shuffle of rows, and one shard is in one `process()` at a time; of two workers that an
+    engine gives a shard, the older one stops within five seconds. With its part of the rate and the budget,
+    that makes both hold for the whole run. An answer is in the journal at most five seconds after it came.
+    No order.
 
     Args:
         source: what annotates.
@@ -68,11 +78,11 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
         shards: how many groups of rows there are, which workers may take side by side. A worker holds a
             group in memory, packed: some 20 bytes a row.
         ask_again: error codes, or `no_face`, whose stored answers do not count.
-        first_tried_at: answers since then are kept, whatever is to be asked again: a try of this run that
-            died has asked already. None where there was none.
-        began_at: when this try began. What is in the journal since then was asked by the run itself, in a
-            bundle that the engine repeats, and counts as its own call; None for a run whose bundles are
-            never repeated.
+        asked_by: which try of which run asks. Answers of a try of this run are kept, whatever is to be asked
+            again: they are paid for. Those of this very try count as its own calls: they are there where
+            the engine repeats a bundle. None: the journal does not tell who asked.
+        leases: by which two workers that an engine gives one shard know of each other; None where no engine
+            does that.
         policy: how often a failure with fate `retry` is asked for again.
     """
 
@@ -82,8 +92,8 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     need_rotate_detection: int = 0
     shards: int = 1
     ask_again: Collection[str] = ()
-    first_tried_at: datetime | None = None
-    began_at: datetime | None = None
+    asked_by: AskedBy | None = None
+    leases: ShardLeases | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property
@@ -119,10 +129,12 @@ class _OpenShard(NamedTuple):
 def _open_shard(step: AnnotateImages, shard: int) -> Iterator[_OpenShard]:
     """Open the shard's part of the source, threads for what is in flight, and the journal."""
     source = step.source.for_shard(shard, step.shards)
+    may_go_on = step.leases.take(shard).is_held if step.leases else always
+    tag = step.asked_by.tag if step.asked_by else None
     with (
         source.open() as opened,
         ThreadPoolExecutor(source.largest_window, "annotate") as pool,
-        step.journal.open() as writer,
+        step.journal.open(asked_by=tag, may_go_on=may_go_on) as writer,
     ):
         yield _OpenShard(opened, pool, writer, ThrottlingSignal(), Defects())
 
@@ -153,10 +165,12 @@ class _AnnotateShard(beam.DoFn):
         """Give each key's result and its calls: what the journal has, then what is asked."""
         left, step = dict(asked), self._step
         for key, result in step.journal.stored(asked.keys()):
-            recalled = _is_since(step.began_at, result)
+            by = step.asked_by
+            recalled = by is not None and by.asked(result.asked_by)
             if recalled:
                 opened.source.recall()
-            if recalled or result.name not in step.ask_again or _is_since(step.first_tried_at, result):
+            is_own = by is not None and by.asked_before(result.asked_by)
+            if is_own or result.name not in step.ask_again:
                 del left[key]
                 yield key, result, RECALLED if recalled else FROM_JOURNAL
         ask = partial(self._ask, opened)
@@ -171,10 +185,6 @@ class _AnnotateShard(beam.DoFn):
         result = answer_or_failure(opened.source, self._step.policy, asked.request)
         opened.writer.record(key, asked.request, result)
         return result
-
-
-def _is_since(begin: datetime | None, result: Answer | Failure) -> bool:
-    return begin is not None and result.answered_at is not None and result.answered_at >= begin
 
 
 def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:

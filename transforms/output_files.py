@@ -128,6 +128,13 @@ def read_json(path: str) -> dict[str, Any]:
     return value
 
 
+def read_text(path: str) -> str:
+    """Read a small file."""
+    with output_errors("read", path), FileSystems.open(path) as file:
+        content: bytes = file.read()
+    return content.decode()
+
+
 def exists(path: str) -> bool:
     """Tell whether a file is there."""
     with output_errors("look for", path):

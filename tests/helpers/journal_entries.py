@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
 from schemas.values import Answer, Face, Failure, ImageRequest
 from transforms.journal.encode_entries import encode_entries
-from transforms.journal.entries import VERSION_KEY, Entry
+from transforms.journal.entries import JOURNAL_VERSION, VERSION_KEY, Entry
 from transforms.journal.journal import Journal
 from transforms.journal.segment import write_segment
 
@@ -62,7 +62,7 @@ def write(path: Path, keys: Iterable[bytes], at: datetime = NOON) -> Path:
 def write_newer(path: Path) -> None:
     """Write a segment as a later version of facebeam may write it: only its version can be read."""
     path.parent.mkdir(exist_ok=True)
-    table = pa.table({"key": [key_of(0)]}).replace_schema_metadata({VERSION_KEY: "2"})
+    table = pa.table({"key": [key_of(0)]}).replace_schema_metadata({VERSION_KEY: str(JOURNAL_VERSION + 1)})
     pq.write_table(table, path)
 
 

@@ -189,7 +189,12 @@ def test_too_few_descriptors_are_told_before_any_call(tmp_path: Path) -> None:
         flags = f"--source api --base-url {server.base_url} --rate 50 --manifest {manifest}"
         run = f"ulimit -n 64; {FACEBEAM} annotate {flags} --output {tmp_path / 'out'}"
         done = subprocess.run(
-            ["/bin/bash", "-c", run], env=environment(), capture_output=True, text=True, check=False, timeout=180
+            ["/bin/bash", "-c", run],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
         )
         assert (done.returncode, server.calls) == (2, 0), done.stderr
     assert "this process may open 64 files, and the run needs up to 200: raise the limit" in done.stderr

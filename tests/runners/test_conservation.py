@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +16,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from pipelines.annotate_manifest import Run, build
 from schemas.errors import ErrorCode, Fate, fate
 from schemas.layout import Layout
-from schemas.values import Answer, ImageRequest
+from schemas.values import Answer, AskedBy, ImageRequest
 from tests.helpers.console import TABLES, ends, rehearse, run_json, table
 from transforms.face_source import OpenSource
 from transforms.fake_source import FakeSource
@@ -88,8 +87,7 @@ def test_every_row_ends_in_exactly_one_place(tmp_path: Path, photos: Path, seed:
             0,
             shards,
             (),
-            datetime.now(UTC),
-            datetime.now(UTC),
+            AskedBy("one", "first"),
             {},
         ),
     )

@@ -1,16 +1,19 @@
 """Runs that are stopped, killed or started twice: no half run is visible, and the next run cleans up."""
 
+import errno
+import fcntl
 import gzip
 import itertools
 import os
 import signal
+import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import PIPE, CompletedProcess
 from threading import Event, Semaphore
 
 import pytest
@@ -78,11 +81,13 @@ def host() -> Iterator[SlowHost]:
 
 
 @contextmanager
-def held_run(host: SlowHost, folder: Path, run_id: str = "one") -> Iterator[WarmProcess]:
+def held_run(
+    host: SlowHost, folder: Path, run_id: str = "one", prepare: Callable[[], None] | None = None
+) -> Iterator[WarmProcess]:
     """Start a run in a session of its own; continue when all its requests in flight are held."""
     manifest = ("--manifest", str(host.manifest(folder)), "--run-id", run_id)
     flags = ("--output", str(folder / "out"), "--allow-private-urls", "--workers", "2")
-    with running_warm(Command(["annotate", *manifest, *flags], dict(os.environ))) as process:
+    with running_warm(Command(["annotate", *manifest, *flags], dict(os.environ), prepare=prepare)) as process:
         wait_until(lambda: host.is_asked() or process.poll() is not None)
         yield process
 
@@ -196,6 +201,36 @@ def test_runs_side_by_side_do_not_harm_each_other(host: SlowHost, tmp_path: Path
     assert table(output, "images", "one")["image_url"].nunique() == IMAGES
     assert table(output, "images", "two")["image_url"].nunique() == IMAGES
     assert staged(output) == []
+
+
+def without_locks() -> None:
+    """Have no locks, as on NFS without its lock daemon."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    fcntl.flock = flock
+
+
+def test_a_file_system_without_locks_has_leases(host: SlowHost, tmp_path: Path) -> None:
+    """Without `flock` a run goes by a lease: a second one of its id is refused, another id is not."""
+    output, manifest = tmp_path / "out", host.manifest(tmp_path)
+    with held_run(host, tmp_path, prepare=without_locks) as process:
+
+        def rehearsed(run_id: str) -> CompletedProcess[str]:
+            where = ["--manifest", str(manifest), "--output", str(output), "--run-id", run_id]
+            command = ["annotate", "--source", "fake", *where]
+            return run_warm(Command(command, dict(os.environ), prepare=without_locks), DEADLINE_S)
+
+        same = rehearsed("one")
+        assert same.returncode == 2
+        assert f"run one is under way in process {process.pid} on {socket.gethostname()}" in same.stderr
+        other = rehearsed("two")
+        assert other.returncode == 0, other.stderr
+        host.let_go.set()
+        assert process.wait(DEADLINE_S) == 0, process.stderr.read()
+    assert table(output, "images", "one")["image_url"].nunique() == IMAGES
+    assert not list(output.rglob("lease.json"))
 
 
 def die_after_moves(count: int) -> None:

@@ -32,14 +32,17 @@ def decode_entries(entries: pa.Table) -> Iterator[tuple[bytes, Answer | Failure]
 
 
 def _answers(entries: pa.Table) -> Iterator[tuple[bytes, Answer]]:
-    texts = (entries[name].to_pylist() for name in ("source", "face_model_version", "trace_id"))
-    sizes = (entries[name].to_pylist() for name in ("image_width", "image_height"))
-    answered_at = _times(entries["answered_at"])
+    texts = ("source", "face_model_version", "trace_id", "asked_by")
+    sizes = ("image_width", "image_height")
     columns = zip(
-        entries["key"].to_pylist(), _faces(entries["faces"]), *sizes, *texts, answered_at, strict=True
+        *(entries[name].to_pylist() for name in ("key", *sizes, *texts)),
+        _faces(entries["faces"]),
+        _times(entries["answered_at"]),
+        strict=True,
     )
-    for key, faces, width, height, source, version, trace_id, at in columns:
-        yield key, Answer(faces, width, height, source, version, trace_id, 0, 0.0, at, from_journal=True)
+    for key, width, height, source, version, trace_id, by, faces, at in columns:
+        said = faces, width, height, source, version, trace_id
+        yield key, Answer(*said, 0, 0.0, at, from_journal=True, asked_by=by)
 
 
 def _faces(column: pa.ChunkedArray) -> Iterator[tuple[Face, ...]]:
@@ -70,6 +73,7 @@ def _failures(entries: pa.Table) -> Iterator[tuple[bytes, Failure]]:
                 attempts=row["attempts"],
                 first_attempt_at=times["first_attempt_at"][i],
                 last_attempt_at=times["answered_at"][i],
+                asked_by=row["asked_by"],
             ),
         )
 

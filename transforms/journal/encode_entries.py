@@ -31,6 +31,7 @@ def encode_entries(entries: Sequence[Entry]) -> pa.Table:
         **{name: _fields(answers, name) for name in _OF_ANSWERS},
         **{name: _fields(failures, name) for name in _OF_FAILURES},
         "error_code": _fields(failures, "code"),
+        "asked_by": [entry.asked_by for entry in entries],
     }
     return pa.table([_column(columns[field.name], field) for field in ENTRIES], schema=ENTRIES)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from schemas.errors import MENDED_ELSEWHERE, Fate
 from schemas.values import Answer, Failure
 
-JOURNAL_VERSION: Final = 1
+JOURNAL_VERSION: Final = 2
 VERSION_KEY: Final = b"facebeam.journal_version"
 _WHEN: Final = pa.timestamp("us", tz="UTC")
 
@@ -33,9 +33,12 @@ ENTRIES: Final = pa.schema(
         pa.field("message", pa.string()),
         pa.field("stage", pa.string()),
         pa.field("maybe_billed", pa.bool_()),
+        pa.field("asked_by", pa.string()),
     ],
     {VERSION_KEY: str(JOURNAL_VERSION)},
 )
+ENTRIES_1: Final = pa.schema([*ENTRIES][:-1])
+"""As version 1 wrote them."""
 """One row a result: `outcome` of an answer, or `error_code` of a failure. `faces`: 180 numbers a face, flat.
 
 A failure's `answered_at` is its last attempt. The URL is there for people to find; only the key is looked up.
@@ -49,6 +52,8 @@ class Entry(NamedTuple):
     image_url: str
     result: Answer | Failure
     recorded_at: datetime
+    asked_by: str | None = None
+    """Which try of which run asked."""
 
     @property
     def answered_at(self) -> datetime:

@@ -1,6 +1,6 @@
 """The journal: answers by the question that they were paid for, shared by all runs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from schemas.values import Answer, Failure
 from transforms.journal.compact import compact
 from transforms.journal.decode_entries import decode_entries
 from transforms.journal.entries import ENTRIES
-from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
+from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter, always
 from transforms.journal.read_entries import read_newest
 from transforms.journal.segment import SegmentVanishedError
 from transforms.journal.segment_files import at_once, bucket_folder, list_segments
@@ -56,9 +56,14 @@ class Journal:
             for _, entries in thread_window(pool, lambda: window, self._read, _by_bucket(keys).items()):
                 yield from decode_entries(entries)
 
-    def open(self, flush_every_s: float = FLUSH_EVERY_S) -> JournalWriter:
+    def open(
+        self,
+        flush_every_s: float = FLUSH_EVERY_S,
+        asked_by: str | None = None,
+        may_go_on: Callable[[], bool] = always,
+    ) -> JournalWriter:
         """Give a writer, a context manager: leaving it writes what was recorded."""
-        return JournalWriter(self.path, flush_every_s)
+        return JournalWriter(self.path, flush_every_s, asked_by, may_go_on)
 
     def check_writable(self) -> None:
         """Write a file and delete it again; the journal's folder is there then.

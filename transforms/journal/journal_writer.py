@@ -1,6 +1,6 @@
 """Write results into the journal while a run goes on, a few seconds' worth at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,6 +23,11 @@ MOST_WAITING: Final = 5_000
 """With so many results waiting the disk is slower than the source: whoever brings another one writes too."""
 
 
+def always() -> bool:
+    """Go on whatever happens elsewhere."""
+    return True
+
+
 _OPEN: Final[set["JournalWriter"]] = set()
 
 
@@ -42,10 +47,20 @@ class JournalWriter:
     Args:
         path: the journal's folder, on any file system.
         flush_every_s: how long a result waits at most until it is written.
+        asked_by: which try of which run asks.
+        may_go_on: is asked after each regular writing; nothing more is accepted once it says no.
     """
 
-    def __init__(self, path: str, flush_every_s: float = FLUSH_EVERY_S) -> None:
+    def __init__(
+        self,
+        path: str,
+        flush_every_s: float = FLUSH_EVERY_S,
+        asked_by: str | None = None,
+        may_go_on: Callable[[], bool] = always,
+    ) -> None:
         self._path = path
+        self._asked_by = asked_by
+        self._may_go_on = may_go_on
         self._flush_every_s = flush_every_s
         self._entries: list[Entry] = []
         self._adding = Lock()
@@ -73,7 +88,7 @@ class JournalWriter:
         if not is_kept(result):
             return
         with self._adding:
-            self._entries.append(Entry(key, request.image_url, result, datetime.now(UTC)))
+            self._entries.append(Entry(key, request.image_url, result, datetime.now(UTC), self._asked_by))
             waiting = len(self._entries)
         if waiting >= FLUSH_AT:
             self._due.set()
@@ -110,6 +125,9 @@ class JournalWriter:
                 self._due.wait(self._flush_every_s)
                 self._due.clear()
                 self.flush()
+                if not self._may_go_on():
+                    self._error = RunError("another worker has taken this shard over; this one stops")
+                    return
 
     def _check(self) -> None:
         if self._error is not None:

@@ -52,9 +52,16 @@ def newest(entries: pa.Table) -> pa.Table:
 def _read_group(file: pq.ParquetFile, group: int, keys: pa.Array | None) -> pa.Table:
     """Look at the key column first, and at the others only where it holds a wanted key."""
     if keys is None:
-        return file.read_row_group(group, use_threads=False)
+        return _completed(file.read_row_group(group, use_threads=False))
     is_wanted = pc.is_in(file.read_row_group(group, ["key"], use_threads=False)["key"], value_set=keys)
     if not pc.any(is_wanted).as_py():
         return ENTRIES.empty_table()
-    entries = file.read_row_group(group, use_threads=False)
+    entries = _completed(file.read_row_group(group, use_threads=False))
     return entries if pc.all(is_wanted).as_py() else entries.filter(is_wanted)
+
+
+def _completed(entries: pa.Table) -> pa.Table:
+    """Give entries of an older version the columns of today's, without values."""
+    for field in [*ENTRIES][entries.num_columns :]:
+        entries = entries.append_column(field, pa.nulls(len(entries), field.type))
+    return entries.replace_schema_metadata(ENTRIES.metadata)

@@ -11,7 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
 from schemas.tables import DICTIONARY_BYTES
-from transforms.journal.entries import ENTRIES, JOURNAL_VERSION, VERSION_KEY
+from transforms.journal.entries import ENTRIES, ENTRIES_1, JOURNAL_VERSION, VERSION_KEY
 from transforms.journal.segment_files import delete
 from transforms.output_files import exists, move, output_errors, write_whole
 
@@ -99,7 +99,7 @@ def _is_ours(path: str, schema: pa.Schema) -> bool:
             f"{path} was written by a newer facebeam (journal version {int(version)}, this one reads "
             f"{JOURNAL_VERSION}): upgrade facebeam, or choose another --journal and pay for its answers again"
         )
-    if schema.equals(ENTRIES):
+    if schema.equals(ENTRIES) or schema.equals(ENTRIES_1):
         return True
     _LOGGER.warning("%s is left out: it is Parquet, but no segment of this journal; move it away", path)
     return False

@@ -24,6 +24,7 @@ from tests.helpers.journal_entries import (
     write,
     write_newer,
 )
+from transforms.journal.compact import MOST_SMALL_SEGMENTS
 from transforms.journal.entries import ENTRIES, VERSION_KEY
 from transforms.journal.journal import Journal
 
@@ -224,5 +225,18 @@ def test_a_journal_travels(tmp_path: Path) -> None:
 
 def test_the_version_stands_in_the_file(tmp_path: Path) -> None:
     """A segment has the journal's schema and its version, so that a later facebeam knows what it reads."""
-    assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"1"
+    assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"2"
     assert pq.read_schema(segments(tmp_path)[0]).equals(ENTRIES)
+
+
+def test_segments_of_the_first_version_are_read(tmp_path: Path) -> None:
+    """Answers that an older facebeam stored count, alone, beside new ones, and after merging with them."""
+    path = Path(write(tmp_path, KEYS[:1]))
+    old = pq.read_table(path).drop_columns(["asked_by"])
+    pq.write_table(old.replace_schema_metadata({VERSION_KEY: b"1"}), path)
+    assert stored_keys(tmp_path, KEYS) == {KEYS[0]}
+    for _ in range(MOST_SMALL_SEGMENTS + 1):
+        write(tmp_path, KEYS[1:2])
+    assert stored_keys(tmp_path, KEYS[:2]) == set(KEYS[:2])
+    assert len(segments(tmp_path)) < MOST_SMALL_SEGMENTS
+    assert stored_keys(tmp_path, KEYS[:2]) == set(KEYS[:2])
