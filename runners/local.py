@@ -4,6 +4,7 @@ What can be wrong is found before Beam is imported: a mistyped path is told in a
 """
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_manifest(options: RunOptions) -> int:
     """Carry out the run that the options describe; give its exit code."""
+    before = os.umask(options.umask)
     try:
         if options.cluster.runner not in ONE_MACHINE:
             options = as_workers_see_it(options)
@@ -43,6 +45,8 @@ def run_manifest(options: RunOptions) -> int:
     except KeyboardInterrupt:  # while the run's own way to stop is not in place yet
         LOGGER.error("stopped before the run began: nothing was started")
         return STOPPED
+    finally:
+        os.umask(before)
 
 
 def _tell_again(options: RunOptions, layout: Layout) -> int:

@@ -112,6 +112,13 @@ def bucket_path(text: str) -> str:
     return text.rstrip("/")
 
 
+def umask(text: str) -> int:
+    """Take a mask of file rights, in octal digits."""
+    if not re.fullmatch("0?[0-7]{1,3}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a mask of octal digits, such as 077 or 022")
+    return int(text, 8)
+
+
 def share(text: str) -> float:
     """Take a share from 0 to 1."""
     return _number(text, lambda value: 0 <= value <= 1, "a share from 0 to 1")

@@ -33,6 +33,8 @@ class RunOptions:
     run_id: str | None
     url_column: str
     journal: str | None
+    umask: int
+    """Rights that nobody gets on what is written."""
     max_age: float | None
     """Seconds after which a stored answer does not count any more."""
     mode: Literal[0, 1]

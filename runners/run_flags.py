@@ -62,6 +62,14 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
         help="name of the run (default: UTC time and a short digest)",
     )
     group.add_argument(
+        "--umask",
+        type=types.umask,
+        default="077",
+        metavar="OCTAL",
+        help="rights that nobody gets on what this process writes (default: %(default)s, only you may read "
+        "it; 027 lets your group read)",
+    )
+    group.add_argument(
         "--journal",
         type=types.full_path,
         metavar="DIR",

@@ -13,7 +13,7 @@ from transforms.manifest_formats.manifest_error import ManifestError
 
 _CHANGES_NO_ROW: Final = frozenset(
     {
-        *("manifest", "output", "run_id", "quiet", "log_format"),
+        *("manifest", "output", "run_id", "quiet", "log_format", "umask"),
         *("cluster", "beam_flags", "shards", "workers", "window", "timeout", "trust_proxies"),
         *("token_file", "token_secret"),
         "stop_at",  # a time of day is another moment each night

@@ -45,6 +45,7 @@ NOT_IN_A_TEMPLATE = {
     "log_format",  # set by launch.py
     "detach",  # set by launch.py
     "max_wait",  # the launcher does not wait
+    "umask",  # a bucket has no file rights
     "dataflow_endpoint",  # the launcher has reached it already
     "shared_filesystem",  # Dataflow has none
     "token_file",  # the token comes from Secret Manager

@@ -88,7 +88,8 @@ def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int, code: int
     assert "check space and rights there" in finished.stderr
     assert "Traceback" not in finished.stderr
     lines = left.read_text().splitlines()
-    assert [line for line in lines if not line.endswith("/full") and "/responses/" not in line] == []
+    lines = [line for line in lines if not line.endswith(("/full", "/first_try.json"))]
+    assert [line for line in lines if "/responses/" not in line] == []
 
 
 def test_a_limit_on_file_sizes_publishes_nothing(manifest: Path) -> None:
@@ -116,3 +117,18 @@ def test_a_file_system_that_is_not_installed(manifest: Path) -> None:
     assert "nobody://bucket/out" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert not Path("nobody:").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "folder", "file"), [((), 0o700, 0o600), (("--umask", "027"), 0o750, 0o640)]
+)
+def test_what_a_run_writes_is_its_owners(
+    manifest: Path, flags: tuple[str, ...], folder: int, file: int
+) -> None:
+    """Nobody else may read the output, which is biometric data, unless --umask lets them."""
+    output = manifest.with_name("out")
+    finished = rehearse(manifest, output, *flags)
+    assert finished.returncode == 0, finished.stderr
+    found = [output, *output.rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in found if path.is_dir()} == {folder}
+    assert {path.stat().st_mode & 0o777 for path in found if path.is_file()} == {file}
