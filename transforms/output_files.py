@@ -177,7 +177,9 @@ def move(source: str, target: str) -> None:
     with output_errors("publish", target):
         if is_local(target):
             _make_folder(Path(target).parent)
-        elif not FileSystems.exists(folder := FileSystems.split(target)[0]):
+            Path(source).replace(target)
+            return
+        if not FileSystems.exists(folder := FileSystems.split(target)[0]):
             FileSystems.mkdirs(folder)
         FileSystems.rename([source], [target])
 
