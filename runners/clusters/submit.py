@@ -40,11 +40,11 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     beam_options = check_beam_flags([*cluster.beam_flags(name), *options.beam_flags])
     _refuse_second_job(layout)
     cluster.check(name)
-    run = describe_run(options, layout, manifest)
+    pipeline = _empty_pipeline(beam_options)
     check_writable(layout.staging)
+    run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
-    pipeline = _empty_pipeline(beam_options)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
         job = _submit(cluster, pipeline, JobRecord(name, UNKNOWN, _now(), options.cluster), layout)

@@ -107,7 +107,8 @@ def test_a_run_is_committed_in_the_bucket(ran: Ran, cloud: Cloud, tmp_path: Path
     for name, frame in tables(ran.here).items():
         pd.testing.assert_frame_equal(tables(there)[name], frame)
     assert cloud.store.names("out/_staging/") == []
-    assert cloud.store.names("out/_runs/one/") == ["out/_runs/one/_SUCCESS", "out/_runs/one/run.json"]
+    names = ("_SUCCESS", "first_try.json", "run.json")
+    assert cloud.store.names("out/_runs/one/") == [f"out/_runs/one/{name}" for name in names]
 
 
 def test_a_second_run_is_answered_by_the_journal(ran: Ran, cloud: Cloud) -> None:
@@ -169,7 +170,7 @@ def test_a_token_that_workers_cannot_read_is_told(cloud: Cloud) -> None:
         assert (finished.returncode, server.calls) == (1, 0), finished.stderr
     assert f"run one is not committed: token file gs://{BUCKET}/no/token cannot be read" in finished.stderr
     assert "Traceback" not in finished.stderr
-    assert cloud.store.names("failed/") == []
+    assert cloud.store.names("failed/") == ["failed/_runs/one/first_try.json"]
 
 
 def test_a_job_is_cancelled(idle: Cloud) -> None:
@@ -192,7 +193,7 @@ def test_a_job_is_cancelled(idle: Cloud) -> None:
     assert cancelled.returncode == 0, cancelled.stderr
     assert idle.service.updates == [{"requestedState": 5}]
     assert job.state == "JOB_STATE_CANCELLED"
-    assert idle.store.names("cancelled/") == []
+    assert idle.store.names("cancelled/") == ["cancelled/_runs/one/first_try.json"]
 
 
 def test_a_flex_templates_job_is_found_by_its_name(idle: Cloud) -> None:
@@ -216,7 +217,7 @@ REFUSED = {
     "output": (
         {"--journal": f"gs://{BUCKET}/journal"},
         "gs://nobody-has-it/out",
-        "cannot write gs://nobody-has-it/out/_staging/",
+        "cannot list gs://nobody-has-it/out/_runs/",
     ),
     "journal": ({"--journal": "gs://nobody-has-it/a"}, OUTPUT, "cannot write gs://nobody-has-it/a/"),
     "Beam's flags": (
