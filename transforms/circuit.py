@@ -26,13 +26,12 @@ _UNREACHABLE: Final = frozenset(
     {
         ErrorCode.CONNECTION_FAILED,
         ErrorCode.HOST_NOT_FOUND,
-        ErrorCode.TIMEOUT,
         ErrorCode.SERVER_ERROR,
         ErrorCode.RESPONSE_TRUNCATED,
     }
 )
 """Nobody answers, or a gateway does in the service's place: a restart, a switch, a name server."""
-_IN_TROUBLE: Final = _UNREACHABLE | {ErrorCode.API_ERROR} | SLOW_DOWN
+_IN_TROUBLE: Final = _UNREACHABLE | {ErrorCode.API_ERROR, ErrorCode.TIMEOUT} | SLOW_DOWN
 """What may be over soon: only time tells."""
 TROUBLE_S: Final = 120.0
 """After so long without one answer, and `FEWEST` calls, the service counts as gone."""
