@@ -117,8 +117,7 @@ def write_json(path: str, value: Mapping[str, object]) -> None:
 
 def read_json(path: str) -> dict[str, Any]:
     """Read what `write_json` wrote."""
-    with output_errors("read", path), FileSystems.open(path) as file:
-        content = file.read()
+    content = read_bytes(path)
     try:
         value = json.loads(content)
     except ValueError as error:
@@ -128,11 +127,11 @@ def read_json(path: str) -> dict[str, Any]:
     return value
 
 
-def read_text(path: str) -> str:
+def read_bytes(path: str) -> bytes:
     """Read a small file."""
     with output_errors("read", path), FileSystems.open(path) as file:
         content: bytes = file.read()
-    return content.decode()
+    return content
 
 
 def exists(path: str) -> bool:
@@ -186,15 +185,15 @@ def move(source: str, target: str) -> None:
 
 def remove_file(path: str) -> None:
     """Delete one file."""
-    with output_errors("remove", path):  # Beam's own delete takes every name for a glob
-        Path(path).unlink() if is_local(path) else FileSystems.delete([escape(path)])
+    with output_errors("remove", path):
+        _delete(path)
 
 
 def remove_files(paths: Collection[str]) -> None:
     """Delete files; one that is gone already does not matter."""
     for path in paths:
         with output_errors("remove", path), suppress(FileNotFoundError):
-            Path(path).unlink() if is_local(path) else FileSystems.delete([escape(path)])
+            _delete(path)
 
 
 def remove(folder: str) -> None:
@@ -205,6 +204,11 @@ def remove(folder: str) -> None:
         else:
             whole = [folder] if FileSystems.exists(folder) else [*map(escape, files_below(folder))]
             FileSystems.delete(whole)
+
+
+def _delete(path: str) -> None:
+    """Delete one file; Beam's own delete takes every name for a glob."""
+    Path(path).unlink() if is_local(path) else FileSystems.delete([escape(path)])
 
 
 def _cause(error: Exception) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from schemas.errors import RunError
-from transforms.output_files import read_text, writing
+from transforms.output_files import read_bytes, writing
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,6 @@ class ShardLease:
     def is_held(self) -> bool:
         """Tell whether nobody has taken the shard since; a file that cannot be read is no proof of that."""
         try:
-            return read_text(self.path) in {self.owner, ""}
+            return read_bytes(self.path) in {self.owner.encode(), b""}
         except RunError:
             return True

@@ -10,10 +10,11 @@ import pyarrow as pa
 from schemas.errors import RunError
 from schemas.request_key import bucket_of
 from schemas.values import Answer, Failure
+from transforms.face_source import always
 from transforms.journal.compact import compact
 from transforms.journal.decode_entries import decode_entries
 from transforms.journal.entries import ENTRIES
-from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter, always
+from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
 from transforms.journal.read_entries import read_newest
 from transforms.journal.segment import SegmentVanishedError
 from transforms.journal.segment_files import at_once, bucket_folder, list_segments

@@ -11,6 +11,7 @@ from typing import Final, Self
 from schemas.errors import RunError
 from schemas.request_key import bucket_of
 from schemas.values import Answer, Failure, ImageRequest
+from transforms.face_source import always
 from transforms.journal.encode_entries import encode_entries
 from transforms.journal.entries import Entry, is_kept
 from transforms.journal.segment import write_segment
@@ -21,11 +22,6 @@ FLUSH_EVERY_S: Final = 4.0
 FLUSH_AT: Final = 500
 MOST_WAITING: Final = 5_000
 """With so many results waiting the disk is slower than the source: whoever brings another one writes too."""
-
-
-def always() -> bool:
-    """Go on whatever happens elsewhere."""
-    return True
 
 
 _OPEN: Final[set["JournalWriter"]] = set()

@@ -16,7 +16,7 @@ from typing import Final
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
-from transforms.output_files import output_errors, remove_file
+from transforms.output_files import is_local, output_errors, remove_file
 
 REMOTE_AT_ONCE: Final = 16
 """A flush has a segment in almost every bucket, and at 30 ms a request 500 answers took 55 s one by one."""
@@ -29,7 +29,7 @@ def bucket_folder(path: str, bucket: int) -> str:
 
 def at_once(path: str) -> int:
     """Tell how many buckets are worth writing or reading side by side: on a network each of them waits."""
-    return 1 if _is_local(path) else REMOTE_AT_ONCE
+    return 1 if is_local(path) else REMOTE_AT_ONCE
 
 
 def list_segments(folder: str) -> list[str]:
@@ -39,7 +39,7 @@ def list_segments(folder: str) -> list[str]:
         RunError: the folder is there but cannot be listed.
     """
     with output_errors("list", folder):
-        if _is_local(folder):
+        if is_local(folder):
             return [f"{folder}/{name}" for name in _local_names(folder) if name.endswith(".parquet")]
         return [file.path for file in FileSystems.match([f"{escape(folder)}/*.parquet"])[0].metadata_list]
 
@@ -47,7 +47,7 @@ def list_segments(folder: str) -> list[str]:
 def size_bytes(path: str) -> int:
     """Give a segment's size, 0 where it is gone."""
     with output_errors("look for", path):
-        if _is_local(path):
+        if is_local(path):
             with suppress(FileNotFoundError):
                 return Path(path).stat().st_size
             return 0
@@ -59,10 +59,6 @@ def delete(paths: Iterable[str]) -> None:
     for path in paths:
         with suppress(RunError):
             remove_file(path)
-
-
-def _is_local(path: str) -> bool:
-    return FileSystems.get_scheme(path) is None
 
 
 def _local_names(folder: str) -> list[str]:
