@@ -72,8 +72,23 @@ def _prism_flags(cluster: ClusterOptions) -> list[str]:
 def _leave_at_once(layout: Layout) -> None:
     """Keep what was paid for, and nothing else."""
     flush_open_journals()
-    discard(layout)
-    LOGGER.error("stopped at once: nothing of run %s is visible; answers that came are kept", layout.run_id)
+    if _is_discarded(layout, "it was stopped at once"):
+        LOGGER.error(
+            "stopped at once: nothing of run %s is visible; answers that came are kept", layout.run_id
+        )
+
+
+def _is_discarded(layout: Layout, why: str) -> bool:
+    """Delete what is staged; a run that has a plan can only be finished, and that is said instead."""
+    if discard(layout):
+        return True
+    LOGGER.error(
+        "run %s is checked but not published whole: %s; the next run into %s finishes it",
+        layout.run_id,
+        why,
+        layout.output,
+    )
+    return False
 
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
@@ -87,13 +102,7 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
                 exit_code = WRONG_SETUP
     if is_committed(layout):
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
-    if not discard(layout):
-        LOGGER.error(
-            "run %s is checked but not published whole: %s; the next run into %s finishes it",
-            layout.run_id,
-            failure,
-            layout.output,
-        )
+    if not _is_discarded(layout, failure):
         return NOT_COMMITTED
     if interruption.signal_number is not None:
         LOGGER.error(

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from runners.manifest_fingerprints import manifest_fingerprints
 from runners.option_types import cores
 from runners.options import RunOptions
+from schemas.layout import Layout
 from schemas.request_key import BUCKETS
 from transforms.api_client.client import ApiClient
 from transforms.api_client.post_request import AttemptLimits
@@ -41,6 +42,11 @@ BYTES_A_SHARD: Final = 1_000_000
 """Manifest bytes, some ten thousand rows: minutes of work, so that all workers end at about the same time."""
 
 
+def journal_path(options: RunOptions) -> str:
+    """Give the folder of the journal: the output's own, unless another is named."""
+    return options.journal or Layout(options.output, "").journal
+
+
 def find_manifest(options: RunOptions) -> Manifest:
     """Inspect the manifest's files; raises ManifestError."""
     return inspect_manifest(options.manifest, options.url_column, allow_local_files=options.allow_local_files)
@@ -57,13 +63,15 @@ def choose_source(options: RunOptions) -> FaceSource:
                 _client(options), options.rate, spending, options.window, options.allow_private_urls
             )
         case "local":
+            from transforms.crash_notes import CrashNotes  # noqa: PLC0415 - it imports Beam
             from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
 
             rule = any_address if options.allow_private_urls else is_public
             folder = "" if options.cluster.runner == "local" else str(Path.cwd())
             limits = _within(options.timeout, DownloadLimits())
             fetcher = ImageFetcher(options.allow_local_files, rule, limits=limits, folder=folder)
-            return LocalSource(fetcher, _models(options))
+            crashes = CrashNotes(f"{journal_path(options)}/_crashes")
+            return LocalSource(fetcher, _models(options), crashes)
 
 
 def _models(options: RunOptions) -> int:

@@ -68,6 +68,7 @@ class ErrorCode(StrEnum):
     UPSTREAM_ACCOUNT = auto()
     # this program
     INTERNAL_ERROR = auto()
+    WORKER_DIED = auto()
     # an answer that is none
     INVALID_RESPONSE = auto()
     OTHER = auto()
@@ -126,7 +127,7 @@ def fate(code: ErrorCode, attempts: int = 1) -> Fate:  # noqa: C901, PLR0911, PL
             return Fate.RETRY if attempts < 2 else Fate.REJECT  # noqa: PLR2004 - policy
         case ErrorCode.UPSTREAM_ACCOUNT:
             return Fate.RETRY if attempts < 3 else Fate.OPEN_CIRCUIT  # noqa: PLR2004 - policy
-        case ErrorCode.INVALID_RESPONSE | ErrorCode.OTHER | ErrorCode.INTERNAL_ERROR:
+        case ErrorCode.INTERNAL_ERROR | ErrorCode.WORKER_DIED | ErrorCode.INVALID_RESPONSE | ErrorCode.OTHER:
             return Fate.REJECT
         case ErrorCode.BUDGET_EXHAUSTED | ErrorCode.WINDOW_CLOSED:
             return Fate.OPEN_CIRCUIT
@@ -194,6 +195,7 @@ MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.UPSTREAM_ERROR: "the service's upstream failed",
     ErrorCode.UPSTREAM_ACCOUNT: "the service's own account with its upstream is out of order",
     ErrorCode.INTERNAL_ERROR: "this program or a library of its failed on the image: please report it",
+    ErrorCode.WORKER_DIED: "the process died on the image, three times: please report it",
     ErrorCode.INVALID_RESPONSE: "an answer that is not 90 finite points a face",
     ErrorCode.OTHER: "a code that this version does not know; the raw code stands in `raw_code`",
     ErrorCode.BUDGET_EXHAUSTED: "--budget-calls or --budget-credits was reached; not sent",

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
+from threading import Lock
 from typing import Self
 
+from schemas.request_key import request_key
 from schemas.values import Answer, ImageRequest
+from transforms.crash_notes import NO_NOTES, CrashNotes
 from transforms.face_source import OpenSource
 from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.local_model.answer_image import answer_image
@@ -28,10 +31,12 @@ class LocalSource:
     Args:
         fetcher: where the image's bytes come from.
         workers: models that work at the same time, each on one core.
+        crashes: finds images on which the process dies. None: nobody looks for them.
     """
 
     fetcher: ImageFetcher
     workers: int = 1
+    crashes: CrashNotes | None = None
     name: str = "local"
 
     @property
@@ -44,9 +49,9 @@ class LocalSource:
         """Requests in flight: one for each model, and the downloads that keep them fed."""
         return self.workers + DOWNLOADS_IN_FLIGHT
 
-    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - every shard may do all
-        """Give the source itself: it has no limits to share out."""
-        return self
+    def for_shard(self, shard: int, shards: int) -> Self:
+        """Give the same source with the shard's own notes: it has no limits to share out."""
+        return replace(self, crashes=self.crashes and self.crashes.for_shard(shard, shards))
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
@@ -61,25 +66,44 @@ class LocalSource:
 
     @contextmanager
     def _open(self) -> Iterator[OpenSource]:
-        models: SimpleQueue[FaceModel] = SimpleQueue()
-        for _ in range(self.workers):
-            models.put(FaceModel())
-        with self.fetcher.open() as fetch, ThreadPoolExecutor(self.workers, "model") as lookers:
+        models = _Models(self.workers)
+        notes = self.crashes.open() if self.crashes else nullcontext(NO_NOTES)
+        lookers = ThreadPoolExecutor(self.workers, "model")
+        with notes as noted, self.fetcher.open() as fetch, lookers:
+
+            def look(data: bytes, request: ImageRequest) -> Answer:
+                key = request_key(self.identity, request)
+                with models.take(alone=noted.is_suspect(key)) as model, noted.looking_at(key):
+                    return answer_image(model, data, request)
 
             def annotate(request: ImageRequest) -> Answer:
-                return lookers.submit(_look, models, fetch(request.image_url), request).result()
+                """Decode and look on one of as many threads as there are models, not on those that fetch.
+
+                So no more images than workers are in memory decoded, and few threads have memory of that
+                size: the same work on nine threads in turn takes a tenth more time and twice the memory.
+                """
+                return lookers.submit(look, fetch(request.image_url), request).result()
 
             yield OpenSource(annotate, lambda: self.largest_window)
 
 
-def _look(models: SimpleQueue[FaceModel], data: bytes, request: ImageRequest) -> Answer:
-    """Decode and look on one of as many threads as there are models, not on those that fetch.
+class _Models:
+    """Models that are taken for one image at a time."""
 
-    So no more images than workers are in memory decoded, and few threads have memory of that size: the same
-    work on nine threads in turn takes a tenth more time and twice the memory.
-    """
-    model = models.get()
-    try:
-        return answer_image(model, data, request)
-    finally:
-        models.put(model)
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._free: SimpleQueue[FaceModel] = SimpleQueue()
+        self._taking = Lock()
+        for _ in range(number):
+            self._free.put(FaceModel())
+
+    @contextmanager
+    def take(self, *, alone: bool) -> Iterator[FaceModel]:
+        """Wait for a model; `alone` for all of them, so that no other image is looked at meanwhile."""
+        with self._taking:  # one image collects at a time: two would wait for each other's models
+            taken = [self._free.get() for _ in range(self._number if alone else 1)]
+        try:
+            yield taken[0]
+        finally:
+            for model in taken:
+                self._free.put(model)

@@ -1,0 +1,59 @@
+"""A photograph that kills the process, as a fault in a library's native code does."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from shutil import copy
+from threading import Event
+
+from schemas.values import Answer, ImageRequest
+from tests.helpers.console import ends, write_urls
+from tests.helpers.waiting import DEADLINE_S
+from tests.helpers.warm_process import Command, run_warm
+from transforms import local_source
+from transforms.local_model.answer_image import answer_image
+from transforms.local_model.face_model import FaceModel
+
+MEETING_S = 1
+"""How long the two images wait to be looked at side by side."""
+
+
+def die_on(deadly: Path, neighbour: Path) -> None:
+    """Have the process die of the one image, if possible while it looks at the other."""
+    begun = {deadly.read_bytes(): Event(), neighbour.read_bytes(): Event()}
+
+    def answer_or_die(model: FaceModel, data: bytes, request: ImageRequest) -> Answer:
+        if data in begun:
+            begun[data].set()
+            for event in begun.values():
+                event.wait(MEETING_S)
+        if data == deadly.read_bytes():
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return answer_image(model, data, request)
+
+    vars(local_source)["answer_image"] = answer_or_die
+
+
+def test_an_image_on_which_the_process_died_three_times_is_a_dead_letter(
+    tmp_path: Path, photos: Path
+) -> None:
+    """Three nights die; the fourth commits, with the image as the only dead letter, and so does the fifth."""
+    deadly, neighbour, third = (
+        Path(copy(photos / name, tmp_path)) for name in ("coffee.png", "astronaut.png", "rocket.jpg")
+    )
+    manifest = write_urls(tmp_path / "urls.txt", [third, deadly, neighbour])
+    flags = ["--manifest", str(manifest), "--allow-local-files", "--workers", "2", "--max-failure-share", "1"]
+    command = ["annotate", *flags, "--output", str(tmp_path / "out")]
+
+    def night() -> int:
+        prepare = partial(die_on, deadly, neighbour)
+        return run_warm(Command(command, dict(os.environ), prepare=prepare), DEADLINE_S).returncode
+
+    assert [night() for _ in range(5)] == [-signal.SIGSEGV] * 3 + [0, 0]
+    assert ends(tmp_path / "out") == {
+        str(deadly): "worker_died",
+        str(neighbour): "1 faces",
+        str(third): "0 faces",
+    }
+    assert [path for path in (tmp_path / "out/responses/_crashes").rglob("*") if path.is_file()] == []
