@@ -18,7 +18,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 
 from schemas.errors import ErrorCode
 from schemas.values import Failure, FailureError
+from transforms.local_model.cut_jpeg import load_cut_jpeg
 from transforms.local_model.exif_orientation import turn_upright, upright_size
+from transforms.local_model.png_chunks import without_texts
 from transforms.local_model.rgb_on_white import READABLE_MODES, rgb_on_white
 
 MAX_BYTES: Final = 64 * 2**20
@@ -82,7 +84,7 @@ def decode_image(data: bytes) -> DecodedImage:
             ErrorCode.IMAGE_TOO_LARGE, f"{len(data)} bytes are over {MAX_BYTES}; shrink the image"
         )
     with _parsing(data):
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = _open(without_texts(data))
     pixels = image.width * image.height
     limit = MAX_PIXELS // (2 if image.format in _TWICE_THE_MEMORY else 1)
     if pixels > limit:
@@ -90,7 +92,7 @@ def decode_image(data: bytes) -> DecodedImage:
         raise _rejected(ErrorCode.IMAGE_TOO_LARGE, f"{size} are over {limit}; shrink the image")
     with image, _LARGE_IMAGE if pixels * 3 >= limit else nullcontext():
         with _parsing(data):
-            raw = _load(image)
+            raw = _load(image, data)
         return _upright(raw)
 
 
@@ -104,18 +106,48 @@ class _RawImage(NamedTuple):
     orientation: int
 
 
-def _load(image: Image.Image) -> _RawImage:
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+def _load(image: Image.Image, data: bytes) -> _RawImage:
     """Load the pixels, a large JPEG's at a half, a quarter or an eighth of its size."""
     width, height = image.size
-    factor = _shrink_factor(max(image.size))
-    drafted = image.draft(None, (max(1, width // factor), max(1, height // factor)))
-    image.load()
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    drafted = _draft(image)
+    try:
+        image.load()
+    except OSError:
+        if drafted is None:
+            raise
+        image = load_cut_jpeg(data, _load_draft)
+    orientation = _orientation(image)
     if image.mode not in READABLE_MODES:
         raise NotImplementedError(f"pixels of mode {image.mode} are not supported")
     if drafted is None:  # a TIFF turns itself upright in load()
         return _RawImage(image, *image.size, 1, orientation)
     return _RawImage(image, width, height, round(width / drafted[1][2]), orientation)
+
+
+def _draft(image: Image.Image) -> tuple[str, tuple[int, int, float, float]] | None:
+    """Ask a JPEG's decoder for fewer pixels; None where the format knows no draft."""
+    width, height = image.size
+    factor = _shrink_factor(max(image.size))
+    return image.draft(None, (max(1, width // factor), max(1, height // factor)))
+
+
+def _load_draft(jpeg: bytes) -> Image.Image:
+    image = _open(jpeg)
+    _draft(image)
+    image.load()
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """Read how the image is turned; damaged metadata does not cost the picture."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _BROKEN:
+        return 1
 
 
 def _upright(raw: _RawImage) -> DecodedImage:

@@ -1,4 +1,4 @@
-"""Pixels of any mode to RGB on white, shrunk on the way.
+"""Pixels of any mode to sRGB on white, shrunk on the way.
 
 Band by band: a 50-megapixel RGBA image would otherwise stand in memory four times, 200 MB each.
 """
@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from transforms.local_model.colour_profile import Conversion, conversion_of, without_profile
 
 DEEP_GREY_MODES: Final = frozenset({"I", "F", "I;16", "I;16B", "I;16L"})
 """Greys of more than 8 bits, which `convert("RGB")` turns white in silence."""
@@ -25,25 +27,27 @@ def rgb_on_white(image: Image.Image, shrink_by: int = 1) -> Image.Image:
 
     Shape: (any of READABLE_MODES, [w, h]) -> (RGB, [ceil(w / shrink_by), ceil(h / shrink_by)])
     """
-    if image.mode == "RGB" and shrink_by == 1 and not image.has_transparency_data:
+    to_rgb = conversion_of(image)
+    is_done = image.mode == "RGB" and to_rgb is without_profile and not image.has_transparency_data
+    if is_done and shrink_by == 1:
         return image
     grey_range = _grey_range(image)
     canvas = Image.new("RGB", (math.ceil(image.width / shrink_by), math.ceil(image.height / shrink_by)))
     rows = max(1, _BAND_PIXELS // image.width // shrink_by) * shrink_by
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        canvas.paste(_flatten(band, grey_range).reduce(shrink_by), (0, top // shrink_by))
+        canvas.paste(_flatten(band, grey_range, to_rgb).reduce(shrink_by), (0, top // shrink_by))
     return canvas
 
 
-def _flatten(band: Image.Image, grey_range: tuple[float, float]) -> Image.Image:
+def _flatten(band: Image.Image, grey_range: tuple[float, float], to_rgb: Conversion) -> Image.Image:
     if band.mode in DEEP_GREY_MODES:
         return Image.fromarray(_grey8(band, grey_range)).convert("RGB")
     if not band.has_transparency_data:
-        return band.convert("RGB")
-    colours = band.convert("RGBA")
+        return to_rgb(band)
+    visible = band.convert("RGBA")
     white = Image.new("RGB", band.size, "white")
-    white.paste(colours, mask=colours)
+    white.paste(to_rgb(visible), mask=visible)
     return white
 
 

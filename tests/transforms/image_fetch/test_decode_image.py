@@ -4,12 +4,13 @@ import io
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from schemas.errors import ErrorCode
 from schemas.values import FailureError
@@ -48,6 +49,17 @@ def difference(decoded: DecodedImage, expected: Image.Image) -> float:
     return float(np.abs(np.asarray(decoded.pixels, np.float32) - np.asarray(expected, np.float32)).mean())
 
 
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    """Write a chunk of a PNG with its checksum."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_with(chunk: bytes) -> bytes:
+    """Put a chunk into a PNG, after its header of 33 bytes."""
+    whole = encoded(picture(), "PNG")
+    return whole[:33] + chunk + whole[33:]
+
+
 def png_header(width: int, height: int) -> bytes:
     """Write a PNG that claims a size and holds no pixels."""
     chunks = [
@@ -55,10 +67,7 @@ def png_header(width: int, height: int) -> bytes:
         (b"IDAT", b""),
         (b"IEND", b""),
     ]
-    parts = (
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )
+    parts = (png_chunk(kind, body) for kind, body in chunks)
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
@@ -251,6 +260,87 @@ def test_webp_is_refused_at_half_the_pixels() -> None:
 def test_too_many_bytes_are_too_large() -> None:
     """The decoder counts the bytes before it reads them, and refuses too many."""
     assert code_of(bytes(MAX_BYTES + 1)) is ErrorCode.IMAGE_TOO_LARGE
+
+
+ZEROS = zlib.compress(bytes(2_000_000))
+"""Unpacks to twice what Pillow allows texts and profiles."""
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        png_chunk(b"zTXt", b"prompt\0\0" + ZEROS),
+        png_chunk(b"zTXt", b"prompt\0\0not deflated"),
+        png_chunk(b"iTXt", b"prompt\0\1\0\0\0" + ZEROS),
+        png_chunk(b"iCCP", b"profile\0\0" + ZEROS),
+        png_chunk(b"tEXt", b"a\0b")[:-4] + b"oops",
+        png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(b"a"))[:-4] + b"oops",
+        png_chunk(b"eXIf", b"MM\0*\0\0\0\x08\xff\xff"),
+        png_chunk(b"prVt", b"of another program"),
+    ],
+    ids=["large-ztxt", "broken-ztxt", "large-itxt", "large-iccp", "crc", "iccp-crc", "exif", "private"],
+)
+def test_what_is_not_about_pixels_does_not_cost_a_png(chunk: bytes) -> None:
+    """A PNG with a large or damaged text, profile or Exif shows its picture."""
+    assert difference(decode_image(png_with(chunk)), picture()) == 0
+
+
+def test_damaged_exif_does_not_cost_a_jpeg() -> None:
+    """A JPEG whose Exif is cut shows its picture."""
+    data = encoded(picture(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", quality=95)
+    assert difference(decode_image(data), picture()) < 5
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 10}, {"quality": 95}], ids=str)
+def test_a_jpeg_without_its_end_marker_is_whole_if_its_pixels_are(
+    photos: Path, options: dict[str, object]
+) -> None:
+    """Without the marker's two bytes, the picture is the same; with fewer, there is no picture."""
+    with Image.open(photos / "astronaut.png") as photo:
+        data = encoded(photo.convert("RGB").resize((128, 128)), "JPEG", **options)
+    whole = np.asarray(decode_image(data).pixels)
+    for missing in (1, 2):
+        assert np.array_equal(np.asarray(decode_image(data[:-missing]).pixels), whole)
+    assert {code_of(data[:-missing]) for missing in range(4, 100)} == {ErrorCode.IMAGE_UNDECODABLE}
+
+
+def swapped_profile() -> bytes:
+    """Make a profile of RGB in which red stands for blue: sRGB's, with two tags named after each other."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"temp", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"temp", b"bXYZ", 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        *(("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P")),
+        *(("TIFF", "RGB"), ("TIFF", "RGBA"), ("TIFF", "P")),
+        *(("WEBP", "RGB"), ("WEBP", "RGBA"), ("AVIF", "RGB"), ("AVIF", "RGBA"), ("JPEG", "RGB")),
+    ],
+)
+def test_a_profile_that_changes_colours_is_applied(kind: str, mode: str) -> None:
+    """A picture whose profile has red for blue shows red where it has blue, and white where it is clear."""
+    red, green, blue = picture().split()
+    stored = Image.merge("RGB", (blue, green, red)).convert(mode)
+    if mode == "RGBA":
+        stored.putalpha(Image.new("L", stored.size, 255))
+        stored.paste((0, 0, 0, 0), (30, 20, 60, 40))  # the white corner
+    data = encoded(stored, kind, icc_profile=swapped_profile(), quality=95)
+    assert difference(decode_image(data), picture()) < 5
+
+
+@pytest.mark.parametrize("profile", [b"not a profile", b"", swapped_profile()[:200]], ids=len)
+def test_a_damaged_profile_is_ignored(profile: bytes) -> None:
+    """A picture with a profile that cannot be read shows its own numbers."""
+    assert difference(decode_image(encoded(picture(), "PNG", icc_profile=profile)), picture()) == 0
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L"])
+def test_a_profile_of_another_colour_space_is_ignored(mode: str) -> None:
+    """A profile of RGB says nothing of inks or greys."""
+    stored = picture().convert(mode)
+    data = encoded(stored, "TIFF", icc_profile=swapped_profile())
+    assert difference(decode_image(data), stored.convert("RGB")) == 0
 
 
 SEEDS = [encoded(picture(), kind) for kind in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "MPO")]
