@@ -1,5 +1,6 @@
 """`facebeam`: one console script, a subcommand for each thing it does."""
 
+import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `facebeam`; give its exit code."""
+    _open_closed_streams()
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = _parser().parse_args(arguments[:1])
     command: Callable[[Sequence[str]], int] = import_module(COMMANDS[chosen.command][0]).main
@@ -31,6 +33,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # a run that has begun ends in its own way
         sys.stderr.write("facebeam: stopped\n")
         return STOPPED
+
+
+def _open_closed_streams() -> None:
+    """Lead streams that the caller has closed (`>&-`) to nowhere.
+
+    Python has None for them, and the first file that a run opens would get their number: what a library
+    prints there would then stand in it.
+    """
+    for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 def _parser() -> StrictParser:

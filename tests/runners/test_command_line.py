@@ -11,7 +11,7 @@ import pytest
 
 from runners.beam_flags import check_beam_flags
 from schemas.errors import RunError
-from tests.helpers.console import FACEBEAM, annotate, facebeam, rehearse, run_json, visible, write_urls
+from tests.helpers.console import FACEBEAM, annotate, facebeam, rehearse, run_json, table, visible, write_urls
 
 URLS = [f"https://example.com/{number}.jpg" for number in range(20)]
 
@@ -179,6 +179,23 @@ def test_what_cannot_be_printed_changes_no_exit_code(manifest: Path, sink: str) 
     assert "the rest cannot be printed" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert run_json(manifest.parent / "out", "one")["counts"]["rows_read"] == len(URLS)
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
+def test_streams_that_are_closed_change_no_exit_code(manifest: Path, closed: str) -> None:
+    """A run that is started without stdout, or without any stream, as by some schedulers, ends with 0."""
+    command = f"{FACEBEAM} annotate --source fake --manifest {manifest} --output out --run-id one {closed}"
+    subprocess.run(["/bin/sh", "-c", command], cwd=manifest.parent, check=True)
+    assert run_json(manifest.parent / "out", "one")["counts"]["rows_read"] == len(URLS)
+
+
+def test_a_bare_environment_reads_and_writes_any_name(tmp_path: Path) -> None:
+    """Without HOME, and in a locale that knows only ASCII, names of other letters are the same."""
+    (tmp_path / "é.csv").write_text("image_id,image_url,größe\né1,https://example.com/é.jpg,Ü\n")
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [FACEBEAM, "annotate", "--source", "fake", "--manifest", "é.csv", "--output", "ü"]
+    subprocess.run(command, cwd=tmp_path, env=bare, check=True, capture_output=True)
+    assert table(tmp_path / "ü", "images")[["image_id", "größe"]].to_numpy().tolist() == [["é1", "Ü"]]
 
 
 def test_a_run_that_is_over_ends_as_it_did(manifest: Path) -> None:
