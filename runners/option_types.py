@@ -78,8 +78,8 @@ def window(text: str) -> int | None:
     return None if text == "auto" else _whole(text, MOST_IN_FLIGHT, "neither 'auto' nor")
 
 
-def calls(text: str) -> int:
-    """Take a number of calls."""
+def count(text: str) -> int:
+    """Take a number of calls or rows."""
     return _whole(text, 10**12)
 
 

@@ -31,6 +31,10 @@ class RunOptions:
     output: str
     source: Literal["local", "api", "fake"]
     run_id: str | None
+    limit: int | None
+    """Rows from the manifest's beginning."""
+    sample: int | None
+    """Rows at random."""
     url_column: str
     journal: str | None
     umask: int

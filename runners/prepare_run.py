@@ -31,6 +31,7 @@ from transforms.image_fetch.download_image import DownloadLimits
 from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.inspect_manifest import Manifest, inspect_manifest
 from transforms.local_model.weights import check_weights
+from transforms.take_part import first_rows, sample
 
 FEWEST_SHARDS: Final = 128
 """Engines deal shards out by a hash: of 64 Flink gives 35 to one of two slots, of 128 it gives 66."""
@@ -48,8 +49,13 @@ def journal_path(options: RunOptions) -> str:
 
 
 def find_manifest(options: RunOptions) -> Manifest:
-    """Inspect the manifest's files; raises ManifestError."""
-    return inspect_manifest(options.manifest, options.url_column, allow_local_files=options.allow_local_files)
+    """Inspect the manifest's files, and take the part of them that is asked for; raises ManifestError."""
+    manifest = inspect_manifest(
+        options.manifest, options.url_column, allow_local_files=options.allow_local_files
+    )
+    if options.limit is not None:
+        return first_rows(manifest, options.limit)
+    return manifest if options.sample is None else sample(manifest, options.sample)
 
 
 def choose_source(options: RunOptions) -> FaceSource:

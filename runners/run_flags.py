@@ -55,6 +55,16 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--url-column", default="image_url", metavar="C", help="the manifest's column of URLs (%(default)s)"
     )
+    part = group.add_mutually_exclusive_group()
+    part.add_argument(
+        "--limit", type=types.count, metavar="N", help="take only the first N rows of the manifest"
+    )
+    part.add_argument(
+        "--sample",
+        type=types.count,
+        metavar="N",
+        help="take N rows at random, the same ones each time; the manifest is read twice",
+    )
     group.add_argument(
         "--run-id",
         type=types.chosen_run_id,
@@ -149,7 +159,7 @@ def _add_api_flags(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="calls a second at most, retries included, or 'unlimited' (%(default)g)",
     )
-    group.add_argument("--budget-calls", type=types.calls, metavar="N", help="send at most so many calls")
+    group.add_argument("--budget-calls", type=types.count, metavar="N", help="send at most so many calls")
     group.add_argument(
         "--budget-credits", type=types.credit, metavar="X", help="spend at most so many credits"
     )

@@ -27,6 +27,8 @@ class Manifest:
     columns: pa.Schema
     allow_local_files: bool = False
     """Whether paths, file://, gs://, s3:// and hdfs:// are URLs too."""
+    largest_draw: int | None = None
+    """Of a sample: rows that draw more are left out. None: all rows are taken."""
 
 
 def inspect_manifest(

@@ -11,10 +11,10 @@ from schemas.values import DeadLetter, ManifestRow
 from transforms.inspect_manifest import Manifest
 from transforms.manifest_formats.manifest_file import ManifestPart
 from transforms.manifest_formats.manifest_row import manifest_row
-from transforms.manifest_formats.read_records import read_records
 from transforms.manifest_formats.split_manifest import split_manifest
 from transforms.progress import PROGRESS
 from transforms.same_version import check_same_version, installed_version
+from transforms.take_part import records_of
 
 
 def read_manifest(part: ManifestPart, manifest: Manifest) -> Iterator[ManifestRow | DeadLetter]:
@@ -23,7 +23,7 @@ def read_manifest(part: ManifestPart, manifest: Manifest) -> Iterator[ManifestRo
     Raises:
         ManifestError: the file is damaged, cut short or gone.
     """
-    for record in read_records(part, manifest.columns):
+    for record in records_of(part, manifest):
         yield manifest_row(record, part.file, allow_local_files=manifest.allow_local_files)
 
 

@@ -28,6 +28,8 @@ class ManifestFile:
     url_column: str
     columns: pa.Schema
     """The file's own columns: all but the URL's and `image_id`."""
+    most_rows: int | None = None
+    """Only so many first rows are taken; the file is then read in one part. None: all rows."""
 
     @property
     def unit(self) -> str:

@@ -24,6 +24,9 @@ def split_manifest(file: ManifestFile, part_bytes: int = PART_BYTES) -> Iterator
     """
     with manifest_errors(file.path), open_packed(file.path) as stream:
         _check_size(file, stream)
+        if file.most_rows is not None:
+            yield ManifestPart(file)
+            return
         match file.format:
             case ManifestFormat.PARQUET:
                 yield from _row_groups(file, stream, part_bytes)
