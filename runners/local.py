@@ -32,13 +32,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_manifest(options: RunOptions) -> int:
     """Carry out the run that the options describe; give its exit code."""
+    from runners.made_manifests import made_manifests  # noqa: PLC0415 - pyarrow, after the flags
+
     before = os.umask(options.umask)
     try:
-        if options.cluster.runner not in ONE_MACHINE:
-            options = as_workers_see_it(options)
-        layout = Layout(options.output, options.run_id or new_run_id(options.manifest))
-        with ended_by_ctrl_c():
-            return _tell_again(options, layout) if is_committed(layout) else _run(options, layout)
+        with ended_by_ctrl_c(), made_manifests(options) as made:
+            if options.cluster.runner not in ONE_MACHINE:
+                made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, spelt out
+            layout = Layout(made.output, options.run_id or new_run_id(options.manifest))
+            return _tell_again(made, layout) if is_committed(layout) else _run(made, layout)
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP

@@ -24,8 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.description = "Tell what the run with these flags would send, cost and take. Nothing is sent."
     options = parse_run(parser, sys.argv[1:] if argv is None else argv)
     set_up_logs(options.log_format, quiet=options.quiet)
+    from runners.made_manifests import made_manifests  # noqa: PLC0415 - pyarrow, after the flags
+
     try:
-        plan, calls = _plan(options)
+        with made_manifests(options) as made:
+            plan, calls = _plan(made)
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP

@@ -47,7 +47,8 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=types.path,
         metavar="PATH",
-        help="files or globs of .txt, .csv, .tsv, .jsonl (each also .gz) or .parquet, on any file system",
+        help="files or globs of .txt, .csv, .tsv, .jsonl (each also .gz) or .parquet, on any file system; "
+        "'-' reads standard input; with --allow-local-files also a folder or a glob of images",
     )
     group.add_argument(
         "--output", required=True, type=types.path, metavar="DIR", help="folder of the tables of all runs"

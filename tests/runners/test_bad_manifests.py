@@ -21,7 +21,7 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
     [
         ("none.csv", "there is no such file; check --manifest"),
         ("none-*.csv", "no such file: check --manifest, and quote a glob"),
-        ("folder.csv", "is a folder: name its files"),
+        ("folder.csv", "is a folder without images: name its files"),
         (
             "photos.xlsx",
             "unknown ending: a manifest is .txt, .csv, .tsv or .jsonl, each also .gz, or .parquet",

@@ -44,7 +44,9 @@ def _local(pattern: str) -> Mapping[str, int]:
 def _size_bytes(path: str) -> int:
     file = Path(path).stat()
     if stat.S_ISDIR(file.st_mode):
-        raise ManifestError(f"{path}: is a folder: name its files, for example '{path.rstrip('/')}/*.csv'")
+        raise ManifestError(
+            f"{path}: is a folder without images: name its files, for example '{path.rstrip('/')}/*.csv'"
+        )
     if not stat.S_ISREG(file.st_mode):
         raise ManifestError(
             f"{path}: is no regular file: it is read more than once, so write it to disk first"

@@ -1,0 +1,97 @@
+"""Manifests that the run writes for itself: from standard input, and from folders and globs of images."""
+
+import csv
+import json
+import shutil
+import sys
+import zlib
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from runners.options import RunOptions
+from schemas.errors import RunError
+from schemas.manifest_columns import ID_COLUMN
+from transforms.manifest_formats.image_files import image_files
+
+STANDARD_INPUT: Final = "-"
+_GZIP: Final = b"\x1f\x8b"
+_HEAD_BYTES: Final = 1 << 16
+
+
+@contextmanager
+def made_manifests(options: RunOptions) -> Iterator[RunOptions]:
+    """Give options whose manifests are files; those that are made for it are deleted after the block.
+
+    Raises:
+        RunError: images without `--allow-local-files`, or workers on other machines, which see no such file.
+        ManifestError: a folder cannot be read.
+    """
+    patterns = [*dict.fromkeys(options.manifest)]
+    made = {pattern: make for pattern in patterns if (make := _maker_of(pattern, options))}
+    if not made:
+        yield options
+        return
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="facebeam-")))
+            files = [made[pattern](folder) if pattern in made else pattern for pattern in patterns]
+        except OSError as error:
+            raise RunError(
+                f"cannot keep the manifest for the run: {error}; set TMPDIR to a folder with space"
+            ) from error
+        yield replace(options, manifest=tuple(files))
+
+
+def _maker_of(pattern: str, options: RunOptions) -> Callable[[Path], str] | None:
+    """Give what writes the manifest of a pattern into a folder; None for one that is a file already."""
+    images = {} if pattern == STANDARD_INPUT else image_files(pattern)
+    if pattern != STANDARD_INPUT and not images:
+        return None
+    if options.cluster.runner not in {"local", "prism"}:
+        raise RunError(f"--manifest {pattern} is on this machine: write a manifest where the workers see it")
+    if images and not options.allow_local_files:
+        raise RunError(f"--manifest {pattern}: {len(images)} images; give --allow-local-files to take them")
+    if images:
+        return partial(_from_images, pattern, images, options.url_column)
+    return partial(_from_stdin, options.url_column)
+
+
+def _from_stdin(url_column: str, folder: Path) -> str:
+    path = folder / "stdin"
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    with path.open("rb") as file:
+        ending = ending_of(file.read(_HEAD_BYTES), url_column)
+    return str(path.rename(f"{path}.{ending}"))
+
+
+def ending_of(head: bytes, url_column: str) -> str:
+    """Tell the format of a manifest without a name by its beginning.
+
+    >>> ending_of(b"name,image_url", "image_url"), ending_of(b"https://example.com/a.jpg", "image_url")
+    ('csv', 'txt')
+    """
+    if head.startswith(_GZIP):
+        return f"{ending_of(zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head), url_column)}.gz"
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    line = head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0].decode(errors="replace").strip()
+    if line.startswith("{"):
+        return "jsonl"
+    headers = {"csv": csv.reader([line]), "tsv": csv.reader([line], delimiter="\t")}
+    return next((ending for ending, header in headers.items() if url_column in next(header, [])), "txt")
+
+
+def _from_images(pattern: str, images: Mapping[str, str], url_column: str, folder: Path) -> str:
+    name = Path(pattern.replace("*", "")).stem or "images"
+    path = folder / f"{name}.jsonl"
+    with path.open("x") as file:
+        for image, image_id in images.items():
+            file.write(json.dumps({url_column: image, ID_COLUMN: image_id}) + "\n")
+    return str(path)
