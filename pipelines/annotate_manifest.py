@@ -6,6 +6,7 @@ ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
      |---counts--------------------------------> CommitRun <---+
 """
 
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -82,3 +83,8 @@ def _write_tables(
         | "WriteDeadLetters"
         >> WriteTable("dead_letters", flatten_dead_letters, columns, layout, error_code_folder),
     ) | "AllFiles" >> beam.Flatten()
+
+
+if __name__ == "__main__":
+    sys.stderr.write("This module only describes the pipeline; to run it, type: facebeam annotate --help\n")
+    sys.exit(2)

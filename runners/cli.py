@@ -63,3 +63,7 @@ def _parser() -> StrictParser:
     parser.add_argument("--version", action="version", version=f"facebeam {version('facebeam')}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -39,11 +39,15 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     Raises:
         RunError: a flag of Beam's is wrong, or the output cannot be used; nothing was started.
     """
-    beam_options = check_beam_flags([*options.beam_flags, *_prism_flags(options.cluster)])
+    beam_options = check_beam_flags(
+        [*options.beam_flags, *_prism_flags(options.cluster)], options.cluster.runner
+    )
     check_descriptors(connections_of(options))
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
+    engine = "Beam's FnApiRunner" if options.cluster.runner == "local" else "Prism"
+    LOGGER.info("run %s begins on this machine, by %s", layout.run_id, engine)
     gc.freeze()  # what was imported stays: no need to look through it again and again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)

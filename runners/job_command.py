@@ -53,5 +53,5 @@ def _parse(prog: str, description: str, epilog: str, argv: Sequence[str]) -> Job
         "--output", required=True, type=types.path, metavar="DIR", help="folder of the tables of all runs"
     )
     add_talk_flags(parser)
-    values = parser.parse_args(argv)
+    values = parser.parse_args(parser.known_flags(argv))
     return JobOptions(Layout(values.output, values.run), values.quiet, values.log_format)

@@ -15,15 +15,12 @@ Runner = Literal["local", "flink", "dataflow", "portable", "prism"]
 RUNNERS: Final[tuple[Runner, ...]] = get_args(Runner)
 MOST_WORKERS: Final = 256
 MOST_IN_FLIGHT: Final = 1000
+_LOCAL_RUNNERS: Final = ("direct", "fnapi", "bundlebased", "switchingdirect")
+"""Beam's names for runners of this machine, without `Runner`."""
 _REFUSED_RUNNERS: Final = {
-    "DirectRunner": "it tries to download another engine first, and when that fails it runs everything, paid "
-    "calls too, a second time; 'local' is Beam's FnApiRunner",
-    "DaskRunner": "it processes every element twice and says DONE; use 'local' or 'flink'",
-    "FnApiRunner": "spelt 'local' here",
-    "FlinkRunner": "spelt 'flink' here",
-    "DataflowRunner": "spelt 'dataflow' here",
-    "PortableRunner": "spelt 'portable' here",
-    "PrismRunner": "spelt 'prism' here, with --prism-location",
+    "dask": "Beam's DaskRunner processes every element twice and reports success; use 'local' or 'flink'",
+    "interactive": "Beam's InteractiveRunner is for notebooks; use 'local'",
+    "spark": "submit to Spark with --runner portable and the job service of Beam's Spark runner",
 }
 ALL_RUNS: Final = "all"
 _LONGEST_S: Final = 3650 * 86400
@@ -89,11 +86,15 @@ def shards(text: str) -> int:
 
 
 def runner(text: str) -> Runner:
-    """Take an engine that runs the pipeline right; say why others are refused."""
+    """Take an engine by our name or by Beam's (`FlinkRunner`), in any case of letters.
+
+    Others are refused with the reason.
+    """
+    plain = text.lower().rpartition(".")[2].removesuffix("runner")
     for name in RUNNERS:
-        if text == name:
+        if plain == name or (name == "local" and plain in _LOCAL_RUNNERS):
             return name
-    reason = _REFUSED_RUNNERS.get(text, f"choose from {', '.join(RUNNERS)}")
+    reason = _REFUSED_RUNNERS.get(plain, f"choose from {', '.join(RUNNERS)}")
     raise argparse.ArgumentTypeError(f"{text!r}: {reason}")
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from runners.cluster_options import ClusterOptions, cluster_options
-from runners.strict_parser import StrictParser, check_spelling
+from runners.strict_parser import StrictParser
 
 _API_ONLY: Final = (
     "rate",
@@ -74,8 +74,7 @@ class RunOptions:
 
 def parse_run(parser: StrictParser, argv: Sequence[str]) -> RunOptions:
     """Parse and check the flags of one run; a wrong one ends the process with exit code 2."""
-    check_spelling(parser, argv)
-    known, beam_flags = parser.parse_known_args(argv)
+    known, beam_flags = parser.parse_known_args(parser.known_flags(argv))
     if stray := [flag for flag in beam_flags[:1] if not flag.startswith("--")]:
         parser.error(f"{stray[0]!r} belongs to no flag; several manifests follow one --manifest")
     values = vars(known) | {"manifest": tuple(known.manifest), "beam_flags": tuple(beam_flags)}

@@ -93,7 +93,7 @@ def _plan(options: RunOptions) -> tuple[RunPlan, int]:
     from transforms.plan_run import plan_run  # noqa: PLC0415 - imports Beam
     from transforms.questions import Question  # noqa: PLC0415 - as above
 
-    check_beam_flags(options.beam_flags)
+    check_beam_flags(options.beam_flags, options.cluster.runner)
     manifest, source = find_manifest(options), choose_source(options)
     source.for_shard(0, shards_for(options, manifest))
     question = Question(source.identity, options.mode, options.need_rotate_detection)

@@ -12,7 +12,7 @@ from runners.local import run_manifest
 from runners.logs import LOGGER, set_up_logs
 from runners.options import parse_run
 from runners.run_flags import run_parser
-from runners.strict_parser import StrictParser, check_spelling
+from runners.strict_parser import StrictParser
 from runners.taken_over import committed_runs, options_of
 from schemas.errors import ErrorCode, RunError
 from schemas.layout import Layout
@@ -86,8 +86,7 @@ def _files(output: str, run: str, table: str) -> list[str]:
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse the flags that are replay's own, and give the others; a wrong one ends the process with 2."""
     parser = replay_parser()
-    check_spelling(parser, arguments)
-    chosen, flags = parser.parse_known_args(arguments)
+    chosen, flags = parser.parse_known_args(parser.known_flags(arguments))
     for flag in flags:
         if flag.partition("=")[0] in _OURS:
             parser.error(f"{flag}: what is run again is said by --run and --codes")

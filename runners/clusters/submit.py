@@ -37,7 +37,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     """
     cluster = choose_cluster(options.cluster, paced=options.source == "api")
     name = job_name(layout)
-    beam_options = check_beam_flags([*cluster.beam_flags(name), *options.beam_flags])
+    beam_options = check_beam_flags([*cluster.beam_flags(name), *options.beam_flags], options.cluster.runner)
     _refuse_second_job(layout)
     cluster.check(name)
     pipeline = _empty_pipeline(beam_options)

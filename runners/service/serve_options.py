@@ -44,7 +44,8 @@ class ServeOptions:
 
 def parse_serve(argv: Sequence[str], prog: str = "facebeam serve") -> ServeOptions:
     """Parse and check the flags; a wrong one ends the process with exit code 2."""
-    values = vars(serve_parser(prog).parse_args(argv))
+    parser = serve_parser(prog)
+    values = vars(parser.parse_args(parser.known_flags(argv)))
     return ServeOptions(**{field.name: values[field.name] for field in fields(ServeOptions)})
 
 

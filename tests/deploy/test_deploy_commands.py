@@ -143,7 +143,7 @@ def test_the_launchers_flags_become_ours_and_beams() -> None:
     assert (options.cluster.runner, options.cluster.temp_location) == ("dataflow", f"{bucket}/temp")
     assert (options.run_id, options.allow_local_files, options.allow_private_urls) == ("one", True, False)
     assert options.journal is None
-    beam = check_beam_flags(options.beam_flags).get_all_options()
+    beam = check_beam_flags(options.beam_flags, "dataflow").get_all_options()
     assert (beam["job_name"], beam["template_location"]) == ("nightly", f"{bucket}/staging/job_object")
 
 

@@ -73,7 +73,7 @@ def test_what_beam_is_told(chosen: ClusterOptions, more: list[str], *, paced: bo
     """Beam gets exactly these flags, and it knows all of them."""
     flags = dataflow_flags(chosen, "facebeam-one-1a2b3c", paced=paced)
     assert flags == SAME + more
-    known = check_beam_flags(flags).get_all_options()
+    known = check_beam_flags(flags, "dataflow").get_all_options()
     assert known["experiments"] == [
         "no_use_multiple_sdk_containers",
         "disable_logging_submission_environment",

@@ -72,10 +72,16 @@ WRONG_VALUES = [
     (["--max-age", "800000d"], "'800000d' is no length of time"),
     (["--output", ""], "'' is no path"),
     (["--manifest", " "], "' ' is no path"),
-    (["--runner", "DirectRunner"], "'DirectRunner': it tries to download another engine first"),
-    (["--runner=DaskRunner"], "'DaskRunner': it processes every element twice"),
-    (["--runner", "FlinkRunner"], "spelt 'flink' here"),
-    (["--runner", "spark"], "'spark': choose from local, flink, dataflow, portable, prism"),
+    (["--runner=DaskRunner"], "'DaskRunner': Beam's DaskRunner processes every element twice"),
+    (["--runner", "SparkRunner"], "'SparkRunner': submit to Spark with --runner portable"),
+    (["--runner", "ray"], "'ray': choose from local, flink, dataflow, portable, prism"),
+    (["--runner", "FlinkRunner", "--worker_pool=localhost:1"], "--runner flink needs --flink-master"),
+    (["--dry-run"], "Nothing was sent; this shows what would be: facebeam plan --manifest"),
+    (["--dry_run=true"], "there is no flag --dry_run=true. Nothing was sent"),
+    (["--dryrun", "true"], "Nothing was sent"),
+    (["--input", "photos.csv"], "there is no flag --input: the manifest is given by --manifest"),
+    (["--api-key=secret"], "there is no flag --api-key: the token is read from ACEDATACLOUD_API_TOKEN"),
+    (["--resume"], "there is no flag --resume: the same command again resumes"),
     (["--runner", "flink", "--worker-pool", "localhost:1"], "--runner flink needs --flink-master"),
     (["--region", "europe-west1"], "--region goes with --runner dataflow only"),
     (["--detach"], "--detach goes with --runner portable or flink or dataflow only"),
@@ -86,6 +92,34 @@ WRONG_VALUES = [
     (["-q"], "'-q' belongs to no flag"),
     (["--run-id"], "expected one argument"),
 ]
+
+
+@pytest.mark.parametrize("runner", ["DirectRunner", "direct", "LOCAL", "FnApiRunner"])
+def test_beams_names_of_the_local_runner_are_taken(manifest: Path, runner: str) -> None:
+    """A run by Beam's name for this machine says which engine it is."""
+    finished = rehearse(manifest, manifest.parent / "out", "--runner", runner)
+    assert finished.returncode == 0, finished.stderr
+    assert "on this machine, by Beam's FnApiRunner" in finished.stderr
+
+
+def test_our_flags_may_be_spelled_as_beams(manifest: Path) -> None:
+    """`_` stands for `-` in a flag's name, and stays in its value."""
+    finished = rehearse(manifest, manifest.parent / "out", "--run_id=a_b", "--max_failure_share", 1)
+    assert finished.returncode == 0, finished.stderr
+    assert run_json(manifest.parent / "out", "a_b")["options"]["max_failure_share"] == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "said"),
+    [("runners.cli", 2, "COMMAND"), ("pipelines.annotate_manifest", 2, "to run it, type: facebeam annotate")],
+)
+def test_a_module_that_is_run_never_ends_well_without_work(module: str, code: int, said: str) -> None:
+    """`python -m` runs the command line, or says what to type."""
+    finished = subprocess.run(
+        [sys.executable, "-m", module, "--manifest=photos.csv"], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == code
+    assert said in finished.stderr
 
 
 @pytest.mark.parametrize(("flags", "said"), WRONG_VALUES)
@@ -107,6 +141,10 @@ WRONG_FLAGS = [
         ["--direct_num_worker", "4"],
         "there is no flag --direct_num_worker: did you mean --direct_num_workers?",
     ),
+    (["--streaming"], "--streaming is a flag of Beam's that --runner local does not use: leave it out"),
+    (["--requirements_file", "r.txt"], "does not use: use it with --runner dataflow or --runner flink"),
+    (["--job_name=x"], "does not use: use it with --runner dataflow, or leave it out"),
+    (["--on_success_matcher=x"], "does not use: leave it out"),
     (["--xyzzy"], "there is no flag --xyzzy: see 'facebeam annotate --help'"),
     (["--direct_num_workers", "four"], "argument --direct_num_workers: invalid int value: 'four'"),
 ]
@@ -118,11 +156,11 @@ def test_an_unknown_flag_is_told_with_the_nearest_one(
 ) -> None:
     """The error names the nearest flag, ours or Beam's, also for an abbreviation; else it names the help."""
     with pytest.raises((RunError, SystemExit)) as caught:
-        check_beam_flags(flags)
+        check_beam_flags(flags, "local")
     assert said in f"{caught.value} {capsys.readouterr().err}"
 
 
-@pytest.mark.parametrize(("flags", "said"), [WRONG_FLAGS[0], WRONG_FLAGS[6]])
+@pytest.mark.parametrize(("flags", "said"), [WRONG_FLAGS[0], WRONG_FLAGS[-1]])
 def test_an_unknown_flag_starts_nothing(manifest: Path, flags: Sequence[str], said: str) -> None:
     """A run with a wrong flag exits with 2 and an error of at most two lines; no file is visible."""
     finished = rehearse(manifest, manifest.parent / "out", *flags)
