@@ -109,7 +109,7 @@ def shards_for(options: RunOptions, manifest: Manifest) -> int:
     """
     if options.shards or options.source == "api" or options.cluster.runner == "local":
         return options.shards or 1
-    size_bytes = sum(file.size_bytes for file in manifest.files)
+    size_bytes = sum(file.state.size_bytes for file in manifest.files)
     return min(BUCKETS, FEWEST_SHARDS + size_bytes // BYTES_A_SHARD)
 
 

@@ -41,6 +41,8 @@ def is_utf8(text: str) -> bool:
 def _check_text(url: str) -> str | None:
     if not url:
         return "is no URL: fill in the row or delete it"
+    if url[:5].lower() == "data:":
+        return "is a data: URL, which is not read: write the image into a file, and its path or URL here"
     if not is_utf8(url):
         return NOT_UTF8
     if len(url.encode()) > MAX_URL_BYTES:

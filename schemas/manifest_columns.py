@@ -12,7 +12,6 @@ ID_COLUMN: Final = "image_id"
 MOST_COLUMNS: Final = 1000
 """Each is a column of all three tables; with more of them a writer needs gigabytes."""
 
-_DELIMITER: Final = re.compile("[;,|\t]")
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff=/]")
 
 
@@ -27,19 +26,8 @@ def check_column_names(names: Sequence[str], url_column: str) -> str | None:
             f"has more than {MOST_COLUMNS} columns, such as {names[-1][:80]!r}: put what varies into one "
             "column, in a .jsonl as an object"
         )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        return f"has two columns {twice!r}: rename one of them"
-    if url_column not in names and len(names) == 1 and _DELIMITER.search(names[0]):
-        return f"has the one column {names[0]!r}: put commas between the columns of a .csv, tabs in a .tsv"
-    bad = next((name for name in names if not name or _FORBIDDEN.search(name)), None)
-    if bad is not None:
-        return (
-            f"has a column named {bad!r}: a name is UTF-8, not empty, without control characters, '=' or '/'"
-        )
-    if url_column not in names:
-        return f"has no column {url_column!r}: {_cure(names, url_column)}"
-    return _check_reserved(names, url_column)
+    missing = None if url_column in names else f"has no column {url_column!r}: {_cure(names, url_column)}"
+    return _check_spelling(names) or _check_twice(names) or missing or _check_own(names, url_column)
 
 
 def own_columns(names: Sequence[str], url_column: str) -> list[str]:
@@ -47,15 +35,36 @@ def own_columns(names: Sequence[str], url_column: str) -> list[str]:
     return [name for name in names if name not in {url_column, ID_COLUMN}]
 
 
-def _check_reserved(names: Sequence[str], url_column: str) -> str | None:
-    reserved = next((name for name in own_columns(names, url_column) if name in RESERVED_COLUMNS), None)
-    if reserved is None:
+def _check_spelling(names: Sequence[str]) -> str | None:
+    if names and not names[0]:
+        return "has a first column without a name, as pandas writes its index: use to_csv(..., index=False)"
+    if "" in names:
+        return f"has a column named '' after {names[names.index('') - 1]!r}: give it a name, or delete it"
+    bad = next((name for name in names if _FORBIDDEN.search(name)), None)
+    if bad is None:
         return None
-    if reserved == URL_COLUMN:
-        return (
-            f"has {URL_COLUMN!r} beside --url-column {url_column}: leave the option out, or drop one column"
-        )
-    return f"has a column {reserved!r}, which is a column of the output: rename it"
+    return f"has a column named {bad!r}: a name is UTF-8, without control characters, '=' or '/'"
+
+
+def _check_twice(names: Sequence[str]) -> str | None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    return None if twice is None else f"has two columns {twice!r}: rename one of them"
+
+
+def _check_own(names: Sequence[str], url_column: str) -> str | None:
+    """Compare own columns with the output's and with each other, without case, as Spark and DuckDB do."""
+    output = {name.lower() for name in RESERVED_COLUMNS}
+    seen: dict[str, str] = {}
+    for name in own_columns(names, url_column):
+        if name == URL_COLUMN:
+            return f"has {name!r} beside --url-column {url_column}: leave the option out, or drop one column"
+        if name.lower() in output:
+            way = "is" if name in RESERVED_COLUMNS else "but for its case is"
+            return f"has a column {name!r}, which {way} a column of the output: rename it"
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            return f"has columns {other!r} and {name!r}, which differ only in case: rename one of them"
+    return None
 
 
 def _cure(names: Sequence[str], url_column: str) -> str:

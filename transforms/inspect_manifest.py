@@ -12,8 +12,9 @@ from schemas.manifest_columns import ID_COLUMN, URL_COLUMN, check_column_names, 
 from schemas.tables import DEAD_LETTERS, RESERVED_COLUMNS
 from transforms.manifest_formats.find_manifests import find_manifests
 from transforms.manifest_formats.manifest_error import ManifestError
-from transforms.manifest_formats.manifest_file import ManifestFile, ManifestFormat
-from transforms.manifest_formats.read_records import read_schema
+from transforms.manifest_formats.manifest_file import FileState, ManifestFile, ManifestFormat
+from transforms.manifest_formats.read_records import read_schema, read_through
+from transforms.manifest_formats.recognize import check_contents
 from transforms.manifest_formats.unite_columns import unite_columns
 
 _TABLE = b"facebeam.table"
@@ -36,25 +37,31 @@ def inspect_manifest(
 ) -> Manifest:
     """Find the manifest's files, tell their formats by their endings, read their columns.
 
-    A jsonl is read to its end, since each line may bring a column; of the others only the beginning is read.
+    A jsonl is read to its end, since each line may bring a column; a csv or tsv, since each quote may take in
+    the rows below it; of the others only the beginning.
 
     Raises:
         ManifestError: a file is missing, unreadable or of no known format, or its columns cannot be.
     """
     found = find_manifests(patterns)
-    files = tuple(_inspect_file(path, size_bytes, url_column) for path, size_bytes in found.items())
-    return Manifest(files, unite_columns(files), allow_local_files)
+    files = tuple(_inspect_file(path, state, url_column) for path, state in found.items())
+    columns = unite_columns(files)
+    if flaw := check_column_names([URL_COLUMN, *columns.names], URL_COLUMN):
+        raise ManifestError(f"the manifest, all its files together, {flaw}")
+    return Manifest(files, columns, allow_local_files)
 
 
-def _inspect_file(path: str, size_bytes: int, url_column: str) -> ManifestFile:
+def _inspect_file(path: str, state: FileState, url_column: str) -> ManifestFile:
     manifest_format, compressed = _format_of(path)
-    file = ManifestFile(path, manifest_format, compressed, size_bytes, url_column, pa.schema([]))
-    if compressed and not size_bytes:
+    file = ManifestFile(path, manifest_format, compressed, state, url_column, pa.schema([]))
+    if compressed and not state.size_bytes:
         raise ManifestError(f"{path}: has 0 bytes, which is no .gz: pack it again")
+    check_contents(file)
     schema = read_schema(file)
     if (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]:
         schema, url_column = _replayed(schema), URL_COLUMN
     _check_columns(path, schema, url_column)
+    read_through(file)
     own = [schema.field(name) for name in own_columns(schema.names, url_column)]
     return replace(file, url_column=url_column, columns=pa.schema(own))
 
@@ -64,10 +71,11 @@ def _format_of(path: str) -> tuple[ManifestFormat, bool]:
     stem = path.lower().removesuffix(".gz")
     compressed = len(stem) < len(path)
     ending = stem.rpartition(".")[2]
-    known = {str(each): each for each in ManifestFormat}
+    known = {str(each): each for each in ManifestFormat} | {"ndjson": ManifestFormat.JSONL}
     if ending not in known or (compressed and known[ending] is ManifestFormat.PARQUET):
         raise ManifestError(
-            f"{path}: unknown ending: a manifest is .txt, .csv, .tsv or .jsonl, each also .gz, or .parquet"
+            f"{path}: unknown ending: a manifest is .txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, "
+            "or .parquet"
         )
     return known[ending], compressed
 

@@ -39,7 +39,8 @@ for path in (beside, f"{folder}/deep/one", f"{folder}/two"):
 files.write_json(f"{folder}/a.json", {"n": [1]})
 files.move(f"{folder}/two", f"{folder}/deep/three")
 listed = sorted(files.files_below(folder))
-globbed = find_manifests([f"{sys.argv[1]}/out1/*"])
+found = find_manifests([f"{sys.argv[1]}/out1/*"])
+globbed = {path: state.size_bytes for path, state in found.items()}
 read, gone = files.read_json(f"{folder}/a.json"), told(files.read_json, f"{folder}/gone")
 files.remove_file(f"{folder}/deep/one")
 left = sorted(files.files_below(folder))

@@ -24,7 +24,7 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
         ("folder.csv", "is a folder without images: name its files"),
         (
             "photos.xlsx",
-            "unknown ending: a manifest is .txt, .csv, .tsv or .jsonl, each also .gz, or .parquet",
+            "unknown ending: a manifest is .txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, or .parquet",
         ),
         ("photos.csv.zip", "unknown ending"),
         ("footless.parquet", "cannot be read"),
@@ -32,6 +32,12 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
         ("twice.csv", "has two columns 'caption': rename one of them"),
         ("ours.csv", "has a column 'face_index', which is a column of the output: rename it"),
         ("partition.csv", "has a column 'run', which is a column of the output"),
+        ("case.csv", "has a column 'Source', which but for its case is a column of the output"),
+        ("sheet.csv", "is a zip, such as .xlsx, not csv as its name says"),
+        ("latin1.csv", "convert the file from the encoding"),
+        ("quote.csv", ":5002: the row that begins here is broken"),
+        ("torn.csv.gz", "copy it again until `gzip -t` is content"),
+        ("s3://bucket/photos.csv", "pip install facebeam[aws]"),
         (
             "nourl.csv",
             "has no column 'image_url': rename 'url2', or give --url-column url2",
@@ -52,6 +58,13 @@ def test_a_wrong_manifest_starts_nothing(tmp_path: Path, name: str, said: str) -
     (tmp_path / "twice.csv").write_text(f"image_url,caption,caption\n{URL},a,b\n")
     (tmp_path / "ours.csv").write_text(f"image_url,face_index\n{URL},1\n")
     (tmp_path / "partition.csv").write_text(f"image_url,run\n{URL},1\n")
+    (tmp_path / "case.csv").write_text(f"image_url,Source\n{URL},1\n")
+    (tmp_path / "sheet.csv").write_bytes(b"PK\x03\x04" + bytes(60))
+    (tmp_path / "latin1.csv").write_bytes(b"image_url,libell\xe9\n")
+    many = "\n".join(["image_url", *MANY, ""])
+    (tmp_path / "quote.csv").write_text(f'{many}"https://example.com/open.jpg\n')
+    torn = gzip.compress(many.encode())
+    (tmp_path / "torn.csv.gz").write_bytes(torn[:-8] + bytes(4) + torn[-4:])
     (tmp_path / "nourl.csv").write_text(f"caption,url2\na,{URL}\n")
     path = name if "://" in name else str(tmp_path / name)
     flags = ["annotate", "--manifest", path, "--output", str(tmp_path / "out")]
@@ -84,8 +97,6 @@ def test_a_file_without_rights_starts_nothing(tmp_path: Path) -> None:
     ("name", "place"),
     [
         ("cut.txt.gz", ", after line "),
-        ("torn.csv.gz", ", after line "),
-        ("quote.csv", ":5002: "),
         ("torn.parquet", ", after row "),
     ],
 )
@@ -96,13 +107,10 @@ def test_damage_that_is_found_while_reading_publishes_nothing(tmp_path: Path, na
     """
     good = "".join(f"{url}\n" for url in MANY)
     packed = gzip.compress(good.encode())
-    torn = gzip.compress(f"image_url\n{good}".encode())
     parquet = bytearray(_parquet(tmp_path))
     parquet[1000:1400] = bytes(400)
     contents = {
         "cut.txt.gz": packed[: len(packed) - 100],
-        "torn.csv.gz": torn[:-8] + bytes(4) + torn[-4:],
-        "quote.csv": f'image_url\n{good}"https://example.com/open.jpg\n'.encode(),
         "torn.parquet": bytes(parquet),
     }
     (tmp_path / name).write_bytes(contents[name])

@@ -7,7 +7,11 @@ from schemas.manifest_columns import check_column_names, own_columns
 
 @pytest.mark.parametrize(
     "names",
-    [["image_url"], ["caption", "image_id", "image_url"], ["image_url", "größe", "日本", "a b", "x.y", '"']],
+    [
+        ["image_url"],
+        ["caption", "image_id", "image_url"],
+        ["image_url", "größe", "日本", "a b", "x.y", "_x", "__index_level_0__", '"'],
+    ],
 )
 def test_letters_of_any_kind_are_fine(names: list[str]) -> None:
     """A column may have any name without control characters, '=' and '/'."""
@@ -24,8 +28,13 @@ def test_letters_of_any_kind_are_fine(names: list[str]) -> None:
         (["image_url", "a\nb"], "named 'a\\nb'"),
         (["image_url", "gr\udcf6\udcdfe"], "UTF-8"),
         (["url", "caption"], "rename 'url', or give --url-column url"),
-        (["image_id;image_url"], "put commas between the columns of a .csv, tabs in a .tsv"),
-        (["image_id\timage_url"], "put commas between the columns of a .csv, tabs in a .tsv"),
+        (["", "image_url"], "as pandas writes its index: use to_csv(..., index=False)"),
+        (["", "", "image_url"], "index=False"),
+        (["image_url", "a", "", ""], "named '' after 'a': give it a name, or delete it"),
+        (["image_url", "Source"], "column 'Source', which but for its case is a column of the output"),
+        (["image_url", "IMAGE_ID"], "'IMAGE_ID'"),
+        (["Image_URL", "image_url"], "'Image_URL'"),
+        (["image_url", "Caption", "caption"], "columns 'Caption' and 'caption', which differ only in case"),
         (["IMAGE_URL", "caption"], "--url-column IMAGE_URL"),
         (["x", "y"], "it has 'x', 'y'; name the URL's with --url-column"),
         (["image_url", "face_index"], "column 'face_index', which is a column of the output"),

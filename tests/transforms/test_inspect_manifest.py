@@ -19,6 +19,7 @@ from tests.helpers.manifests import URL, entries, rows, write
 from transforms.inspect_manifest import inspect_manifest
 from transforms.manifest_formats.manifest_error import ManifestError
 from transforms.manifest_formats.manifest_file import ManifestFormat
+from transforms.manifest_formats.open_manifest import is_installed
 
 
 def refusal(*patterns: Path | str, url_column: str = "image_url") -> str:
@@ -37,13 +38,14 @@ def refusal(*patterns: Path | str, url_column: str = "image_url") -> str:
         ("a.csv.gz", ManifestFormat.CSV, True),
         ("a.tsv", ManifestFormat.TSV, False),
         ("a.jsonl.gz", ManifestFormat.JSONL, True),
+        ("a.ndjson", ManifestFormat.JSONL, False),
     ],
 )
 def test_ending_decides_the_format(tmp_path: Path, name: str, kind: ManifestFormat, compressed: bool) -> None:  # noqa: FBT001 - a parameter
     """The ending, in upper or lower case, decides format and compression; the size is that of the file."""
     path = write(tmp_path / name, gzip.compress(b"") if compressed else "")
     (file,) = inspect_manifest([str(path)]).files
-    assert (file.format, file.compressed, file.size_bytes) == (kind, compressed, path.stat().st_size)
+    assert (file.format, file.compressed, file.state.size_bytes) == (kind, compressed, path.stat().st_size)
 
 
 @pytest.mark.parametrize("name", ["a", "a.json", "a.gz", "a.parquet.gz", "a.csv.zip", "csv", "a.txt.gz.gz"])
@@ -51,7 +53,7 @@ def test_unknown_ending_names_the_known(tmp_path: Path, name: str) -> None:
     """A file with an unknown ending is refused, and the message lists the known endings."""
     message = refusal(write(tmp_path / name, URL))
     assert name in message
-    assert ".txt, .csv, .tsv or .jsonl, each also .gz, or .parquet" in message
+    assert ".txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, or .parquet" in message
 
 
 def test_missing_files_and_empty_globs_are_named(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_bad_columns_are_refused(tmp_path: Path, header: str, reason: str, kind:
     keys = ", ".join(f'"{name}": "x"' for name in names)
     path = write(tmp_path / f"a.{kind}", header if kind == "csv" else f"{{{keys}}}")
     message = refusal(path)
-    assert message.startswith(f"{path}: ")
+    assert message.startswith(f"{path}:")
     assert reason in message
 
 
@@ -155,6 +157,12 @@ def test_columns_of_several_files_are_put_together(tmp_path: Path) -> None:
     assert [type(values[0]) for values in found] == [float, type(None), float, float, type(None)]
 
 
+def test_columns_of_all_files_have_names_of_their_own(tmp_path: Path) -> None:
+    """Columns of two files whose names differ only in case are refused."""
+    paths = [write(tmp_path / f"{name}.csv", f"image_url,{name}\n") for name in ("Caption", "caption")]
+    assert "all its files together, has columns 'Caption' and 'caption'" in refusal(*paths)
+
+
 def test_clash_of_types_names_both_files(tmp_path: Path) -> None:
     """A column that is text in one file and a number in another is refused; the error names both files."""
     numbers = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "n": 1}}')
@@ -192,6 +200,10 @@ class _Mounted(LocalFileSystem):
         found = super().match([pattern.removeprefix(_SCHEME) for pattern in patterns], limits)  # type: ignore[no-untyped-call]  # Beam has no types here
         return [MatchResult(each.pattern, [_mounted(file) for file in each.metadata_list]) for each in found]
 
+    def metadata(self, path: str) -> FileMetadata:
+        """Tell a file's size and time of change by the path after the scheme."""
+        return super().metadata(path.removeprefix(_SCHEME))  # type: ignore[no-untyped-call]  # as above
+
     def open(self, path: str, *args: str, **options: str) -> BinaryIO:
         """Open a file by the path after the scheme."""
         return super().open(path.removeprefix(_SCHEME), *args, **options)
@@ -201,7 +213,7 @@ _SCHEME = "mounted://"
 
 
 def _mounted(file: FileMetadata) -> FileMetadata:
-    return FileMetadata(_SCHEME + file.path, file.size_in_bytes)
+    return FileMetadata(_SCHEME + file.path, file.size_in_bytes, file.last_updated_in_seconds)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
@@ -225,3 +237,31 @@ def test_remote_failures_name_path_and_cure(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="gzip -t"):
         entries(inspect_manifest([f"{_SCHEME}{tmp_path}/a.csv.gz"]))
     assert "nowhere://a.csv: no file system for this path" in refusal("nowhere://a.csv")
+    assert "is on a web server: download it" in refusal("https://example.com/a.csv")
+
+
+def test_a_remote_file_that_is_written_to_stops_the_run(tmp_path: Path) -> None:
+    """A remote file with a new time of change ends the run, as a local one does."""
+    path = write(tmp_path / "a.csv", f"image_url\n{URL}\n")
+    manifest = inspect_manifest([f"{_SCHEME}{path}"])
+    os.utime(path, (0, 1))
+    with pytest.raises(ManifestError, match="was written to after the run began"):
+        entries(manifest)
+
+
+@pytest.mark.parametrize(
+    ("path", "module", "cure"),
+    [
+        ("gs://bucket/a.csv", "google.cloud.storage", "facebeam[gcp]"),
+        ("s3://bucket/a.csv", "boto3", "facebeam[aws]"),
+        ("s3://bucket/*.csv", "boto3", "facebeam[aws]"),
+        ("hdfs://host/a.csv", "hdfs", "apache-beam[hadoop]"),
+    ],
+)
+def test_a_missing_extra_is_named(path: str, module: str, cure: str) -> None:
+    """A path of a store whose library is missing is refused, and the message names what to install."""
+    if is_installed(module):
+        pytest.skip(f"{module} is installed here")
+    message = refusal(path)
+    assert message.startswith(f"{path}: what reads ")
+    assert cure in message

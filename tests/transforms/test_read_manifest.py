@@ -63,13 +63,13 @@ def _place_and_columns(letter: DeadLetter) -> tuple[str, tuple[object, ...]]:
 
 def test_broken_file_stops_the_run(tmp_path: Path) -> None:
     """A broken file ends the pipeline with ManifestError before any row moves on."""
-    path = write(tmp_path / "a.csv", f'image_url\n{URL}\n"open')
+    path = write(tmp_path / "a.txt.gz", gzip.compress(f"{URL}\n".encode() * 100_000)[:-8])
     manifest = inspect_manifest([str(path)])
     asked = tmp_path / "asked"
     root = beam.Pipeline(runner=FnApiRunner())
     rows = (root | ReadManifest(manifest)).rows
     _ = rows | beam.WithKeys(0) | beam.GroupByKey() | beam.Map(lambda _: asked.touch())
-    with pytest.raises(ManifestError, match=r"a\.csv:3: the row that begins here"):
+    with pytest.raises(ManifestError, match=r"a\.txt\.gz, after line \d+: cannot be read"):
         root.run()
     assert not asked.exists()
 

@@ -17,6 +17,14 @@ class ManifestFormat(StrEnum):
     PARQUET = auto()
 
 
+class FileState(NamedTuple):
+    """What differs after somebody has written to a file."""
+
+    size_bytes: int
+    changed_at: float
+    """Local files: nanoseconds since 1970. Remote files: seconds, or 0 where the store does not say."""
+
+
 @dataclass(frozen=True)
 class ManifestFile:
     """One file of a manifest, as it was found before the run started."""
@@ -24,7 +32,7 @@ class ManifestFile:
     path: str
     format: ManifestFormat
     compressed: bool
-    size_bytes: int
+    state: FileState
     url_column: str
     columns: pa.Schema
     """The file's own columns: all but the URL's and `image_id`."""

@@ -10,6 +10,8 @@ from transforms.manifest_formats.manifest_file import ManifestFile, Record
 
 MAX_ID_CHARACTERS: Final = 512
 MAX_SHOWN_CHARACTERS: Final = 8192
+_AROUND: Final = " \t\r\n\ufeff"
+"""Around a URL; a byte order mark stands inside where `cat` has put two files together."""
 
 
 def manifest_row(
@@ -17,7 +19,7 @@ def manifest_row(
 ) -> ManifestRow | DeadLetter:
     """Check a record's URL and id."""
     url, image_id = record.image_url, record.image_id
-    url = url.strip(" \t\r\n") if isinstance(url, str) else url
+    url = url.strip(_AROUND) if isinstance(url, str) else url
     flaw = record.flaw or _check_url(url, allow_local_files=allow_local_files) or _check_id(image_id)
     if flaw is None and isinstance(url, str):
         return ManifestRow(url, _identify(image_id, url), record.columns)
@@ -52,9 +54,15 @@ def _dead_letter(record: Record, file: ManifestFile, flaw: str) -> DeadLetter:
         _identify(image_id, text),
         tuple(_writable(value) for value in record.columns),
     )
-    message = f"{file.place(record.number)}: {shown_url(text)!r} {flaw}"
+    message = f"{file.place(record.number)}: {_named(text)!r} {flaw}"
     code = ErrorCode.LOCAL_FILE_NOT_ALLOWED if flaw == LOCAL_REFUSED else ErrorCode.INVALID_MANIFEST_ROW
     return DeadLetter(row, Failure(code, _utf8(message), stage="manifest"))
+
+
+def _named(text: str) -> str:
+    """Show a text as a URL without its secrets; a # at its very beginning starts a comment, no fragment."""
+    rest = text.lstrip("# ")
+    return text[: len(text) - len(rest)] + shown_url(rest)
 
 
 def _shown(url: object) -> str:

@@ -19,7 +19,7 @@ def numbered_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
     Bytes that are not UTF-8 come out as surrogates (`surrogateescape`): one bad line is no reason to stop.
 
     Raises:
-        ManifestError: UTF-16, or a line over 16 MiB.
+        ManifestError: a line over 16 MiB.
         OSError, EOFError, zlib.error: the file cannot be read.
     """
     with open_text(part.file) as stream:
@@ -30,7 +30,7 @@ def numbered_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
             if not line:
                 break
             position += len(line)
-            text = _without_mark(line, part) if number == 1 else line
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             yield number, text.decode("utf-8", "surrogateescape")
 
 
@@ -42,11 +42,3 @@ def read_line(stream: BinaryIO, part: ManifestPart, number: int) -> bytes:
             f"{part.file.place(number)}: a line over 16 MiB: is this a manifest? Look at its line ends"
         )
     return line
-
-
-def _without_mark(line: bytes, part: ManifestPart) -> bytes:
-    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ManifestError(
-            f"{part.file.path}: is UTF-16, a manifest is UTF-8: convert it with iconv -f utf-16 -t utf-8"
-        )
-    return line.removeprefix(codecs.BOM_UTF8)

@@ -4,10 +4,15 @@ import gzip
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from importlib.util import find_spec
+from typing import BinaryIO, Final
 
+from transforms.image_fetch.read_bucket_image import BUCKETS
 from transforms.manifest_formats.manifest_error import ManifestError
 from transforms.manifest_formats.manifest_file import ManifestFile
+
+_LIBRARIES: Final = {"gs": "google.cloud.storage", "s3": "boto3", "hdfs": "hdfs"}
+"""What Beam's file systems need: some import without it, and fail later in ways of their own."""
 
 
 def is_remote(path: str) -> bool:
@@ -42,7 +47,12 @@ def open_packed(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def remote_errors(path: str) -> Iterator[None]:
-    """Translate what Beam raises where it has no such file system: ValueError, for S3 also AssertionError."""
+    """See that a path's file system is installed, and translate what Beam raises where it knows none."""
+    scheme = path.partition("://")[0]
+    if scheme in {"http", "https"}:
+        raise ManifestError(f"{path}: is on a web server: download it, and name the file")
+    if scheme in _LIBRARIES and not is_installed(_LIBRARIES[scheme]):
+        raise ManifestError(f"{path}: what reads {scheme}:// is not installed: {BUCKETS[scheme]}")
     try:
         yield
     except (ValueError, AssertionError) as error:
@@ -61,3 +71,11 @@ def open_text(file: ManifestFile) -> Iterator[BinaryIO]:
                 yield io.BufferedReader(unpacked)  # gzip's own readline is four times as slow
         else:
             yield stream
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether a module could be imported; `find_spec` raises where its parent could not."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

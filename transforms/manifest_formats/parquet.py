@@ -1,8 +1,6 @@
 """Parquet: Arrow types are kept, read by row groups, a few thousand rows at a time."""
 
 from collections.abc import Iterator, Sequence
-from enum import Enum, auto
-from itertools import count
 from typing import BinaryIO, Final
 
 import pyarrow as pa
@@ -10,10 +8,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.image_url import NOT_UTF8, is_utf8
-from schemas.manifest_columns import ID_COLUMN
+from schemas.manifest_columns import ID_COLUMN, MOST_COLUMNS
 from transforms.manifest_formats.manifest_error import ManifestError
 from transforms.manifest_formats.manifest_file import ManifestFile, ManifestPart, Record
 from transforms.manifest_formats.open_manifest import open_packed
+from transforms.manifest_formats.parquet_footer import may_hold_nulls, with_ranges
+from transforms.manifest_formats.plain_type import flaw_of_type, plain_type
 
 _ROWS_A_BATCH: Final = 4096
 _MOST_BATCH_BYTES: Final = 1 << 30
@@ -21,17 +21,25 @@ _MOST_BATCH_BYTES: Final = 1 << 30
 
 
 def parquet_schema(file: ManifestFile) -> pa.Schema:
-    """Give the columns as their values come out, with the metadata of the file.
+    """Give the columns as their values come out, with their ranges and with the metadata of the file.
 
     Raises:
-        ManifestError: the URL is no text, or `image_id` neither text nor integer.
+        ManifestError: the URL is no text, `image_id` neither text nor integer, or a column cannot be read.
         OSError, pyarrow.ArrowException: the file is no Parquet.
     """
     with open_packed(file.path) as stream:
-        stored = pq.ParquetFile(stream).schema_arrow
-    schema = pa.schema([pa.field(field.name, plain_type(field.type)) for field in stored], stored.metadata)
+        parquet = pq.ParquetFile(stream)
+        stored = parquet.schema_arrow
+        if len(stored) > MOST_COLUMNS:
+            return stored  # which is refused for that
+        for field in stored:
+            _check_fixed_size_lists(file, field, parquet)
+        fields = [pa.field(field.name, plain_type(field.type)) for field in stored]
+        schema = pa.schema(with_ranges(fields, parquet.metadata), stored.metadata)
     for field in schema:
         _check_key_type(file, field)
+        if flaw := flaw_of_type(field.type):
+            raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}, {flaw}")
     return schema
 
 
@@ -48,25 +56,31 @@ def parquet_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
             number += len(batch)
 
 
-def plain_type(stored: pa.DataType) -> pa.DataType:
-    """Give the type of the values themselves, without dictionary or extension.
-
-    A dictionary's index type holds the values of one file, not of a run.
-
-    >>> plain_type(pa.dictionary(pa.int8(), pa.string()))
-    DataType(string)
-    """
-    if isinstance(stored, pa.BaseExtensionType):
-        return plain_type(stored.storage_type)
-    return plain_type(stored.value_type) if pa.types.is_dictionary(stored) else stored
-
-
 def _check_key_type(file: ManifestFile, field: pa.Field) -> None:
     text = _is_text(field.type) or pa.types.is_null(field.type)
     if field.name == file.url_column and not text:
         raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: a URL is a string")
-    if field.name == ID_COLUMN and not (text or pa.types.is_integer(field.type)):
+    if field.name == ID_COLUMN and not (text or _is_whole(field.type)):
         raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: make it string or integer")
+
+
+def _check_fixed_size_lists(file: ManifestFile, field: pa.Field, parquet: pq.ParquetFile) -> None:
+    """Read a column of lists of one size, if it may hold nulls, which pyarrow writes but cannot read."""
+    if not (_has_fixed_size_lists(field.type) and may_hold_nulls(field.name, parquet.metadata)):
+        return
+    try:
+        for _ in parquet.iter_batches(_ROWS_A_BATCH, columns=[field.name]):
+            pass
+    except pa.ArrowInvalid as error:
+        raise ManifestError(
+            f"{file.path}: column {field.name!r} is {field.type} with a null or an empty list in it, which "
+            "pyarrow cannot read: write it as lists of any size"
+        ) from error
+
+
+def _has_fixed_size_lists(kind: pa.DataType) -> bool:
+    inner = (kind.field(i).type for i in range(kind.num_fields))
+    return pa.types.is_fixed_size_list(kind) or any(map(_has_fixed_size_lists, inner))
 
 
 def _batches(stream: BinaryIO, part: ManifestPart) -> Iterator[pa.RecordBatch]:
@@ -122,53 +136,56 @@ def _unpacked(batch: pa.RecordBatch, packed: Sequence[str], path: str) -> pa.Rec
 
 def _records(batch: pa.RecordBatch, first: int, file: ManifestFile, columns: pa.Schema) -> Iterator[Record]:
     """Turn a batch of n rows into n records."""
+    flaws: dict[int, str] = {}
     keys = [_key_values(batch, name) for name in (file.url_column, ID_COLUMN)]
-    own = [_own_values(batch, field) for field in columns]
-    for number, (url, image_id, *values) in zip(count(first), zip(*keys, *own, strict=True), strict=False):
+    own = [_own_values(batch, field, flaws) for field in columns]
+    for place, (url, image_id, *values) in enumerate(zip(*keys, *own, strict=True)):
         text = "".join([value for value in (url, image_id, *values) if isinstance(value, str)])
-        flaw = None if is_utf8(text) else NOT_UTF8
-        if _Beyond.PYTHON in values:
-            flaw = "has a date or time that is out of range: years are 1 to 9999"
-            values = [None if value is _Beyond.PYTHON else value for value in values]  # noqa: PLW2901 - read once
-        yield Record(number, url, image_id, tuple(values), flaw)
+        flaw = flaws.get(place) if is_utf8(text) else NOT_UTF8
+        yield Record(first + place, url, image_id, tuple(values), flaw)
 
 
 def _key_values(batch: pa.RecordBatch, name: str) -> list[object]:
     if name not in batch.schema.names:
         return [None] * len(batch)
     keys = batch.column(name)
+    keys = keys.cast(plain_type(keys.type))
+    if pa.types.is_decimal(keys.type):
+        return [None if key is None else int(key) for key in keys.to_pylist()]
     return keys.to_pylist() if pa.types.is_integer(keys.type) else _texts(keys)
 
 
-def _own_values(batch: pa.RecordBatch, field: pa.Field) -> list[object]:
-    """Bring a column to the type it has in the whole run."""
+def _own_values(batch: pa.RecordBatch, field: pa.Field, flaws: dict[int, str]) -> list[object]:
+    """Bring a column to the type it has in the whole run, and note the flaws of rows by their places."""
     if field.name not in batch.schema.names:
         return [None] * len(batch)
-    values = batch.column(field.name).cast(field.type)
-    return _texts(values) if _is_unicode(field.type) else _objects(values)
+    return _values(batch.column(field.name), field, flaws, 0)
 
 
-class _Beyond(Enum):
-    PYTHON = auto()
-    """Stands for a value that there is in Parquet only."""
-
-
-def _objects(values: pa.Array) -> list[object]:
-    """Give the values as Python's; whole columns at once, as mostly none is out of range."""
+def _values(column: pa.Array, field: pa.Field, flaws: dict[int, str], first: int) -> list[object]:
+    """Give the values as Python's, whole columns at once; a column with a bad value is halved to find it."""
     try:
-        found: list[object] = values.to_pylist()
-    except UnicodeDecodeError:  # deep inside: it cannot be told from damage
-        raise
-    except (OverflowError, ValueError):
-        return [*map(_object, values)]
+        values = column.cast(field.type)
+        found: list[object] = _texts(values) if _is_unicode(field.type) else values.to_pylist()
+    except (OverflowError, ValueError) as error:
+        if len(column) == 1:
+            flaws[first] = _flaw(field, error)
+            return [None]
+        half = len(column) // 2
+        return [
+            *_values(column[:half], field, flaws, first),
+            *_values(column[half:], field, flaws, first + half),
+        ]
     return found
 
 
-def _object(value: pa.Scalar) -> object:
-    try:
-        return value.as_py()
-    except (OverflowError, ValueError):
-        return _Beyond.PYTHON
+def _flaw(field: pa.Field, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"has a text that is not UTF-8 in column {field.name!r} ({field.type}): write it as UTF-8"
+    return (
+        f"has a date or time that is out of range in column {field.name!r} ({field.type}): years are 1 to "
+        "9999, a time of day has whole microseconds"
+    )
 
 
 def _texts(values: pa.Array) -> list[object]:
@@ -178,8 +195,12 @@ def _texts(values: pa.Array) -> list[object]:
 
 
 def _is_unicode(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return _is_unicode(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _is_whole(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from transforms.manifest_formats.delimited import delimited_records, delimited_schema
+from transforms.manifest_formats.delimited import check_rows, delimited_records, delimited_schema
+from transforms.manifest_formats.file_state import check_unchanged
 from transforms.manifest_formats.json_lines import json_lines_records, json_lines_schema
 from transforms.manifest_formats.lines import lines_records, lines_schema
 from transforms.manifest_formats.manifest_error import UNREADABLE, manifest_errors, unreadable
@@ -31,11 +32,22 @@ def read_schema(file: ManifestFile) -> pa.Schema:
                 return parquet_schema(file)
 
 
+def read_through(file: ManifestFile) -> None:
+    """Find before the run what no row of a csv or tsv can be blamed for; the whole file is read for it.
+
+    Raises:
+        ManifestError: quotes leave open where rows begin and end, or the file is damaged.
+    """
+    if file.format in {ManifestFormat.CSV, ManifestFormat.TSV}:
+        with manifest_errors(file.path):
+            check_rows(file)
+
+
 def read_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
     """Stream the records of a part, their values in the order and of the types of the run's columns.
 
     Raises:
-        ManifestError: the file cannot be read, from the first bad place on.
+        ManifestError: the file cannot be read, from the first bad place on, or somebody has written to it.
     """
     number = part.first - 1
     try:
@@ -44,6 +56,7 @@ def read_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
             yield record
     except (*UNREADABLE, *vendor_errors()) as error:
         raise unreadable(f"{part.file.path}, after {part.file.unit} {number}", error) from error
+    check_unchanged(part.file)
 
 
 def _records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:

@@ -1,12 +1,12 @@
 """Split a manifest's file into parts that workers can read side by side."""
 
-import io
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 import pyarrow.parquet as pq
 
-from transforms.manifest_formats.manifest_error import ManifestError, manifest_errors
+from transforms.manifest_formats.file_state import check_unchanged
+from transforms.manifest_formats.manifest_error import manifest_errors
 from transforms.manifest_formats.manifest_file import ManifestFile, ManifestFormat, ManifestPart
 from transforms.manifest_formats.numbered_lines import read_line
 from transforms.manifest_formats.open_manifest import open_packed
@@ -22,8 +22,8 @@ def split_manifest(file: ManifestFile, part_bytes: int = PART_BYTES) -> Iterator
     Raises:
         ManifestError: the file cannot be read, or is not the one that was inspected.
     """
+    check_unchanged(file)
     with manifest_errors(file.path), open_packed(file.path) as stream:
-        _check_size(file, stream)
         if file.most_rows is not None:
             yield ManifestPart(file)
             return
@@ -34,16 +34,6 @@ def split_manifest(file: ManifestFile, part_bytes: int = PART_BYTES) -> Iterator
                 yield from _lines(file, stream, part_bytes)
             case _:
                 yield ManifestPart(file)
-
-
-def _check_size(file: ManifestFile, stream: BinaryIO) -> None:
-    size_bytes = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    if size_bytes != file.size_bytes:
-        raise ManifestError(
-            f"{file.path}: had {file.size_bytes} bytes when the run began, now {size_bytes}: "
-            "wait until it is written, then run again"
-        )
 
 
 def _lines(file: ManifestFile, stream: BinaryIO, part_bytes: int) -> Iterator[ManifestPart]:

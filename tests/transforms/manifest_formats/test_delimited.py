@@ -1,7 +1,11 @@
 """csv and tsv manifests."""
 
 import csv
+import gzip
 import io
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -97,13 +101,129 @@ def test_id_of_a_bad_row_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", ['"never closed,x\n' + f"{URL},x\n" * 50, f'"{URL}" tail,x\n{URL},x\n', '"open']
+    "broken",
+    [
+        '"never closed,x\n' + f"{URL},x\n" * 50,
+        '"open',
+        f'{URL},"open\n{URL},"a" b\n',
+        f'{URL},"a "b"\n{URL},x\n',
+    ],
 )
-def test_broken_quotes_stop_the_run(tmp_path: Path, broken: str) -> None:
-    """A row with a broken quote ends the run, and the message names the line where the row begins."""
+def test_a_row_without_a_certain_end_is_refused(tmp_path: Path, broken: str) -> None:
+    """A row whose quotes leave open where it ends is refused before the run, by the line where it begins."""
     path = write(tmp_path / "a.csv", f"image_url,a\n{URL},x\n\n{broken}")
-    with pytest.raises(ManifestError, match=r"a\.csv:4: the row that begins here is broken"):
-        read(path)
+    with pytest.raises(
+        ManifestError, match=r"a\.csv:4: the row that begins here is broken .*close every quote"
+    ):
+        inspect_manifest([str(path)])
+
+
+@pytest.mark.parametrize("broken", [f'"{URL}" tail,x', f'{URL},"5" x 7" frame"', f"{URL},a\rb"])
+def test_a_broken_row_of_one_line_is_a_dead_letter(tmp_path: Path, broken: str) -> None:
+    """A row with wrong quotes that come in pairs on its one line is a dead letter; the next row is read."""
+    path = write(tmp_path / "a.csv", f"image_url,a\n{URL},x\n{broken}\n{URL}?2,y\n")
+    first, bad, last = read(path)
+    assert [first, last] == [
+        ManifestRow(URL, default_image_id(URL), ("x",)),
+        ManifestRow(f"{URL}?2", default_image_id(f"{URL}?2"), ("y",)),
+    ]
+    assert isinstance(bad, DeadLetter)
+    assert bad.failure.message.startswith(f"{path}:3: ")
+    assert "is broken" in bad.failure.message
+    assert bad.row.image_url == broken
+
+
+@pytest.mark.parametrize(
+    "rows_below",
+    [
+        f'{URL},"open\n{URL}?2,x\n{URL}?3,"\n',
+        f'{URL},"open\n{URL}?2,5"\n',
+        f'{URL},"open\n' + f"{URL}?2,x\n" * 500 + 'only a caption\n\n,"\n',
+        'a.jpg,"open\nb.jpg,x\nc.PNG,"\n',
+    ],
+)
+def test_quotes_that_take_in_rows_are_refused(tmp_path: Path, rows_below: str) -> None:
+    """A quote that a later row happens to close is refused: the rows between would be lost in silence."""
+    path = write(tmp_path / "a.csv", f"image_url,a\n{rows_below}")
+    with pytest.raises(
+        ManifestError, match=r"a\.csv:2: a quote that opens in this row takes in the next \d+ l"
+    ):
+        inspect_manifest([str(path)])
+
+
+@pytest.mark.parametrize(
+    "caption",
+    ["see https://example.com/b.jpg\nand, well,\nso on", "https://t.co/b\nhttps://t.co/c", "a\n\nb,c"],
+)
+def test_texts_of_several_lines_pass(tmp_path: Path, caption: str) -> None:
+    """A caption may have several lines, also with URLs and commas, as long as these lines are no rows."""
+    path = write(tmp_path / "a.csv", f'image_url,a\n{URL},"{caption}"\n')
+    assert rows(path)[0].columns == (caption,)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f'{URL},"say \\"hi\\" now"',
+        f'{URL},"ends with \\""\n{URL},"x \\""',
+        f'{URL},"a\\",b"',
+        f'{URL},"ends with \\""\n{URL},x\n{URL},"',
+    ],
+)
+def test_quotes_after_backslashes_are_refused_with_the_cure(tmp_path: Path, row: str) -> None:
+    r"""Quotes that Spark and MySQL escape with a backslash are refused before the run, by the row's line."""
+    path = write(tmp_path / "a.csv", f"image_url,a\n{URL},x\n{row}\n")
+    with pytest.raises(
+        ManifestError, match=r"a\.csv:3: a backslash stands before a quote .*Spark, ESCAPED BY"
+    ):
+        inspect_manifest([str(path)])
+
+
+def test_backslashes_are_text(tmp_path: Path) -> None:
+    r"""A backslash at the end of a quoted value, as in a Windows path, is text."""
+    path = write(tmp_path / "a.csv", f'image_url,a,b\n{URL},"C:\\",x\n{URL},"\\\\host\\",""""\n')
+    assert [row.columns for row in rows(path)] == [("C:\\", "x"), ("\\\\host\\", '"')]
+
+
+def test_rows_of_empty_fields_are_skipped(tmp_path: Path) -> None:
+    """Rows of delimiters alone, as Excel leaves them behind, are skipped as blank lines are."""
+    path = write(tmp_path / "a.csv", f',\nimage_url,a\n,\n{URL},x\n"",""\n,\n')
+    assert [row.columns for row in rows(path)] == [("x",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.csv", b"image_url,libell\xe9\n", r"not UTF-8: .* iconv -f cp1252 -t utf-8 \S*a\.csv > utf8\.csv"),
+        ("a.tsv", b"image_url\tm\xfcnze\n", r"iconv -f cp1252 -t utf-8 \S*a\.tsv > utf8\.tsv"),
+        ("a.csv.gz", b"image_url,\xe9\n", r"gzip -dc \S*a\.csv\.gz \| iconv -f cp1252"),
+        ("a.csv", b"sep=,\nimage_url,a\n", "Excel's 'sep=,': delete this line"),
+        ("a.csv", b"sep=;\nimage_url;a\n", "Excel's 'sep=;'"),
+        ("a.csv", b"image_url\ta\n", "with the delimiter of .tsv: rename the file to .tsv"),
+        ("a.tsv", b"image_url,a\n", "with the delimiter of .csv: rename the file to .csv"),
+    ],
+)
+def test_what_is_no_header_is_refused_with_the_cure(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    """A first line that is no header is refused by its line, and the message says what to do."""
+    path = write(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(ManifestError, match=rf"{name}:1: the header is .*{reason}"):
+        inspect_manifest([str(path)])
+
+
+@pytest.mark.parametrize(("delimiter", "kind"), [(";", "csv"), ("|", "tsv")])
+def test_the_cure_for_another_delimiter_works(tmp_path: Path, delimiter: str, kind: str) -> None:
+    """The message for a csv with semicolons holds a command, and what that writes is read."""
+    table = f'image_url,a\n{URL},"x,y"\n{URL},NA\n{URL},007\n{URL},\n'
+    semicolons = table.replace('"x,y"', "@").replace(",", delimiter).replace("@", '"x,y"')
+    path = write(tmp_path / f"a.{kind}", semicolons)
+    with pytest.raises(ManifestError, match="convert the file with python") as caught:
+        inspect_manifest([str(path)])
+    command = str(caught.value).partition("convert the file with ")[2].replace("python", sys.executable, 1)
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True)
+    found = [row.columns for row in rows(tmp_path / f"converted.{kind}")]
+    assert found == [("x,y",), ("NA",), ("007",), ("",)]
 
 
 def test_endless_field_stops_the_run(tmp_path: Path) -> None:
@@ -124,8 +244,9 @@ def test_long_fields_pass(tmp_path: Path) -> None:
 
 def test_rows_are_streamed(tmp_path: Path) -> None:
     """The first row comes out before the reader reaches the broken end of the file."""
-    path = write(tmp_path / "a.csv", f"image_url\n{URL}\n" + '"open')
+    path = write(tmp_path / "a.csv", f"image_url\n{URL}\n")
     manifest = inspect_manifest([str(path)])
+    write(path, f"image_url\n{URL}\n" + '"open')
     assert next(read_records(ManifestPart(manifest.files[0]), manifest.columns)).image_url == URL
 
 

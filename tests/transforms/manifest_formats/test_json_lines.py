@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemas.values import DeadLetter, ManifestRow, default_image_id
 from tests.helpers.manifests import URL, arrow_types, letters, read, rows, write
 from transforms.inspect_manifest import inspect_manifest
+from transforms.manifest_formats.manifest_error import ManifestError
 
 SCALARS = (
     st.none()
@@ -91,13 +92,8 @@ def test_late_column_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
-        ("https://example.com/a.jpg", "not JSON"),
         ('{"image_url": "https://example.com/a.jpg"', "not JSON"),
-        ('["https://example.com/a.jpg"]', "no object"),
-        ('"https://example.com/a.jpg"', "no object"),
-        ('{"image_url": "https://example.com/a.jpg", "a": NaN}', "not JSON (NaN is no finite number)"),
-        ('{"image_url": "https://example.com/a.jpg", "a": -Infinity}', "not JSON"),
-        ('{"image_url": "https://example.com/a.jpg", "a": 1e999}', "not JSON"),
+        ('{"image_url": "https://example.com/a.jpg", "a": 1e9999999999999999999}', "not JSON"),
         ('{"image_url": "https://example.com/a.jpg", "image_url": "b"}', "the key 'image_url' comes twice"),
         ('{"image_url": "https://example.com/a.jpg", "a": {"b": 1, "b": 2}}', "the key 'b' comes twice"),
         ('{"image_url": "https://example.com/a.jpg", "a": ' + "9" * 5000 + "}", "not JSON"),
@@ -121,6 +117,69 @@ def test_bad_line_is_a_dead_letter(tmp_path: Path, line: str, rule: str) -> None
     assert letter.failure.message.startswith(f"{path}:2: ")
     assert rule in letter.failure.message
     pa.array([letter.row.image_url, letter.row.image_id, letter.failure.message], pa.string())
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"), [(URL, "not JSON"), (f'["{URL}"]', "no object"), (f'"{URL}"', "no object")]
+)
+def test_a_line_that_is_no_object_is_a_dead_letter(tmp_path: Path, line: str, rule: str) -> None:
+    """A line that is text, a list or a string, among objects, becomes a dead letter with line and rule."""
+    path = write(tmp_path / "a.jsonl", f'{line}\n{{"image_url": "{URL}"}}\n')
+    bad, good = read(path)
+    assert isinstance(bad, DeadLetter)
+    assert bad.failure.message.startswith(f"{path}:1: ")
+    assert rule in bad.failure.message
+    assert isinstance(good, ManifestRow)
+
+
+@pytest.mark.parametrize("content", [f"image_url,a\n{URL},x\n", f"{URL}\n", f'["{URL}"]\n'])
+def test_a_file_without_any_object_is_refused(tmp_path: Path, content: str) -> None:
+    """A csv or txt with the ending .jsonl is refused before the run."""
+    path = write(tmp_path / "a.jsonl", content)
+    with pytest.raises(ManifestError, match=r"a\.jsonl: not one of its lines begins with {"):
+        inspect_manifest([str(path)])
+
+
+def test_python_constants_do_not_cost_the_image(tmp_path: Path) -> None:
+    """NaN, which Python writes for a missing value, is null; Infinity is a float."""
+    lines = [f'{{"image_url": "{URL}", "image_id": NaN, "a": {a}}}' for a in ("NaN", "-Infinity", "1")]
+    path = write(tmp_path / "a.ndjson", "\n".join(lines))
+    assert arrow_types(path) == {"a": "double"}
+    digest = default_image_id(URL)
+    assert rows(path) == [ManifestRow(URL, digest, (value,)) for value in (None, float("-inf"), 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        ("0.1", 0.1),
+        ("0.10000000000000001", 0.1),
+        ("0.10000000000000000555", 0.1),
+        ("12.340000000000000000", 12.34),
+        ("-0.0", -0.0),
+        ("1E5", 1e5),
+        ("0.33333333333333333333", "0.33333333333333333333"),
+        ("1.123456789012345678901234567890", "1.123456789012345678901234567890"),
+        ("1e999", "1E+999"),
+        ("1e-999", "1E-999"),
+        ('{"k": [0.33333333333333333333, "ü"]}', '{"k": [0.33333333333333333333, "ü"]}'),
+    ],
+)
+def test_numbers_keep_their_digits(tmp_path: Path, number: str, kept: object) -> None:
+    """A number with digits or a size that no float has is kept as text; others are floats."""
+    path = write(tmp_path / "a.jsonl", f'{{"image_url": "{URL}", "a": {number}}}')
+    assert rows(path)[0].columns == (kept,)
+
+
+@given(st.lists(VALUES, min_size=1, max_size=4), st.lists(VALUES, max_size=4))
+def test_several_files_are_read_as_one(first: list[object], second: list[object]) -> None:
+    """Objects in two files have the types and values that they would have in one."""
+    with TemporaryDirectory() as folder:
+        parts = [objects(Path(folder) / f"{i}.jsonl", *values) for i, values in enumerate((first, second))]
+        whole = objects(Path(folder) / "whole.jsonl", *first, *second)
+        assert inspect_manifest(map(str, parts)).columns.equals(inspect_manifest([str(whole)]).columns, True)  # noqa: FBT003 - pyarrow's own
+        found, expected = rows(*parts), rows(whole)
+    assert [repr(row) for row in found] == [repr(row) for row in expected]
 
 
 def test_object_without_a_url_is_a_dead_letter(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ from transforms.manifest_formats.read_records import read_records
 NOT_UTF8 = pa.array([b"https://example.com/\xff.jpg"], pa.binary()).view(pa.string())
 
 
+def type_of(value: object) -> str:
+    """Name a parameter by its type in Arrow."""
+    return str(value.type if isinstance(value, pa.Array) else value)
+
+
 def parquet(path: Path, columns: dict[str, object], **options: object) -> Path:
     """Write a Parquet file."""
     pq.write_table(pa.table(columns), path, **options)
@@ -151,13 +156,130 @@ def test_bad_text_beside_the_url_costs_its_row(tmp_path: Path) -> None:
     assert letters(path)[0].row.columns == ("https://example.com/\\udcff.jpg",)
 
 
-def test_bad_text_deep_inside_stops_the_run(tmp_path: Path) -> None:
-    """Text that is not UTF-8 inside a list ends the run with its place, since it looks like file damage."""
-    path = parquet(
-        tmp_path / "a.parquet", {"image_url": [URL], "a": pa.ListArray.from_arrays([0, 1], NOT_UTF8)}
-    )
-    with pytest.raises(ManifestError, match=r"a\.parquet, after row 0: cannot be read"):
-        read(path)
+def test_bad_text_deep_inside_costs_its_row(tmp_path: Path) -> None:
+    """Text that is not UTF-8 inside a list or struct becomes a dead letter; the rows around it are read."""
+    texts = pa.concat_arrays([pa.array(["x"]), NOT_UTF8, pa.array(["y"])])
+    own = {
+        "a": pa.ListArray.from_arrays([0, 1, 2, 3], texts),
+        "b": pa.StructArray.from_arrays([texts], ["t"]),
+    }
+    for name, column in own.items():
+        path = parquet(tmp_path / f"{name}.parquet", {"image_url": [URL] * 3, name: column})
+        first, bad, last = read(path)
+        assert isinstance(bad, DeadLetter)
+        assert f"row 2: '{URL}' has a text that is not UTF-8 in column '{name}'" in bad.failure.message
+        assert [type(first), type(last)] == [ManifestRow, ManifestRow]
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        pa.array([URL], pa.string_view()),
+        pa.array([URL.encode()], pa.binary_view()),
+        pa.array([URL.encode()], pa.large_binary()),
+    ],
+    ids=type_of,
+)
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pa.array([2**64 - 1], pa.uint64()),
+        pa.array([Decimal(2**64 - 1)], pa.decimal128(20, 0)),
+        pa.array([2**64 - 1], pa.uint64()).dictionary_encode(),
+        pa.array([str(2**64 - 1)], pa.string_view()),
+        pa.array([str(2**64 - 1)]).dictionary_encode(),
+        pa.array([str(2**64 - 1).encode()], pa.binary_view()),
+    ],
+    ids=type_of,
+)
+def test_ids_keep_every_digit(tmp_path: Path, urls: pa.Array, ids: pa.Array) -> None:
+    """An id of 20 digits is the same text, whichever type of whole numbers or texts it is stored in."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": urls, "image_id": ids})
+    assert rows(path) == [ManifestRow(URL, str(2**64 - 1))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.float64(), 1.0),
+        (pa.bool_(), True),
+        (pa.date32(), date(2024, 2, 29)),
+        (pa.decimal128(5, 2), Decimal("1.00")),
+        (pa.list_(pa.string()), ["x"]),
+        (pa.struct([("x", pa.int64())]), {"x": 1}),
+        (pa.binary(16), b"0123456789abcdef"),
+    ],
+    ids=type_of,
+)
+def test_ids_of_other_types_are_refused(tmp_path: Path, kind: pa.DataType, value: object) -> None:
+    """An id that is neither text nor whole number is refused before the run, with the column's type."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL], "image_id": pa.array([value], kind)})
+    with pytest.raises(ManifestError, match=r"column 'image_id' is .*: make it string or integer"):
+        inspect_manifest([str(path)])
+
+
+UUID = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"0123456789abcdef"], pa.binary(16)))
+SHARED = pa.array(["x"]).dictionary_encode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "kind"),
+    [
+        (pa.array(["x"], pa.string_view()), "string"),
+        (pa.array([b"x"], pa.binary_view()), "binary"),
+        (UUID, "fixed_size_binary[16]"),
+        (pa.StructArray.from_arrays([UUID], ["d"]), "struct<d: fixed_size_binary[16]>"),
+        (pa.ListArray.from_arrays([0, 1], SHARED), "list<element: string>"),
+        (pa.FixedSizeListArray.from_arrays(SHARED, 1), "fixed_size_list<element: string>[1]"),
+        (pa.LargeListArray.from_arrays([0, 1], SHARED), "large_list<element: string>"),
+        (pa.MapArray.from_arrays([0, 1], pa.array(["k"]), SHARED), "map<string, string>"),
+        (pa.array([1000], pa.time64("ns")), "time64[us]"),
+    ],
+    ids=type_of,
+)
+def test_stored_forms_become_plain_types_at_any_depth(tmp_path: Path, stored: pa.Array, kind: str) -> None:
+    """Dictionaries, extensions and views come out as plain types, inside lists, structs and maps too."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL], "a": stored})
+    assert arrow_types(path) == {"a": kind}
+    (value,) = rows(path)[0].columns
+    assert pa.array([value], inspect_manifest([str(path)]).columns.field("a").type).to_pylist() == [value]
+
+
+def test_nanoseconds_of_a_time_of_day_cost_their_row(tmp_path: Path) -> None:
+    """A time of day with nanoseconds, which would be lost, becomes a dead letter."""
+    times = pa.array([1000, 1], pa.time64("ns"))
+    good, bad = read(parquet(tmp_path / "a.parquet", {"image_url": [URL, URL], "at": times}))
+    assert isinstance(good, ManifestRow)
+    assert isinstance(bad, DeadLetter)
+    assert "in column 'at' (time64[us])" in bad.failure.message
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (pa.array([[1, 2], None], pa.list_(pa.int8(), 2)), "with a null or an empty list"),
+        (pa.array([[[1, 2], None]] * 2, pa.list_(pa.list_(pa.int8(), 2))), "with a null or an empty list"),
+        (pa.array([0, 1], pa.int64()).cast(pa.timestamp("us", "Mars/Olympus")), "time zone is unknown"),
+        (
+            pa.StructArray.from_arrays([pa.array([1, 2]), pa.array([3, 4])], ["d", "d"]),
+            "with two fields of one name",
+        ),
+    ],
+    ids=type_of,
+)
+def test_a_column_that_cannot_be_carried_is_refused(tmp_path: Path, column: pa.Array, reason: str) -> None:
+    """A column whose values cannot be carried is refused before the run, and is not called damaged."""
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL, URL], "v": column})
+    with pytest.raises(ManifestError, match=rf"a\.parquet: column 'v' is .*{reason}") as caught:
+        inspect_manifest([str(path)])
+    assert "damaged" not in str(caught.value)
+
+
+def test_nulls_inside_lists_of_one_size_are_read(tmp_path: Path) -> None:
+    """A list of a fixed size may hold nulls, as long as it is none itself."""
+    column = pa.array([[1, None], [3, 4]], pa.list_(pa.int8(), 2))
+    path = parquet(tmp_path / "a.parquet", {"image_url": [URL, URL], "v": column})
+    assert [row.columns for row in rows(path)] == [([1, None],), ([3, 4],)]
 
 
 def test_dead_letters_are_a_manifest(tmp_path: Path) -> None:
@@ -239,7 +361,7 @@ def test_what_arrow_writes_comes_back(table: list[tuple[object, ...]], row_group
 
 def test_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     """A text file with the ending .parquet is refused."""
-    with pytest.raises(ManifestError, match="not what its ending says"):
+    with pytest.raises(ManifestError, match=r"is text, not parquet as its name says: rename it"):
         inspect_manifest([str(write(tmp_path / "a.parquet", f"image_url\n{URL}\n"))])
 
 

@@ -1,6 +1,7 @@
 """A manifest file is split into parts, which together give the whole file."""
 
 import gzip
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,7 +48,7 @@ def test_parts_give_the_lines_of_the_whole(
     ending: str,
 ) -> None:
     """Parts of any size together give the records of the whole file, with the file's line numbers."""
-    content = (mark + end.join(lines)).encode("utf-8", "surrogateescape")
+    content = (mark + end.join(["{}", *lines])).encode("utf-8", "surrogateescape")
     with TemporaryDirectory() as folder:
         path = write(Path(folder) / f"a.{ending}", content)
         manifest = inspect_manifest([str(path)])
@@ -86,7 +87,9 @@ def test_large_text_has_several_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt.gz", "a.jsonl.gz"])
 def test_what_cannot_be_entered_is_one_part(tmp_path: Path, name: str) -> None:
     """A csv, tsv or .gz is one part: quoted line ends and compression leave no place to cut at."""
-    content = b"image_url\n" + f"{URL}\n".encode() * 1000
+    line = f'{{"image_url": "{URL}"}}\n' if ".jsonl" in name else f"{URL}\n"
+    content = b"" if ".jsonl" in name else b"image_url\n"
+    content += line.encode() * 1000
     path = write(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content)
     manifest = inspect_manifest([str(path)])
     assert list(split_manifest(manifest.files[0], 10)) == [ManifestPart(manifest.files[0])]
@@ -111,6 +114,18 @@ def test_file_that_changed_stops_the_run(tmp_path: Path, now: str) -> None:
     write(path, now)
     with pytest.raises(ManifestError, match=f"had {len(URL)} bytes when the run began, now {len(now)}"):
         list(split_manifest(file))
+
+
+def test_file_that_is_written_to_stops_the_run(tmp_path: Path) -> None:
+    """A file with a new time of change ends the run, before its parts are made and after each is read."""
+    path = write(tmp_path / "a.txt", f"{URL}\n" * 3)
+    (file,) = inspect_manifest([str(path)]).files
+    records = read_records(ManifestPart(file), pa.schema([]))
+    assert next(records).image_url == URL
+    os.utime(path, ns=(0, 1))
+    for entries in (records, split_manifest(file)):
+        with pytest.raises(ManifestError, match=r"a\.txt: was written to after the run began: wait"):
+            list(entries)
 
 
 def test_endless_line_in_the_middle_is_named(tmp_path: Path) -> None:
