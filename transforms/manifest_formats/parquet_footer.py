@@ -40,7 +40,8 @@ def _is_ordered(kind: pa.DataType) -> bool:
 def _extreme_bits(footer: pq.FileMetaData, place: int) -> list[int] | None:
     """Give the extremes of each row group as they are stored; None where one is not known."""
     bits: list[int] = []
-    for group in range(footer.num_row_groups):
+    filled = (group for group in range(footer.num_row_groups) if footer.row_group(group).num_rows)
+    for group in filled:
         found = footer.row_group(group).column(place).statistics
         if found is None or not (found.has_min_max or found.num_values == 0):
             return None

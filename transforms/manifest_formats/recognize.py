@@ -99,22 +99,21 @@ def iconv_line(file: ManifestFile, encoding: str) -> str:
 
 
 def _expect(file: ManifestFile, head: bytes, expected: _Kind, cure_of_text: str) -> None:
-    found = _kind_of(head, (*_KINDS, _TEXT))
+    found = _kind_of(head, _KINDS) or (_wide_encoding(head) and _TEXT) or _kind_of(head, (_TEXT,))
     if found not in {expected, None} and not b"PAR1".startswith(head):  # a cut file is damaged Parquet
-        raise _other_kind(file, found._replace(cure=found.cure or cure_of_text), expected.name.lower())
+        cure = cure_of_text if found is _TEXT else found.cure
+        raise _other_kind(file, found.name, expected.name.lower(), cure)
 
 
 def _check_text(file: ManifestFile, head: bytes) -> None:
-    if encoding := _wide_encoding(head):
-        name = encoding[:6].upper()
-        raise ManifestError(
-            f"{file.path}: is {name}, a manifest is UTF-8: convert it with {iconv_line(file, encoding)}"
-        )
     text = head.removeprefix(BOM_UTF8)
     objects = () if file.format is ManifestFormat.JSONL else (_OBJECTS,)
     packed = (_TWICE,) if file.compressed else ()
     if found := _kind_of(text, (*packed, *_KINDS, *objects)):
-        raise _other_kind(file, found, str(file.format))
+        raise _other_kind(file, found.name, file.format, found.cure)
+    if encoding := _wide_encoding(head):
+        cure = f"convert it with {iconv_line(file, encoding)}"
+        raise ManifestError(f"{file.path}: is {encoding[:6].upper()}, and a manifest is UTF-8: {cure}")
     if b"\r" in text.rstrip() and b"\n" not in text:
         raise ManifestError(
             f"{file.path}: its lines end with \\r alone: convert them with tr '\\r' '\\n' to \\n or \\r\\n"
@@ -125,8 +124,8 @@ def _kind_of(head: bytes, kinds: tuple[_Kind, ...]) -> _Kind | None:
     return next((kind for kind in kinds if re.match(kind.beginning, head)), None)
 
 
-def _other_kind(file: ManifestFile, found: _Kind, expected: str) -> ManifestError:
-    return ManifestError(f"{file.path}: is {found.name}, not {expected} as its name says: {found.cure}")
+def _other_kind(file: ManifestFile, found: str, expected: str, cure: str) -> ManifestError:
+    return ManifestError(f"{file.path}: is {found}, not {expected} as its name says: {cure}")
 
 
 def _wide_encoding(head: bytes) -> str | None:
