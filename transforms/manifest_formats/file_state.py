@@ -14,7 +14,7 @@ def check_unchanged(file: ManifestFile) -> None:
         ManifestError: its size or its time of change differs, or it is gone.
     """
     with manifest_errors(file.path):
-        now = _remote_state(file.path) if is_remote(file.path) else local_state(file.path)
+        now = _ask_store(file.path) if is_remote(file.path) else local_state(file.path)
     if now.size_bytes != file.state.size_bytes:
         change = f"had {file.state.size_bytes} bytes when the run began, now {now.size_bytes}"
     elif now != file.state:
@@ -30,8 +30,13 @@ def local_state(path: str) -> FileState:
     return FileState(status.st_size, status.st_mtime_ns)
 
 
-def _remote_state(path: str) -> FileState:
+def remote_state(size_bytes: int, changed_at_s: float) -> FileState:
+    """Give the state of a file in a store. A listing may have fractions of seconds that the file lacks."""
+    return FileState(size_bytes, int(changed_at_s))
+
+
+def _ask_store(path: str) -> FileState:
     from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
 
     found = FileSystems.get_filesystem(path).metadata(path)
-    return FileState(found.size_in_bytes, found.last_updated_in_seconds)
+    return remote_state(found.size_in_bytes, found.last_updated_in_seconds)

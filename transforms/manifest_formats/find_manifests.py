@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from glob import glob, has_magic
 from pathlib import Path
 
-from transforms.manifest_formats.file_state import local_state
+from transforms.manifest_formats.file_state import local_state, remote_state
 from transforms.manifest_formats.manifest_error import ManifestError, manifest_errors
 from transforms.manifest_formats.manifest_file import FileState
 from transforms.manifest_formats.open_manifest import is_remote, remote_errors
@@ -32,7 +32,7 @@ def _remote(pattern: str) -> Mapping[str, FileState]:
     with manifest_errors(pattern), remote_errors(pattern):
         matches = FileSystems.match([pattern])[0].metadata_list
     return {
-        file.path: FileState(file.size_in_bytes, file.last_updated_in_seconds)
+        file.path: remote_state(file.size_in_bytes, file.last_updated_in_seconds)
         for file in sorted(matches, key=lambda file: file.path)
     }
 

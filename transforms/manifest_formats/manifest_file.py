@@ -21,8 +21,8 @@ class FileState(NamedTuple):
     """What differs after somebody has written to a file."""
 
     size_bytes: int
-    changed_at: float
-    """Local files: nanoseconds since 1970. Remote files: seconds, or 0 where the store does not say."""
+    changed_at: int
+    """Nanoseconds since 1970; of a remote file seconds, or 0 where its store does not say."""
 
 
 @dataclass(frozen=True)
