@@ -101,7 +101,7 @@ def test_a_file_without_rights_starts_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_damage_that_is_found_while_reading_publishes_nothing(tmp_path: Path, name: str, place: str) -> None:
-    """Damage inside a manifest ends the run with exit 1 and one line that names file and place.
+    """Damage inside a manifest ends the run with exit 1 and a last line that names file and place.
 
     No row of the good part is visible or staged.
     """
@@ -116,7 +116,7 @@ def test_damage_that_is_found_while_reading_publishes_nothing(tmp_path: Path, na
     (tmp_path / name).write_bytes(contents[name])
     finished = rehearse(tmp_path / name, tmp_path / "out", "--run-id", "one")
     assert (finished.returncode, finished.stdout) == (1, ""), finished.stderr
-    (line,) = finished.stderr.splitlines()
+    _begins, line = finished.stderr.splitlines()
     assert line.startswith(f"facebeam: run one is not committed: {tmp_path / name}{place}"), line
     assert "[while running" not in line
     assert visible(tmp_path / "out") == []

@@ -106,7 +106,7 @@ def test_a_limit_on_file_sizes_publishes_nothing(manifest: Path) -> None:
     assert finished.returncode == 1, finished.stderr
     assert f"not committed: cannot write {output}/" in finished.stderr
     assert "File too large" in finished.stderr
-    assert len(finished.stderr.splitlines()) == 1
+    assert "Traceback" not in finished.stderr
     assert (visible(output), staged(output)) == ([], [])
 
 
