@@ -33,7 +33,10 @@ def job_command(
     """Carry a command out for the run that its flags name; give the exit code."""
     options = _parse(prog, description, epilog, sys.argv[1:] if argv is None else argv)
     set_up_logs(options.log_format, quiet=options.quiet)
+    from runners.remote_files import use_remote_files  # noqa: PLC0415 - pyarrow, after the flags
+
     try:
+        use_remote_files([options.layout.output])
         return act(options)
     except RunError as error:
         LOGGER.error("%s", error)

@@ -33,9 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_manifest(options: RunOptions) -> int:
     """Carry out the run that the options describe; give its exit code."""
     from runners.made_manifests import made_manifests  # noqa: PLC0415 - pyarrow, after the flags
+    from runners.remote_files import use_remote_files  # noqa: PLC0415 - as above
 
     before = os.umask(options.umask)
     try:
+        paths = (*options.manifest, options.output, options.journal)
+        use_remote_files(paths, options.beam_flags, options.cluster.runner)
         with ended_by_ctrl_c(), made_manifests(options) as made:
             if options.cluster.runner not in ONE_MACHINE:
                 made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, spelt out

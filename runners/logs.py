@@ -37,10 +37,11 @@ class JsonFormatter(logging.Formatter):
 def set_up_logs(log_format: Literal["text", "json"], *, quiet: bool) -> None:
     """Send logs to stderr: ours from INFO (ERROR when quiet), everybody else's from ERROR.
 
-    Beam's are left out: it logs each exception that it then raises.
+    Beam's are left out, those too that it sends to the root logger: it logs each exception that it then
+    raises.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: "apache_beam" not in record.pathname or record.levelno > logging.ERROR)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     LOGGER.setLevel(logging.ERROR if quiet else logging.INFO)

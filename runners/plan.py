@@ -25,8 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse_run(parser, sys.argv[1:] if argv is None else argv)
     set_up_logs(options.log_format, quiet=options.quiet)
     from runners.made_manifests import made_manifests  # noqa: PLC0415 - pyarrow, after the flags
+    from runners.remote_files import use_remote_files  # noqa: PLC0415 - as above
 
     try:
+        paths = (*options.manifest, options.output, options.journal)
+        use_remote_files(paths, options.beam_flags, options.cluster.runner)
         with made_manifests(options) as made:
             plan, calls = _plan(made)
     except RunError as error:

@@ -28,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_up_logs("text", quiet=False)  # until it is known what is wanted
     parser = run_parser("facebeam replay")
     again = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
+    from runners.remote_files import use_remote_files  # noqa: PLC0415 - pyarrow, after the flags
+
     try:
+        use_remote_files([chosen.output])
         runs = committed_runs(chosen.output, chosen.run)
         letters = dead_letter_files(chosen.output, chosen.run, chosen.codes)
         asked_by = runs if Outcome.NO_FACE in chosen.codes else sorted({*map(_run_of, letters)})

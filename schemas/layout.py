@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def success(self) -> str:
-        """The empty file that is written last."""
+        """The mark that is written last."""
         return self._below(RUNS, self.run_id, "_SUCCESS")
 
     @property

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from schemas.errors import ErrorCode
 from schemas.values import Failure, FailureError
-from transforms.output_files import files_below, remove_files, writing
+from transforms.output_files import files_below, remove_files, write_mark
 
 MOST_NOTES: Final = 2
 """Crashes of which an image has left a note; the crash before them set the mark, so it is the third."""
@@ -49,8 +49,7 @@ class CrashNotes:
         left = files_below(folder)
         notes = [path for path in left if path != mark]
         images = Counter(path.split("/")[-2] for path in notes)
-        with writing(mark) as file:
-            file.write(b"")
+        write_mark(mark)
         try:
             yield OpenCrashNotes(folder, images, is_careful=bool(left))
             remove_files(notes)
@@ -97,8 +96,7 @@ class OpenCrashNotes:
             yield
             return
         note = f"{self.folder}/{key.hex()}/{uuid4().hex}"
-        with writing(note) as file:
-            file.write(b"")
+        write_mark(note)
         yield
         remove_files([note])
 

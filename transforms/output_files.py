@@ -60,11 +60,16 @@ def writing(path: str) -> Iterator[BinaryIO]:
             yield file
 
 
+def write_mark(path: str) -> None:
+    """Write a file whose name alone matters. Beam's client of S3 cannot write an object of zero bytes."""
+    with writing(path) as file:
+        file.write(b"\n")
+
+
 def check_writable(folder: str) -> None:
     """Write a tiny file and delete it again; raises RunError where either cannot be done."""
     path = f"{folder.rstrip('/')}/_{uuid4().hex}.unfinished"
-    with writing(path) as file:
-        file.write(b"may be deleted\n")
+    write_mark(path)
     remove_file(path)
 
 

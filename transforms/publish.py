@@ -25,7 +25,7 @@ from transforms.output_files import (
     remove,
     remove_files,
     write_json,
-    writing,
+    write_mark,
 )
 
 Claim = Callable[[str, float], AbstractContextManager[bool]]
@@ -65,8 +65,7 @@ def finish(layout: Layout) -> None:
         _rename_folders(layout, plan)
     _check_published(layout, plan)
     write_json(layout.run_json, plan["record"])
-    with writing(layout.success):
-        pass
+    write_mark(layout.success)
     make_durable(layout.success)
     remove(layout.staging)
 

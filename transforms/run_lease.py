@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from schemas.errors import RunError
 from schemas.layout import Layout
-from transforms.output_files import exists, files_below, read_json, remove_file, write_json, writing
+from transforms.output_files import exists, files_below, read_json, remove_file, write_json, write_mark
 
 RENEWED_EVERY_S: Final = 30.0
 DEAD_AFTER_S: Final = 120.0
@@ -63,8 +63,7 @@ def lease_age_s(layout: Layout) -> float | None:
     if not exists(layout.lease):
         return None
     now = f"{layout.records}/_{uuid4().hex}.now"
-    with writing(now):
-        pass
+    write_mark(now)
     times = {path: file.changed for path, file in files_below(layout.records).items()}
     remove_file(now)
     return times[now] - times[layout.lease] if layout.lease in times else None
