@@ -136,7 +136,7 @@ lock: $(VENV)/ready ## renew the locks from pyproject.toml; UPGRADE=--upgrade: t
 	echo setuptools | $(COMPILE) --extra local --extra server --extra dev -c requirements.lock \
 	    -o requirements-dev.lock pyproject.toml -
 	echo uv | $(COMPILE) -o requirements-uv.lock -
-	echo gcp-storage-emulator | $(COMPILE) -o tests/emulator.lock -
+	printf "%s\n" gcp-storage-emulator "moto[s3]" flask flask-cors | $(COMPILE) -o tests/emulator.lock -
 	echo pip | $(COMPILE) --upgrade --no-annotate -o tests/pips/newest.lock -
 
 clean: ## remove everything that the other targets made
