@@ -167,7 +167,7 @@ MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.NOT_FOUND: "the image is not there: HTTP 404 or 410, or no such file",
     ErrorCode.FORBIDDEN: "the server refuses to show the image: HTTP 401 or 403",
     ErrorCode.TOO_MANY_REQUESTS: "the server asks for fewer requests: HTTP 429, or an upstream limit",
-    ErrorCode.HTTP_ERROR: "any other HTTP status that is no success, or an answer that is not HTTP",
+    ErrorCode.HTTP_ERROR: "any other HTTP status that is no success, or an answer that cannot be read",
     ErrorCode.SERVER_ERROR: "the server failed: HTTP 5xx",
     ErrorCode.FILE_UNREADABLE: "the file is there but cannot be read",
     ErrorCode.IMAGE_EMPTY: "zero bytes",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
 from schemas.landmarks import LANDMARK_COUNT, region_slice
 
 MAX_FACES = 10
@@ -143,6 +143,16 @@ class Failure:
     def fate(self) -> Fate:
         """What is done about it."""
         return fate(self.code, self.attempts)
+
+    @property
+    def is_mended_elsewhere(self) -> bool:
+        """Whether it says nothing of the image, so that the next run asks again.
+
+        `forbidden` is final when the service says it of an image. The image's own host may let another
+        User-Agent pass, or everybody tomorrow.
+        """
+        by_host = self.code is ErrorCode.FORBIDDEN and self.stage == "fetch"
+        return by_host or self.code in MENDED_ELSEWHERE
 
 
 class AskedBy(NamedTuple):

@@ -159,7 +159,7 @@ FAULTS: Final[dict[str, Script]] = {
     "drip_headers": drips("HTTP/1.1 200 OK\r\nX-Slow: "),
     "drip_body": drips(f"{_OK}Content-Length: 9999\r\n\r\n"),
     "garbage_status": torn("garbage\r\n\r\n"),
-    "many_headers": torn(_OK + "X-More: 1\r\n" * 300 + "Content-Length: 2\r\n\r\n{}"),
+    "many_headers": torn(_OK + "X-More: 1\r\n" * 2000 + "Content-Length: 2\r\n\r\n{}"),
     "redirect_302": says(whole(b"", "302 Found", {"Location": "/elsewhere"})),
     "torn_redirect": torn("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 100\r\n\r\n"),
     "redirect_308": says(whole(b"", "308 Permanent Redirect", {"Location": "http://127.0.0.1:1/"})),

@@ -57,6 +57,8 @@ CODES = {
     "/torn.png": "response_truncated",
     "/reset.png": "connection_failed",
     "/page.png": "image_undecodable",
+    "/brotli.png": "http_error",
+    "/100%/caf%e9.png?": "1 faces",
     "/empty.png": "image_empty",
 }
 TRIED_AGAIN = {"/broken.png", "/torn.png", "/reset.png"}
@@ -88,6 +90,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Run]
         "/reset.png": reset,
         "/page.png": lambda exchange: exchange.answer(b"<!doctype html><p>Sign in"),
         "/empty.png": status("200 OK"),
+        "/brotli.png": status("200 OK", {"Content-Encoding": "br"}),
+        "/100%/caf%e9.png": lambda exchange: exchange.answer(photo),
     }
     folder = tmp_path_factory.mktemp("urls")
     with ScriptedServer(scripts) as server, socket.create_server(("127.0.0.1", 0)) as closing:
@@ -116,7 +120,8 @@ def test_transient_failures_are_asked_for_again(run: Run) -> None:
         1,
         2,
     )
-    assert 1 < seen["/loop.png"] < 20
+    assert seen["/100%/caf%e9.png?"] == 1
+    assert 10 < seen["/loop.png"] < 50
 
 
 def test_dead_letters_tell_attempts_and_whether_to_try_again(run: Run) -> None:

@@ -10,14 +10,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from transforms.api_client.sent_signal import request_is_sent
 from transforms.image_fetch.allowed_addresses import any_address
-from transforms.image_fetch.deadline import DeadlineResponse
 from transforms.image_fetch.guarded_http import guarded_session
+from transforms.image_fetch.lenient_response import LenientResponse
 
 
 class _Connection(HTTPConnection):
     """Reads until the thread's deadline; never prints what it sends, as http.client does when debugged."""
 
-    response_class = DeadlineResponse
+    response_class = LenientResponse
     debuglevel = 0
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's stub names its own base class

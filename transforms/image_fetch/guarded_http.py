@@ -8,6 +8,7 @@ nothing; TLS and the Host header keep the name. Redirects and reused connections
 
 import logging
 import socket
+from collections.abc import Mapping
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -20,17 +21,22 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import create_connection
 
 from transforms.image_fetch.allowed_addresses import Address, AddressRule, allowed_addresses, is_public
-from transforms.image_fetch.deadline import DeadlineResponse, time_left_s
+from transforms.image_fetch.deadline import time_left_s
+from transforms.image_fetch.lenient_response import LenientResponse
 
 
 class _GuardedConnection(HTTPConnection):
     """Connects to addresses that its rule allows, and reads until the thread's deadline."""
 
-    response_class = DeadlineResponse
+    response_class = LenientResponse
 
     def __init__(self, *args: Any, rule: AddressRule, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
         super().__init__(*args, **kwargs)
         self._rule = rule
+
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
+        """Send the target that `_GuardedAdapter` has wrapped."""
+        super().putrequest(method, bytes.fromhex(url.removeprefix("/")).decode(), *args, **kwargs)
 
     def _new_conn(self) -> socket.socket:
         """Connect as urllib3 does, with its own exceptions; `_dns_host` still has the name's final dot."""
@@ -79,6 +85,11 @@ class _GuardedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **_: object) -> None:  # noqa: FBT001, FBT002 - requests' signature
         self.poolmanager = _GuardedPools(self._rule, connections, maxsize, block=block)
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:  # noqa: ARG002 - there are none
+        """Wrap the target in hexadecimal, since urllib3 respells escapes; the connection unwraps it."""
+        _, _, place = str(request.url).partition("://")
+        return "/" + place[place.index("/") :].encode().hex()
 
 
 class _GuardedSession(requests.Session):

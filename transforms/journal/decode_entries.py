@@ -21,14 +21,16 @@ def decode_entries(entries: pa.Table) -> Iterator[tuple[bytes, Answer | Failure]
     """Yield each row's key and result, answers first, as results that this run has not paid for.
 
     An answer has `from_journal`, no attempts and no latency. A failure was not sent, but keeps its attempts:
-    its fate depends on them.
+    its fate depends on them. Failures that earlier versions kept, and this one would not, are left out.
     """
     is_answer = entries["error_code"].is_null()
     if pc.all(is_answer).as_py():  # as mostly; a filter copies every face
         yield from _answers(entries)
     else:
         yield from _answers(entries.filter(is_answer))
-        yield from _failures(entries.filter(pc.invert(is_answer)))
+        for key, failure in _failures(entries.filter(pc.invert(is_answer))):
+            if not failure.is_mended_elsewhere:
+                yield key, failure
 
 
 def _answers(entries: pa.Table) -> Iterator[tuple[bytes, Answer]]:

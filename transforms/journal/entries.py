@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from schemas.errors import MENDED_ELSEWHERE, Fate
+from schemas.errors import Fate
 from schemas.values import Answer, Failure
 
 JOURNAL_VERSION: Final = 2
@@ -66,5 +66,5 @@ class Entry(NamedTuple):
 def is_kept(result: Answer | Failure) -> bool:
     """Tell whether asking again would pay for the same result again: answers, and rejects that were sent."""
     return isinstance(result, Answer) or (
-        result.fate is Fate.REJECT and result.was_sent and result.code not in MENDED_ELSEWHERE
+        result.fate is Fate.REJECT and result.was_sent and not result.is_mended_elsewhere
     )

@@ -60,9 +60,10 @@ def test_other_schemes_are_no_images(url: str) -> None:
         assert failure_of(fetcher, url).code is ErrorCode.INVALID_MANIFEST_ROW
 
 
-def test_the_web_is_public_unless_told_otherwise() -> None:
-    """The default fetcher refuses addresses of this machine."""
-    assert failure_of(ImageFetcher(), "HTTP://127.0.0.1:9/").code is ErrorCode.FORBIDDEN_ADDRESS
+@pytest.mark.parametrize("host", ["127.0.0.1", "%31%32%37.1", "①②⑦.⓪.⓪.①", "[::1]"])
+def test_the_web_is_public_unless_told_otherwise(host: str) -> None:
+    """The default fetcher refuses addresses of this machine, also as browsers would read them."""
+    assert failure_of(ImageFetcher(), f"HTTP://{host}:9/").code is ErrorCode.FORBIDDEN_ADDRESS
 
 
 def test_many_threads_share_one_fetch() -> None:

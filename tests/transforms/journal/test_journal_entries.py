@@ -14,8 +14,11 @@ from hypothesis.extra import numpy as npst
 
 from schemas.errors import ErrorCode, Fate
 from schemas.values import Answer, Face, Failure, ImageRequest
-from tests.helpers.journal_entries import NOON, REJECTS, REQUEST, answer, key_of, reject
+from tests.helpers.journal_entries import NOON, REJECTS, REQUEST, answer, key_of, reject, stored_keys
+from transforms.journal.encode_entries import encode_entries
+from transforms.journal.entries import Entry
 from transforms.journal.journal import Journal
+from transforms.journal.segment import write_segment
 
 POINTS = npst.arrays(np.float32, (90, 2), elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
 PIXELS = st.none() | st.integers(1, 2**31 - 1)
@@ -88,6 +91,16 @@ def test_what_may_be_asked_again_is_not_kept(code: ErrorCode) -> None:
     This includes rejects caused by the way to the image, such as a missing file.
     """
     assert through_a_journal(reject(code)) == []
+
+
+def test_a_refusal_of_the_images_host_is_asked_again(tmp_path: Path) -> None:
+    """A 401 or 403 of an image's host is not stored; one of an earlier version does not count."""
+    refused = replace(reject(ErrorCode.FORBIDDEN), stage="fetch")
+    assert through_a_journal(refused) == []
+    key = key_of(1)
+    stored = encode_entries([Entry(key, REQUEST.image_url, refused, NOON)])
+    write_segment(f"{tmp_path}/bucket={key[0]:03d}", stored)
+    assert stored_keys(tmp_path, [key]) == set()
 
 
 def test_what_was_not_sent_is_not_kept() -> None:
