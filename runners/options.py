@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from runners.cluster_options import ClusterOptions, cluster_options
+from runners.download_options import DownloadOptions
 from runners.strict_parser import StrictParser
 
 _API_ONLY: Final = (
@@ -19,12 +20,12 @@ _API_ONLY: Final = (
     "face_model_version",
     "token_file",
     "token_secret",
-    "trust_proxies",
 )
+_LOCAL_ONLY: Final = ("user_agent", "header")
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(DownloadOptions):
     """What the user asked for; every value is checked."""
 
     manifest: tuple[str, ...]
@@ -44,7 +45,6 @@ class RunOptions:
     mode: Literal[0, 1]
     need_rotate_detection: Literal[0, 1]
     allow_local_files: bool
-    allow_private_urls: bool
     workers: int | None
     timeout: float | None
     """Seconds."""
@@ -86,10 +86,10 @@ def parse_run(parser: StrictParser, argv: Sequence[str]) -> RunOptions:
 
 def _check_together(parser: StrictParser, options: RunOptions) -> None:
     """See that the flags go with one another."""
-    if options.source != "api":
-        for name in _API_ONLY:
+    for source, names in {"api": _API_ONLY, "local": _LOCAL_ONLY}.items():
+        for name in names if options.source != source else ():
             if getattr(options, name) != parser.get_default(name):
-                parser.error(f"--{name.replace('_', '-')} goes with --source api only")
+                parser.error(f"--{name.replace('_', '-')} goes with --source {source} only")
     if options.token_file and options.token_secret:
         parser.error("--token-file and --token-secret are two places for one token: give one")
     if options.budget_credits is not None and options.budget_credits < options.price:

@@ -4,8 +4,8 @@ Nothing here imports Beam: a wrong path is told in a fraction of a second.
 """
 
 import math
+import os
 import platform
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
 
+from runners.authorities import authorities
+from runners.image_fetcher import image_fetcher
+from runners.looks_secret import is_secret_name
 from runners.manifest_fingerprints import manifest_fingerprints
 from runners.option_types import cores
 from runners.options import RunOptions
@@ -26,16 +29,13 @@ from transforms.api_source import LARGEST_WINDOW, UNPACED_WINDOW, ApiSource
 from transforms.call_limits import CallLimits
 from transforms.face_source import FaceSource
 from transforms.fake_source import FakeSource
-from transforms.image_fetch.allowed_addresses import any_address, is_public
 from transforms.image_fetch.download_image import DownloadLimits
-from transforms.image_fetch.fetch_image import ImageFetcher
 from transforms.inspect_manifest import Manifest, inspect_manifest
 from transforms.local_model.weights import check_weights
 from transforms.take_part import first_rows, sample
 
 FEWEST_SHARDS: Final = 128
 """Engines deal shards out by a hash: of 64 Flink gives 35 to one of two slots, of 128 it gives 66."""
-_SECRET: Final = re.compile("key|token|secret|password|credential|signature|sas", re.IGNORECASE)
 _HIDDEN: Final = "[hidden]"
 _DOWNLOADS: Final = 28
 """More than the local model has under way."""
@@ -72,10 +72,12 @@ def choose_source(options: RunOptions) -> FaceSource:
             from transforms.crash_notes import CrashNotes  # noqa: PLC0415 - it imports Beam
             from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
 
-            rule = any_address if options.allow_private_urls else is_public
-            folder = "" if options.cluster.runner == "local" else str(Path.cwd())
-            limits = _within(options.timeout, DownloadLimits())
-            fetcher = ImageFetcher(options.allow_local_files, rule, limits=limits, folder=folder)
+            fetcher = replace(
+                image_fetcher(options, _ca_data(options)),
+                allow_local_files=options.allow_local_files,
+                limits=_within(options.timeout, DownloadLimits()),
+                folder="" if options.cluster.runner == "local" else str(Path.cwd()),
+            )
             crashes = CrashNotes(f"{journal_path(options)}/_crashes")
             return LocalSource(fetcher, _models(options), crashes)
 
@@ -142,10 +144,10 @@ def without_secrets(flags: Sequence[str]) -> list[str]:
     shown: list[str] = []
     for flag in flags:
         name, equals, _ = flag.partition("=")
-        if not flag.startswith("-") and shown and _SECRET.search(shown[-1]) and "=" not in shown[-1]:
+        if not flag.startswith("-") and shown and is_secret_name(shown[-1]) and "=" not in shown[-1]:
             shown.append(_HIDDEN)
         else:
-            shown.append(f"{name}={_HIDDEN}" if equals and _SECRET.search(name) else flag)
+            shown.append(f"{name}={_HIDDEN}" if equals and is_secret_name(name) else flag)
     return shown
 
 
@@ -173,4 +175,9 @@ def _client(options: RunOptions) -> ApiClient:
         options.window or LARGEST_WINDOW,
         _within(options.timeout, AttemptLimits()),
         trust_proxies=options.trust_proxies,
+        ca_data=_ca_data(options),
     )
+
+
+def _ca_data(options: RunOptions) -> str:
+    return authorities(options.ca_file, os.environ if options.trust_proxies else {})

@@ -5,6 +5,7 @@ from typing import Final
 
 from runners import option_types as types
 from runners.cluster_options import add_cluster_flags
+from runners.download_options import add_download_flags
 from runners.exit_codes import MEANINGS
 from runners.strict_parser import StrictParser, add_talk_flags
 
@@ -32,6 +33,7 @@ def run_parser(prog: str = "facebeam annotate") -> StrictParser:
     _add_data_flags(parser)
     _add_face_flags(parser)
     _add_run_flags(parser)
+    add_download_flags(parser)
     _add_api_flags(parser)
     add_cluster_flags(parser)
     add_talk_flags(parser)
@@ -136,6 +138,13 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="give an attempt up after 20s, 2m, ... (a call to the web API after 75s, a download after 60s)",
     )
     group.add_argument(
+        "--trust-proxies",
+        action="store_true",
+        help="trust the certificate authorities that the environment names (REQUESTS_CA_BUNDLE, "
+        "CURL_CA_BUNDLE or SSL_CERT_FILE), and send web API calls through its proxies; downloads never use "
+        "a proxy",
+    )
+    group.add_argument(
         "--max-failure-share",
         type=types.share,
         default=0.05,
@@ -197,6 +206,3 @@ def _add_api_flags(parser: argparse.ArgumentParser) -> None:
         "--token-file", type=types.full_path, metavar="PATH", help="a file that holds the token"
     )
     group.add_argument("--token-secret", metavar="NAME", help="projects/.../secrets/... of Secret Manager")
-    group.add_argument(
-        "--trust-proxies", action="store_true", help="use the proxies that the environment names"
-    )

@@ -20,6 +20,9 @@ _TOKEN_PLACES: Final = ("token_file", "token_secret")
 _MANNER: Final = (
     "allow_local_files",
     "allow_private_urls",
+    "user_agent",
+    "header",
+    "ca_file",
     "rate",
     "price",
     "timeout",
@@ -66,7 +69,7 @@ def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mappin
         if not values or name in given:
             continue
         if all(value == values[0] for value in values):
-            found[name] = values[0]
+            found[name] = tuple(values[0]) if isinstance(values[0], list) else values[0]
         elif name in _QUESTION:
             differing = " and ".join(sorted({str(value) for value in values}))
             raise RunError(f"these runs differ in --{name.replace('_', '-')}, {differing}: say which with it")

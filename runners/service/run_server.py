@@ -5,11 +5,14 @@ import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import FrameType
 from typing import Final
 
 from uvicorn import Config, Server
 
+from runners.authorities import authorities
+from runners.image_fetcher import image_fetcher
 from runners.logs import LOGGER
 from runners.service.accepted_tokens import AcceptedTokens
 from runners.service.admission import RateCeiling, WaitingRoom
@@ -18,8 +21,6 @@ from runners.service.face_analyze import FaceAnalyze
 from runners.service.model_workers import ModelWorkers
 from runners.service.serve_options import ServeOptions
 from runners.service.web_app import web_app
-from transforms.image_fetch.allowed_addresses import any_address, is_public
-from transforms.image_fetch.fetch_image import ImageFetcher
 
 DOWNLOADS: Final = 16
 """Images that are fetched while others are looked at; so many and the workers' are held in memory."""
@@ -38,7 +39,7 @@ def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.s
         RunError: a model could not be loaded.
     """
     at_work = options.workers + DOWNLOADS
-    fetcher = ImageFetcher(rule=any_address if options.allow_private_urls else is_public, window=at_work)
+    fetcher = replace(image_fetcher(options, authorities(options.ca_file, {})), window=at_work)
     models, fetchers = ModelWorkers(options.workers), ThreadPoolExecutor(at_work, "fetch")
     with fetchers, fetcher.open() as fetch:
         ceiling, room = RateCeiling(options.rate), WaitingRoom(at_work, options.max_waiting)

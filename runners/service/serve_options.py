@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from runners import option_types as types
+from runners.download_options import DownloadOptions, add_download_flags
 from runners.strict_parser import StrictParser, add_talk_flags
 
 TOKENS_VARIABLE: Final = "FACEBEAM_SERVE_TOKENS"
@@ -28,7 +29,7 @@ exit codes:
 
 
 @dataclass(frozen=True)
-class ServeOptions:
+class ServeOptions(DownloadOptions):
     """What the user asked for; every value is checked."""
 
     host: str
@@ -37,7 +38,6 @@ class ServeOptions:
     max_waiting: int
     rate: int | None
     token_file: str | None
-    allow_private_urls: bool
     quiet: bool
     log_format: Literal["text", "json"]
 
@@ -60,6 +60,7 @@ def serve_parser(prog: str = "facebeam serve") -> StrictParser:
     )
     _add_place_flags(parser)
     _add_load_flags(parser)
+    add_download_flags(parser)
     add_talk_flags(parser)
     return parser
 

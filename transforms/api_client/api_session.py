@@ -46,15 +46,19 @@ def _with_our_pools(manager: PoolManager) -> PoolManager:
 class _Adapter(HTTPAdapter):
     """Uses our connections, also those that go through a proxy."""
 
+    def __init__(self, pool_size: int, ca_data: str) -> None:
+        self._ca_cert_data = ca_data or None
+        super().__init__(pool_connections=1, pool_maxsize=pool_size)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, ca_cert_data=self._ca_cert_data, **kwargs)
         _with_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:  # noqa: ANN401 - requests' own
-        return _with_our_pools(super().proxy_manager_for(proxy, **kwargs))
+        return _with_our_pools(super().proxy_manager_for(proxy, ca_cert_data=self._ca_cert_data, **kwargs))
 
 
-def api_session(url: str, pool_size: int, *, trust_proxies: bool) -> requests.Session:
+def api_session(url: str, pool_size: int, *, trust_proxies: bool, ca_data: str = "") -> requests.Session:
     """Open a session for one URL and at most `pool_size` threads.
 
     Args:
@@ -62,10 +66,11 @@ def api_session(url: str, pool_size: int, *, trust_proxies: bool) -> requests.Se
         pool_size: connections that are kept.
         trust_proxies: take the proxy for this URL from the environment (`HTTPS_PROXY`, `NO_PROXY`, ...), and
             nothing else: a netrc would replace the token.
+        ca_data: certificates to trust besides the usual ones, in PEM.
     """
     session = guarded_session(any_address, pool_size)
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(pool_connections=1, pool_maxsize=pool_size))
+        session.mount(scheme, _Adapter(pool_size, ca_data))
     if trust_proxies:
         session.proxies.update(get_environ_proxies(url))
     return session

@@ -35,6 +35,7 @@ class ApiClient:
         pool_size: connections kept; no fewer than threads that ask, or they reconnect.
         limits: seconds and bytes that one call may take.
         trust_proxies: go through the proxies that the environment names.
+        ca_data: certificates to trust besides the usual ones, in PEM.
     """
 
     base_url: str = "https://api.acedata.cloud"
@@ -43,6 +44,7 @@ class ApiClient:
     pool_size: int = 64
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     trust_proxies: bool = False
+    ca_data: str = ""
 
     @property
     def identity(self) -> str:
@@ -62,7 +64,9 @@ class ApiClient:
         """
         token = self.token.resolve()
         url = self.base_url.rstrip("/") + _PATH
-        with api_session(url, self.pool_size, trust_proxies=self.trust_proxies) as session:
+        with api_session(
+            url, self.pool_size, trust_proxies=self.trust_proxies, ca_data=self.ca_data
+        ) as session:
             template = _template(session, url, token)
             poster = Poster(session, template, self.limits, urlsplit(url).netloc)
             yield partial(_ask, self, poster, token)

@@ -34,6 +34,8 @@ class ImageFetcher:
         rule: the addresses that may be connected to.
         window: connections kept, to a host and hosts; no fewer than threads that fetch, or they reconnect.
         limits: seconds and bytes that one image may take.
+        headers: names and values that every image host gets; they replace our own of the same name.
+        ca_data: certificates to trust besides the usual ones, in PEM.
         folder: where relative paths begin; workers elsewhere start in a folder of their own.
     """
 
@@ -41,21 +43,24 @@ class ImageFetcher:
     rule: AddressRule = is_public
     window: int = 32
     limits: DownloadLimits = field(default_factory=DownloadLimits)
+    headers: tuple[tuple[str, str], ...] = ()
+    ca_data: str = ""
     folder: str = ""
 
     @contextmanager
     def open(self) -> Iterator[Fetch]:
         """Open the connections; leaving the context closes them."""
-        with _image_session(self.rule, self.window) as session:
+        with _image_session(self) as session:
             yield partial(_fetch, self, session)
 
 
-def _image_session(rule: AddressRule, window: int) -> requests.Session:
-    """Open a guarded session that asks for images, uncompressed, under our own name."""
-    session = guarded_session(rule, window)
+def _image_session(fetcher: ImageFetcher) -> requests.Session:
+    """Open a guarded session that asks for images, uncompressed, under our own name or the user's."""
+    session = guarded_session(fetcher.rule, fetcher.window, fetcher.ca_data)
     session.headers["User-Agent"] = f"facebeam/{_version()}"
     session.headers["Accept"] = "image/*,*/*;q=0.5"
     session.headers["Accept-Encoding"] = "identity"
+    session.headers.update(fetcher.headers)
     return session
 
 

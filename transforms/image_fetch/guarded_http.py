@@ -65,8 +65,8 @@ class _GuardedTLSConnection(_GuardedConnection, HTTPSConnection):
 
 
 class _GuardedPools(PoolManager):
-    def __init__(self, rule: AddressRule, pools: int, size: int, *, block: bool) -> None:
-        super().__init__(pools, maxsize=size, block=block)
+    def __init__(self, rule: AddressRule, pools: int, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
+        super().__init__(pools, **kwargs)
         self._rule = rule
 
     def _new_pool(
@@ -79,12 +79,15 @@ class _GuardedPools(PoolManager):
 
 
 class _GuardedAdapter(HTTPAdapter):
-    def __init__(self, rule: AddressRule, pool_size: int) -> None:
+    def __init__(self, rule: AddressRule, pool_size: int, ca_data: str) -> None:
         self._rule = rule
+        self._ca_data = ca_data
         super().__init__(pool_connections=pool_size, pool_maxsize=pool_size)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **_: object) -> None:  # noqa: FBT001, FBT002 - requests' signature
-        self.poolmanager = _GuardedPools(self._rule, connections, maxsize, block=block)
+        self.poolmanager = _GuardedPools(
+            self._rule, connections, maxsize=maxsize, block=block, ca_cert_data=self._ca_data or None
+        )
 
     def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:  # noqa: ARG002 - there are none
         """Wrap the target in hexadecimal, since urllib3 respells escapes; the connection unwraps it."""
@@ -97,8 +100,12 @@ class _GuardedSession(requests.Session):
         """Find none: even with `allow_redirects=False` requests reads the whole body of a redirect."""
 
 
-def guarded_session(rule: AddressRule = is_public, pool_size: int = 10) -> requests.Session:
+def guarded_session(
+    rule: AddressRule = is_public, pool_size: int = 10, ca_data: str = ""
+) -> requests.Session:
     """Open a session that connects to addresses which `rule` allows, and to nothing else.
+
+    It trusts the usual certificate authorities, and those of `ca_data`, in PEM.
 
     Redirects are answers like others: whoever follows them asks for the next place as for the first. The
     session takes nothing from the environment (no proxy, no netrc, no CA bundle) and keeps no cookies. Many
@@ -110,5 +117,5 @@ def guarded_session(rule: AddressRule = is_public, pool_size: int = 10) -> reque
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _GuardedAdapter(rule, pool_size))
+        session.mount(scheme, _GuardedAdapter(rule, pool_size, ca_data))
     return session

@@ -40,6 +40,7 @@ curl -X POST 'https://api.acedata.cloud/face/analyze' \\
 }'
 """
 """The guide's curl example, character by character."""
+AGENT = "survey/2.0 (mailto:ann@example.com)"
 PYTHON = """\
 import requests
 url = "https://api.acedata.cloud/face/analyze"
@@ -89,7 +90,7 @@ def images() -> Iterator[ScriptedServer]:
 @pytest.fixture(scope="module")
 def served() -> Iterator[FaceServer]:
     """Give a server that also downloads from this machine."""
-    with face_server("--allow-private-urls", "--workers", "2") as process:
+    with face_server("--allow-private-urls", "--workers", "2", "--user-agent", AGENT) as process:
         yield process
 
 
@@ -118,6 +119,13 @@ def test_the_guides_python_works_with_only_the_host_changed(
     program = elsewhere(PYTHON, served, images)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert len(json.loads(done.stdout)["face_shape_set"]) == 1
+
+
+def test_image_hosts_see_the_servers_user_agent(served: FaceServer, images: ScriptedServer) -> None:
+    """The server downloads images under the name that --user-agent gives."""
+    assert served.ask(images.url("/coffee.png?agent")).status
+    (asked,) = [exchange for exchange in images.seen if exchange.target == "/coffee.png?agent"]
+    assert asked.headers["User-Agent"] == AGENT
 
 
 def elsewhere(example: str, served: FaceServer, images: ScriptedServer) -> str:

@@ -255,12 +255,15 @@ def test_connect_timeout_is_not_billed(token: TokenReference) -> None:
 
 
 def test_unknown_certificate_is_not_billed(tmp_path: Path, token: TokenReference) -> None:
-    """An untrusted certificate gives `tls_error`. The client sends no request and never retries it."""
+    """An untrusted certificate gives `tls_error`, and nothing is sent, unless its authority is named."""
     with FaultyServer(tls=self_signed_context(tmp_path)) as server:
         base_url = server.base_url.replace("127.0.0.1", "localhost")
         with ApiClient(base_url, token).open() as ask:
             failure = failure_of(ask, asked_for("one_face"))
         assert server.calls == 0
+        ca_data = (tmp_path / "localhost.pem").read_text()
+        with ApiClient(base_url, token, ca_data=ca_data).open() as ask:
+            assert ask(asked_for("one_face")).faces
     assert (failure.code, failure.fate, failure.maybe_billed) == (ErrorCode.TLS_ERROR, Fate.REJECT, False)
 
 
