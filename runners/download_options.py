@@ -17,11 +17,27 @@ class DownloadOptions:
     header: tuple[str, ...]
     """Each `Name: value`."""
     ca_file: str | None
+    connections_per_host: int
+    host_rate: float | None
+    """Requests a second."""
 
 
 def add_download_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say how images are downloaded."""
     group = parser.add_argument_group("downloads of images")
+    group.add_argument(
+        "--connections-per-host",
+        type=types.connections,
+        default=6,
+        metavar="N",
+        help="download at most N images at a time from one host, in each worker process (%(default)s)",
+    )
+    group.add_argument(
+        "--host-rate",
+        type=types.rate,
+        metavar="R",
+        help="send one host at most R requests a second, in each worker process (default: unlimited)",
+    )
     group.add_argument(
         "--user-agent",
         type=request_headers.user_agent,

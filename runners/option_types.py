@@ -80,6 +80,11 @@ def count(text: str) -> int:
     return _whole(text, 10**12)
 
 
+def connections(text: str) -> int:
+    """Take a number of connections."""
+    return _whole(text, MOST_IN_FLIGHT)
+
+
 def shards(text: str) -> int:
     """Take a number of shards."""
     return _whole(text, MOST_WORKERS)

@@ -21,7 +21,7 @@ _API_ONLY: Final = (
     "token_file",
     "token_secret",
 )
-_LOCAL_ONLY: Final = ("user_agent", "header")
+_LOCAL_ONLY: Final = ("user_agent", "header", "connections_per_host", "host_rate")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ _CHANGES_NO_ROW: Final = frozenset(
     {
         *("manifest", "output", "run_id", "quiet", "log_format", "umask"),
         *("cluster", "beam_flags", "shards", "workers", "window", "timeout", "trust_proxies"),
-        *("user_agent", "header", "ca_file"),
+        *("user_agent", "header", "ca_file", "connections_per_host", "host_rate"),
         *("token_file", "token_secret"),
         "stop_at",  # a time of day is another moment each night
     }

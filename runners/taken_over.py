@@ -23,6 +23,8 @@ _MANNER: Final = (
     "user_agent",
     "header",
     "ca_file",
+    "connections_per_host",
+    "host_rate",
     "rate",
     "price",
     "timeout",

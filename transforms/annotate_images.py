@@ -24,6 +24,7 @@ from schemas.values import (
 )
 from transforms.defects import Defects, internal_error
 from transforms.face_source import FaceSource, OpenSource, always
+from transforms.free_lanes_first import free_lanes_first
 from transforms.journal.journal import Journal, JournalWriter
 from transforms.progress import PROGRESS, stop_if_asked
 from transforms.questions import Asked, Question, group_by_question
@@ -174,7 +175,8 @@ class _AnnotateShard(beam.DoFn):
                 del left[key]
                 yield key, result, RECALLED if recalled else FROM_JOURNAL
         ask = partial(self._ask, opened)
-        for (key, _), result in thread_window(opened.pool, opened.source.window, ask, left.items()):
+        items = free_lanes_first(left.items(), partial(_lane, opened.source), opened.source.is_busy)
+        for (key, _), result in thread_window(opened.pool, opened.source.window, ask, items):
             opened.throttling.tell(opened.source.held_back_s())
             opened.defects.count(result)
             yield key, result, calls_of(result)
@@ -185,6 +187,10 @@ class _AnnotateShard(beam.DoFn):
         result = answer_or_failure(opened.source, self._step.policy, asked.request)
         opened.writer.record(key, asked.request, result)
         return result
+
+
+def _lane(source: OpenSource, item: tuple[bytes, Asked]) -> str:
+    return source.lane(item[1].request)
 
 
 def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:

@@ -20,6 +20,16 @@ def always() -> bool:
     return True
 
 
+def no(_lane: str) -> bool:
+    """Say no: nothing has to wait."""
+    return False
+
+
+def one_lane(_request: ImageRequest) -> str:
+    """Have all requests in one lane."""
+    return ""
+
+
 def forget() -> None:
     """Take no note: what was asked before changes nothing."""
 
@@ -40,6 +50,8 @@ class OpenSource:
         sleep: waits before a retry; raises where waiting has become pointless.
         recall: is told of each answer that this run has had already, in a bundle that the engine repeats.
         held_back_s: seconds so far in which the source could have done more, had it been allowed to.
+        lane: what a request shares with others that may have to wait, such as the host of its image.
+        is_busy: whether requests of a lane would have to wait now, so that others go first.
     """
 
     attempt: Attempt
@@ -48,6 +60,8 @@ class OpenSource:
     sleep: Callable[[float], None] = real_sleep
     recall: Callable[[], None] = forget
     held_back_s: Callable[[], float] = never
+    lane: Callable[[ImageRequest], str] = one_lane
+    is_busy: Callable[[str], bool] = no
 
 
 class FaceSource(Protocol):

@@ -13,12 +13,14 @@ from schemas.request_key import request_key
 from schemas.values import Answer, ImageRequest
 from transforms.crash_notes import NO_NOTES, CrashNotes
 from transforms.face_source import OpenSource
-from transforms.image_fetch.fetch_image import ImageFetcher
+from transforms.image_fetch.fetch_image import ImageFetcher, host_of
 from transforms.local_model.answer_image import answer_image
 from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
 
 DOWNLOADS_IN_FLIGHT = 8
 """Images that are fetched or wait for a model while the others are looked at: fetching is waiting."""
+MOST_WAITING = 256
+"""Images that wait for their host's turn or for a retry; threads, and few hosts have more than a dozen."""
 
 SWITCH_INTERVAL_S = 0.0001
 """A model that comes back from its network waits so long for the interpreter: Python's own 5 ms cost 6 %."""
@@ -46,11 +48,11 @@ class LocalSource:
 
     @property
     def largest_window(self) -> int:
-        """Requests in flight: one for each model, and the downloads that keep them fed."""
-        return self.workers + DOWNLOADS_IN_FLIGHT
+        """Requests in flight: one for each model, the downloads that keep them fed, and those that wait."""
+        return self.workers + DOWNLOADS_IN_FLIGHT + MOST_WAITING
 
     def for_shard(self, shard: int, shards: int) -> Self:
-        """Give the same source with the shard's own notes: it has no limits to share out."""
+        """Give the same source with the shard's own notes; the limits of image hosts are each process's."""
         return replace(self, crashes=self.crashes and self.crashes.for_shard(shard, shards))
 
     @contextmanager
@@ -84,7 +86,16 @@ class LocalSource:
                 """
                 return lookers.submit(look, fetch(request.image_url), request).result()
 
-            yield OpenSource(annotate, lambda: self.largest_window)
+            def window() -> int:
+                return self.workers + DOWNLOADS_IN_FLIGHT + min(fetch.turns.waiting, MOST_WAITING)
+
+            yield OpenSource(
+                annotate,
+                window,
+                sleep=fetch.turns.sleep,
+                lane=lambda request: host_of(request.image_url),
+                is_busy=fetch.turns.is_busy,
+            )
 
 
 class _Models:

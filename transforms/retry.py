@@ -42,6 +42,8 @@ def answer_with_retries(  # noqa: PLR0913 - the last four are the world, for sou
 ) -> Answer:
     """Ask until there is an answer, or a failure whose fate is not `retry`, or `max_attempts` are used.
 
+    What was not sent is not tried again: whoever refused to send it has waited already.
+
     The answer comes with `attempts`, `latency_ms` of its last attempt (the source's own figure where it gives
     one), and `answered_at`. Attempts that were not sent are not counted.
 
@@ -93,7 +95,10 @@ def _retrying(policy: RetryPolicy, may_retry: Callable[[], bool], sleep: Callabl
 
 def _is_worth_asking_again(state: RetryCallState) -> bool:
     error = state.outcome and state.outcome.exception()
-    return isinstance(error, FailureError) and fate(error.failure.code, state.attempt_number) is Fate.RETRY
+    if not isinstance(error, FailureError):
+        return False
+    failure = error.failure
+    return failure.was_sent and fate(failure.code, state.attempt_number) is Fate.RETRY
 
 
 def _asked_for_s(state: RetryCallState) -> float:

@@ -2,26 +2,35 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from queue import SimpleQueue
-from typing import TypeVar
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_MOMENT_S: Final = 0.05
 
 
 def thread_window(
-    pool: Executor, size: Callable[[], int], call: Callable[[Item], Result], items: Iterable[Item]
+    pool: Executor, size: Callable[[], int], call: Callable[[Item], Result], items: Iterable[Item | None]
 ) -> Iterator[tuple[Item, Result]]:
     """Yield `(item, call(item))` in the order of finishing, with at most `size()` calls under way.
 
     The size is asked for again at each call, so that a window can grow and shrink. Items are taken one at a
-    time, as places fall free: an endless iterable is fine. There is no batch barrier. What a call raises is
-    raised here, when the calls under way have ended.
+    time, as places fall free: an endless iterable is fine. None among them says that no item can be called
+    just now: the next one is taken when a call has finished, or after a moment. There is no batch barrier.
+    What a call raises is raised here, when the calls under way have ended.
     """
     finished: SimpleQueue[tuple[Item, Future[Result]]] = SimpleQueue()
     under_way = 0
     try:
         for item in items:
+            if item is None:
+                with suppress(Empty):
+                    result = finished.get(timeout=_MOMENT_S)
+                    under_way -= 1
+                    yield _result(result)
+                continue
             _submit(pool, call, item, finished)
             under_way += 1
             while under_way >= size():

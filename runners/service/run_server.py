@@ -39,7 +39,11 @@ def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.s
         RunError: a model could not be loaded.
     """
     at_work = options.workers + DOWNLOADS
-    fetcher = replace(image_fetcher(options, authorities(options.ca_file, {})), window=at_work)
+    fetcher = image_fetcher(options, authorities(options.ca_file, {}))
+    at_once = replace(
+        fetcher.host_limits, longest_wait_s=0.0
+    )  # a caller waits for no host that asked for a pause
+    fetcher = replace(fetcher, window=at_work, host_limits=at_once)
     models, fetchers = ModelWorkers(options.workers), ThreadPoolExecutor(at_work, "fetch")
     with fetchers, fetcher.open() as fetch:
         ceiling, room = RateCeiling(options.rate), WaitingRoom(at_work, options.max_waiting)

@@ -79,7 +79,6 @@ def test_a_token_file_is_checked_as_well(server: FaultyServer, manifest: Path) -
         ["--rate", "20"],
         ["--base-url", "http://127.0.0.1:8080"],
         ["--face-model-version", "2.0"],
-        ["--trust-proxies"],
     ],
     ids=lambda flags: flags[0],
 )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -60,6 +61,33 @@ def test_a_secret_is_no_option(tmp_path: Path, flag: str, said: str) -> None:
     assert said in finished.stderr
     assert "s3cret" not in finished.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_slow_host_holds_up_its_own_images_only(tmp_path: Path, photos: Path) -> None:
+    """No image times out where one host answers nothing until another was asked for all its images."""
+    photo = (photos / "coffee.png").read_bytes()
+    paths = [f"/{number}.png" for number in range(20)]
+    go_on = Event()
+
+    def fast(exchange: Exchange) -> None:
+        if len(other.seen) == len(paths):
+            go_on.set()
+        exchange.answer(photo)
+
+    def slow(exchange: Exchange) -> None:
+        assert go_on.wait(180)
+        exchange.answer(photo)
+
+    with (
+        ScriptedServer(dict.fromkeys(paths, slow)) as server,
+        ScriptedServer(dict.fromkeys(paths, fast)) as other,
+    ):
+        urls = [host.url(path) for path in paths for host in (server, other)]
+        manifest = write_urls(tmp_path / "urls.txt", urls)
+        flags = ("--allow-private-urls", "--timeout", "20s", "--connections-per-host", 2, "--workers", 1)
+        assert annotate(manifest, tmp_path / "out", *flags).returncode == 0
+        assert ends(tmp_path / "out") == dict.fromkeys(urls, "0 faces")
+        assert len(server.seen) == len(paths)
 
 
 def test_flags_of_downloads_go_with_the_local_source(tmp_path: Path) -> None:

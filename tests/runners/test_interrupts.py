@@ -35,13 +35,12 @@ from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.waiting import DEADLINE_S, wait_for_line, wait_until
 from tests.helpers.warm_process import Command, WarmProcess, run_warm, running_warm
 from transforms import publish
-from transforms.image_fetch.fetch_image import ImageFetcher
-from transforms.local_source import LocalSource
+from transforms.image_fetch.host_turns import HostLimits
 from transforms.output_files import move
 
 IMAGES = 40
-UNDER_WAY = LocalSource(ImageFetcher(), workers=2).largest_window
-"""The largest number of images that two workers have in flight; the run has far more."""
+UNDER_WAY = HostLimits().connections
+"""The largest number of images that a run has in flight at one host; the run has far more."""
 
 
 class SlowHost:

@@ -1,6 +1,6 @@
 """A window of calls is full but never overfull, reads items lazily and yields results as they finish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import count, islice
 from threading import Barrier, Event
@@ -74,6 +74,24 @@ def test_results_come_in_the_order_of_finishing() -> None:
         assert list(islice(results, 4)) == [(1, True), (2, True), (3, True), (4, True)]
         go_on.set()
         assert list(results) == [(0, True)]
+
+
+def test_none_waits_for_a_call_or_a_moment() -> None:
+    """None takes no place: the window hands a finished call on, or asks for the next item after a moment."""
+    go_on = Event()
+
+    def items() -> Iterator[int | None]:
+        yield 1
+        yield None  # nothing finishes
+        go_on.set()
+        yield from (None, 2, None, None)
+
+    def wait(item: int) -> int:
+        assert go_on.wait(LONG_S)
+        return -item
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(thread_window(pool, always(2), wait, items())) == [(1, -1), (2, -2)]
 
 
 def test_items_are_taken_as_places_fall_free() -> None:

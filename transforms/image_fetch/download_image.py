@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,7 @@ from requests.cookies import RequestsCookieJar
 from schemas.errors import ErrorCode
 from transforms.image_fetch.deadline import finished_within
 from transforms.image_fetch.fetch_failure import fetch_failure
+from transforms.image_fetch.host_turns import HostTurns
 from transforms.image_fetch.http_errors import error_code, telling
 from transforms.image_fetch.read_body import read_body
 from transforms.image_fetch.shown_url import shown_url
@@ -30,7 +32,8 @@ class DownloadLimits:
     Args:
         connect_timeout_s: for one address, TLS included.
         read_timeout_s: the longest silence of a server.
-        timeout_s: for all of it, redirects included; only the name server takes its own time.
+        timeout_s: for all of it, redirects included, but for waiting for turns; only the name server takes
+            its own time.
         max_bytes: of the decoded body.
     """
 
@@ -40,10 +43,10 @@ class DownloadLimits:
     max_bytes: int = 32 * 1024 * 1024
 
 
-def download_image(session: requests.Session, url: str, limits: DownloadLimits) -> bytes:
+def download_image(session: requests.Session, url: str, limits: DownloadLimits, turns: HostTurns) -> bytes:
     """Download what stands at an http or https URL, following at most twenty redirects.
 
-    A URL's own user and password go to its own scheme, host and port only.
+    A URL's own user and password go to its own scheme, host and port only. Each hop waits for a turn.
 
     Raises:
         FailureError: whatever stood in the way.
@@ -52,8 +55,18 @@ def download_image(session: requests.Session, url: str, limits: DownloadLimits) 
         home = web_place(url)
     except ValueError:
         raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, url, "no URL") from None
-    with finished_within(limits.timeout_s):
-        return _Download(session, home, limits).follow(home, _MAX_REDIRECTS)
+    place, left_s = home, limits.timeout_s
+    download = _Download(session, home, limits)
+    for _ in range(1 + _MAX_REDIRECTS):
+        with turns.turn(place.authority):
+            began = monotonic()
+            with finished_within(left_s):
+                found = download.ask(place)
+            left_s -= monotonic() - began
+        if isinstance(found, bytes):
+            return found
+        place = found
+    raise fetch_failure(ErrorCode.TOO_MANY_REDIRECTS, home.url, f"over {_MAX_REDIRECTS} redirects")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +78,12 @@ class _Download:
     cookies: RequestsCookieJar = field(default_factory=RequestsCookieJar)
     """What the hosts of this download have set; the next one begins without."""
 
-    def follow(self, place: WebPlace, redirects_left: int) -> bytes:
-        """Give the body that stands at a place, or at the place that it redirects to."""
+    def ask(self, place: WebPlace) -> bytes | WebPlace:
+        """Give the body that stands at a place, or the place that it redirects to."""
         with self._asked(place) as response:
-            if not response.is_redirect:
-                return read_body(place, response, self.limits.max_bytes)
-            target = _redirect_target(place, response.headers["Location"])
-        if not redirects_left:
-            raise fetch_failure(ErrorCode.TOO_MANY_REDIRECTS, place.url, f"over {_MAX_REDIRECTS} redirects")
-        return self.follow(target, redirects_left - 1)
+            if response.is_redirect:
+                return _redirect_target(place, response.headers["Location"])
+            return read_body(place, response, self.limits.max_bytes)
 
     @contextmanager
     def _asked(self, place: WebPlace) -> Iterator[requests.Response]:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 import requests
 
@@ -15,14 +15,49 @@ from transforms.image_fetch.allowed_addresses import AddressRule, is_public
 from transforms.image_fetch.download_image import DownloadLimits, download_image
 from transforms.image_fetch.fetch_failure import fetch_failure
 from transforms.image_fetch.guarded_http import guarded_session
+from transforms.image_fetch.host_turns import HostLimits, HostTurns
 from transforms.image_fetch.read_bucket_image import BUCKETS, read_bucket_image
 from transforms.image_fetch.read_local_image import read_local_image
+from transforms.image_fetch.web_place import web_place
 
+_WEB: Final = frozenset({"http", "https"})
 Fetch = Callable[[str], bytes]
 """Image URL -> the bytes behind it. Many threads may call it at the same time.
 
 Raises `FailureError` of stage `fetch`, and nothing else that a URL could cause.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFetcher:
+    """A live fetcher, a `Fetch`, and the turns of its threads at their hosts."""
+
+    fetcher: "ImageFetcher"
+    session: requests.Session
+    turns: HostTurns
+
+    def __call__(self, image_url: str) -> bytes:
+        """Fetch the bytes of an image; raises FailureError."""
+        fetcher, scheme = self.fetcher, url_scheme(image_url)
+        if scheme in _WEB:
+            return download_image(self.session, image_url, fetcher.limits, self.turns)
+        if scheme not in {"", "file", *BUCKETS}:
+            raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, image_url, f"nobody here reads {scheme}://")
+        if not fetcher.allow_local_files:
+            cure = "put the image on a public host, or allow files with --allow-local-files"
+            raise fetch_failure(ErrorCode.FORBIDDEN_ADDRESS, image_url, "a file, not a web address", cure)
+        if scheme in BUCKETS:
+            return read_bucket_image(image_url, fetcher.limits.max_bytes)
+        path = image_url if scheme else os.path.join(fetcher.folder, image_url)  # noqa: PTH118 - a NUL, too, is a name
+        return read_local_image(path, fetcher.limits.max_bytes)
+
+
+def host_of(image_url: str) -> str:
+    """Give the host, and port, that an image is downloaded from; empty for files and for what is no URL."""
+    try:
+        return web_place(image_url).authority
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +69,7 @@ class ImageFetcher:
         rule: the addresses that may be connected to.
         window: connections kept, to a host and hosts; no fewer than threads that fetch, or they reconnect.
         limits: seconds and bytes that one image may take.
+        host_limits: what one image host is asked for at a time.
         headers: names and values that every image host gets; they replace our own of the same name.
         ca_data: certificates to trust besides the usual ones, in PEM.
         folder: where relative paths begin; workers elsewhere start in a folder of their own.
@@ -43,15 +79,16 @@ class ImageFetcher:
     rule: AddressRule = is_public
     window: int = 32
     limits: DownloadLimits = field(default_factory=DownloadLimits)
+    host_limits: HostLimits = field(default_factory=HostLimits)
     headers: tuple[tuple[str, str], ...] = ()
     ca_data: str = ""
     folder: str = ""
 
     @contextmanager
-    def open(self) -> Iterator[Fetch]:
+    def open(self) -> Iterator[OpenFetcher]:
         """Open the connections; leaving the context closes them."""
         with _image_session(self) as session:
-            yield partial(_fetch, self, session)
+            yield OpenFetcher(self, session, HostTurns(self.host_limits))
 
 
 def _image_session(fetcher: ImageFetcher) -> requests.Session:
@@ -79,18 +116,3 @@ def url_scheme(url: str) -> str:
     """
     found = re.match(r"([a-z][a-z0-9+.-]*)://", url, re.IGNORECASE)
     return found[1].lower() if found else ""
-
-
-def _fetch(fetcher: ImageFetcher, session: requests.Session, image_url: str) -> bytes:
-    scheme = url_scheme(image_url)
-    if scheme in {"http", "https"}:
-        return download_image(session, image_url, fetcher.limits)
-    if scheme not in {"", "file", *BUCKETS}:
-        raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, image_url, f"nobody here reads {scheme}://")
-    if not fetcher.allow_local_files:
-        cure = "put the image on a public host, or allow files with --allow-local-files"
-        raise fetch_failure(ErrorCode.FORBIDDEN_ADDRESS, image_url, "a file, not a web address", cure)
-    if scheme in BUCKETS:
-        return read_bucket_image(image_url, fetcher.limits.max_bytes)
-    path = image_url if scheme else os.path.join(fetcher.folder, image_url)  # noqa: PTH118 - a NUL, too, is a name
-    return read_local_image(path, fetcher.limits.max_bytes)

@@ -35,10 +35,14 @@ class WebPlace:
     auth: str | None = None
 
     @property
+    def authority(self) -> str:
+        """Host and, unless it is the scheme's own, port."""
+        return self.host if self.port == _DEFAULT_PORTS[self.scheme] else f"{self.host}:{self.port}"
+
+    @property
     def origin(self) -> str:
-        """Scheme, host and, unless it is the scheme's own, port."""
-        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}"
+        """Scheme and authority."""
+        return f"{self.scheme}://{self.authority}"
 
     @property
     def url(self) -> str:

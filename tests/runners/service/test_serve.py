@@ -128,6 +128,17 @@ def test_image_hosts_see_the_servers_user_agent(served: FaceServer, images: Scri
     assert asked.headers["User-Agent"] == AGENT
 
 
+def test_a_host_that_asks_for_a_pause_is_not_waited_for(served: FaceServer) -> None:
+    """An image host that answers 429 is not asked again in its pause: the next request fails at once."""
+    busy = {"/a": lambda exchange: exchange.answer(b"", "429 Slow down", {"Retry-After": "300"})}
+    with ScriptedServer(busy) as host:
+        replies = [served.ask(host.url("/a")) for _ in range(2)]
+        assert len(host.seen) == 1
+    assert "HTTP 429" in replies[0].message
+    assert f"{host.authority} asks for fewer requests and is left alone" in replies[1].message
+    assert all("FailedOperation.ImageDownloadError" in reply.message for reply in replies)
+
+
 def elsewhere(example: str, served: FaceServer, images: ScriptedServer) -> str:
     """Replace the two hosts of an example, and nothing else."""
     example = example.replace("https://api.acedata.cloud", served.origin)
