@@ -48,6 +48,7 @@ NOT_IN_A_TEMPLATE = {
     "umask",  # a bucket has no file rights
     "dataflow_endpoint",  # the launcher has reached it already
     "shared_filesystem",  # Dataflow has none
+    "ca_file",  # the launcher sees no file of the user's
     "token_file",  # the token comes from Secret Manager
     "trust_proxies",  # workers have no proxy variables
 }
