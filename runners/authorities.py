@@ -13,7 +13,7 @@ _CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFI
 
 
 def authorities(ca_file: str | None, environment: Mapping[str, str]) -> str:
-    """Read the certificates of `--ca-file`, or else those that the environment names.
+    """Read the certificates of `--ca-file`, and those that the environment names.
 
     They travel with the run, so that workers elsewhere need no file. A private key beside them does not.
 
@@ -25,13 +25,10 @@ def authorities(ca_file: str | None, environment: Mapping[str, str]) -> str:
         Certificates in PEM; empty where none are named.
 
     Raises:
-        RunError: the file cannot be read or holds no certificate.
+        RunError: a file cannot be read or holds no certificate.
     """
-    named = {name: environment[name] for name in _VARIABLES if environment.get(name)}
-    for source, path in {"--ca-file": ca_file, **named}.items():
-        if path:
-            return _certificates(source, path)
-    return ""
+    named = {"--ca-file": ca_file, **{name: environment.get(name) for name in _VARIABLES}}
+    return "\n".join(_certificates(source, path) for source, path in named.items() if path)
 
 
 def _certificates(source: str, path: str) -> str:

@@ -101,7 +101,7 @@ def test_a_private_authority_is_trusted_where_it_is_named(tmp_path: Path, photos
     """--ca-file, or the usual variable with --trust-proxies, makes a private certificate valid."""
     photo = (photos / "astronaut.png").read_bytes()
     ca_file = tmp_path / "localhost.pem"
-    env = os.environ | {"REQUESTS_CA_BUNDLE": str(ca_file), "CURL_CA_BUNDLE": "/nowhere"}
+    env = os.environ | {"REQUESTS_CA_BUNDLE": str(ca_file), "CURL_CA_BUNDLE": ""}
     with ScriptedServer(
         {"/a.png": lambda exchange: exchange.answer(photo)}, tls=self_signed_context(tmp_path)
     ) as server:
