@@ -182,5 +182,6 @@ def _stage_empty(table: str, layout: Layout, columns: pa.Schema) -> StagedFile:
     partition = f"error_code={NO_CODE}" if table == "dead_letters" else ""
     file = new_staged_file(layout, table, partition)
     with writing(file.path) as opened:
-        pq.write_table(with_manifest_columns(TABLES[table], columns).empty_table(), opened)
+        # A footer alone: Hugging Face's datasets cannot read a row group of zero rows.
+        pq.ParquetWriter(opened, with_manifest_columns(TABLES[table], columns)).close()
     return file

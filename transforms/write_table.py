@@ -150,7 +150,8 @@ class _OpenFile(Generic[Value]):
         batch = self._step.flatten(self._buffer, self._step.columns)
         self._buffer.clear()
         self._wait()
-        self._written = self._thread.submit(self._writer.write_batch, batch)
+        if batch.num_rows:  # images without faces; Hugging Face's datasets cannot read a group of zero rows
+            self._written = self._thread.submit(self._writer.write_batch, batch)
 
     def _wait(self) -> None:
         """See the last row group written; raises RunError where it could not be."""

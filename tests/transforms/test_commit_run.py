@@ -154,7 +154,7 @@ def test_what_is_counted_is_what_is_on_the_disk(layout: Layout) -> None:
 
 @pytest.mark.parametrize(("rows_read", "dead"), [(0, 0), (1, 1)])
 def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dead: int) -> None:
-    """An empty table has all columns and types, for an empty manifest and for one with bad rows only."""
+    """An empty table has all columns and types and no row group, for an empty manifest and for bad rows."""
     letters = [dead_letter(1, ErrorCode.TIMEOUT, "dead", 1)] * dead
     batch = flatten_dead_letters(letters, OWN)
     staged = [stage(layout, "dead_letters", batch, "error_code=timeout")] * dead
@@ -167,6 +167,7 @@ def test_a_table_without_rows_has_its_schema(layout: Layout, rows_read: int, dea
     schema = pq.read_schema(images)
     assert schema.field("n").type == pa.int64()
     assert schema.metadata[b"facebeam.table"] == b"images"
+    assert pq.read_metadata(images).num_row_groups == 0
     assert set(json.loads(Path(layout.run_json).read_bytes())["latency_ms"].values()) == {None}
 
 
