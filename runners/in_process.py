@@ -12,6 +12,7 @@ from apache_beam.runners.runner import PipelineRunner
 
 from pipelines.annotate_manifest import build
 from runners.beam_flags import check_beam_flags
+from runners.changed_columns import warn_of_changed_columns
 from runners.cluster_options import ClusterOptions
 from runners.clusters.worker_environment import NOTHING_STAGED
 from runners.describe_run import describe_run
@@ -48,6 +49,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
     engine = "Beam's FnApiRunner" if options.cluster.runner == "local" else "Prism"
     LOGGER.info("run %s begins on this machine, by %s", layout.run_id, engine)
+    warn_of_changed_columns(layout, manifest.columns)
     gc.freeze()  # what was imported stays: no need to look through it again and again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)

@@ -80,13 +80,23 @@ def committed_runs(output: str) -> list[str]:
     return sorted(_committed(f"{output.rstrip('/')}/{RUNS}"))
 
 
-def _committed(folder: str) -> set[str]:
-    names: dict[str, set[str]] = {}
+def last_committed_run(output: str) -> str | None:
+    """Name the run whose mark of success is the newest; None where no run is committed."""
+    when = _committed(f"{output.rstrip('/')}/{RUNS}")
+    return max(when, key=lambda run_id: (when[run_id], run_id), default=None)
+
+
+def _committed(folder: str) -> dict[str, float]:
+    """Find the committed runs: id -> when its mark of success was written (Unix seconds)."""
+    marks: dict[str, float] = {}
+    records: set[str] = set()
     for path, file in files_below(folder).items():
         *_, run_id, name = path.split("/")
-        if name == "_SUCCESS" or (name == "run.json" and file.size_bytes):
-            names.setdefault(run_id, set()).add(name)
-    return {run_id for run_id, found in names.items() if len(found) == 2}  # noqa: PLR2004 - both
+        if name == "_SUCCESS":
+            marks[run_id] = file.changed
+        elif name == "run.json" and file.size_bytes:
+            records.add(run_id)
+    return {run_id: when for run_id, when in marks.items() if run_id in records}
 
 
 def resume(layout: Layout) -> bool:

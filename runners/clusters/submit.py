@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.annotate_manifest import build
 from runners.beam_flags import check_beam_flags
+from runners.changed_columns import warn_of_changed_columns
 from runners.clusters.cancel_job import cancel_job
 from runners.clusters.choose_cluster import choose_cluster
 from runners.clusters.cluster import Cluster, UnreachableError
@@ -45,6 +46,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
         return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
+    warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
         job = _submit(cluster, pipeline, JobRecord(name, UNKNOWN, _now(), options.cluster), layout)
