@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "the token is sent to %s, as the record of that run says; --base-url changes it",
                 options.base_url,
             )
-        files = (*letters, *no_face_files(chosen.output, chosen.run, chosen.codes))
+        files = (*letters, *no_face_files(chosen.output, runs, chosen.codes))
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
@@ -66,14 +66,16 @@ def _run_of(dead_letters: str) -> str:
     return dead_letters.split("/")[-3].removeprefix("run=")
 
 
-def no_face_files(output: str, run: str, codes: Collection[str]) -> list[str]:
-    """Write the rows that ended without a face into a manifest beside the runs, where they were asked for."""
+def no_face_files(output: str, runs: Collection[str], codes: Collection[str]) -> list[str]:
+    """Write each run's rows without a face into a manifest beside its record, where they were asked for."""
     if Outcome.NO_FACE not in codes:
         return []
     from transforms.no_face_rows import write_no_face_rows  # noqa: PLC0415 - imports Beam
 
-    manifest = Layout(output, run).no_face_manifest
-    return [manifest] if write_no_face_rows(_files(output, run, "images"), manifest) else []
+    manifests = {run: Layout(output, run).no_face_manifest for run in runs}
+    return [
+        path for run, path in manifests.items() if write_no_face_rows(_files(output, run, "images"), path)
+    ]
 
 
 def _files(output: str, run: str, table: str) -> list[str]:

@@ -43,8 +43,9 @@ def _other_manifest(options: RunOptions, layout: Layout, record: Mapping[str, ob
         now = manifest_fingerprints(find_manifests(options.manifest))
     except ManifestError:
         return None
-    own = layout.published("dead_letters")  # `replay --run all` finds its own, too, when it is repeated
-    named = {path: digest for path, digest in now.items() if not path.startswith(f"{own}/")}
+    # `replay --run all` finds its own rows, too, when it is repeated
+    own = (f"{layout.published('dead_letters')}/", f"{layout.records}/")
+    named = {path: digest for path, digest in now.items() if not path.startswith(own)}
     if sorted(named.values()) == sorted(before.values()):
         return None
     return f"its manifest was {_listed(before)}, and this one is {_listed(named)}"

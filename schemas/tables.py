@@ -5,7 +5,7 @@ Each table lies in Hive-style folders; `run` and `error_code` are folder names, 
 
 import json
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -107,10 +107,25 @@ def with_manifest_columns(table: pa.Schema, columns: pa.Schema) -> pa.Schema:
     return pa.schema([*table, *columns], table.metadata)
 
 
-def face_points(faces: pa.Table) -> NDArray[np.float32]:
+class Column(Protocol):
+    """A column of pyarrow, pandas or polars."""
+
+    def to_numpy(self) -> NDArray[np.float32]:
+        """Give the values."""
+
+
+class Frame(Protocol):
+    """A table or batch of pyarrow, a frame of pandas or polars."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, name: str, /) -> Column: ...
+
+
+def face_points(faces: Frame) -> NDArray[np.float32]:
     """Turn a faces table into float32[n, 90, 2]: n faces, 90 landmarks, `(x, y)` in pixels.
 
-    Takes `pyarrow.parquet.read_table("out/faces")`, or `pyarrow.Table.from_pandas(frame)` of a pandas frame.
+    Takes a table or a batch of pyarrow, a frame of pandas, or one of polars.
 
     Raises:
         KeyError: a coordinate column is missing.

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from schemas.manifest_columns import ID_COLUMN, URL_COLUMN, check_column_names, own_columns
 from schemas.tables import DEAD_LETTERS, RESERVED_COLUMNS
+from transforms.dead_letter_types import with_common_types
 from transforms.manifest_formats.find_manifests import find_manifests
 from transforms.manifest_formats.manifest_error import ManifestError
 from transforms.manifest_formats.manifest_file import FileState, ManifestFile, ManifestFormat
@@ -44,7 +45,10 @@ def inspect_manifest(
         ManifestError: a file is missing, unreadable or of no known format, or its columns cannot be.
     """
     found = find_manifests(patterns)
-    files = tuple(_inspect_file(path, state, url_column) for path, state in found.items())
+    inspected = [_inspect_file(path, state, url_column) for path, state in found.items()]
+    of_runs = with_common_types([file for file in inspected if _is_of_a_run(file.columns)])
+    typed = {file.path: file for file in of_runs}
+    files = tuple(typed.get(file.path, file) for file in inspected)
     columns = unite_columns(files)
     if flaw := check_column_names([URL_COLUMN, *columns.names], URL_COLUMN):
         raise ManifestError(f"the manifest, all its files together, {flaw}")
@@ -58,12 +62,17 @@ def _inspect_file(path: str, state: FileState, url_column: str) -> ManifestFile:
         raise ManifestError(f"{path}: has 0 bytes, which is no .gz: pack it again")
     check_contents(file)
     schema = read_schema(file)
-    if (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]:
+    if _is_of_a_run(schema):
         schema, url_column = _replayed(schema), URL_COLUMN
     _check_columns(path, schema, url_column)
     read_through(file)
     own = [schema.field(name) for name in own_columns(schema.names, url_column)]
-    return replace(file, url_column=url_column, columns=pa.schema(own))
+    return replace(file, url_column=url_column, columns=pa.schema(own, schema.metadata))
+
+
+def _is_of_a_run(schema: pa.Schema) -> bool:
+    """Tell dead letters from a manifest that a user has written."""
+    return (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]
 
 
 def _format_of(path: str) -> tuple[ManifestFormat, bool]:
@@ -82,11 +91,12 @@ def _format_of(path: str) -> tuple[ManifestFormat, bool]:
 
 def _replayed(schema: pa.Schema) -> pa.Schema:
     """Keep of a dead letter file what was its manifest's; the failure's columns are the output's own."""
-    return pa.schema(
+    kept = [
         field
         for field in schema
         if field.name in {URL_COLUMN, ID_COLUMN} or field.name not in RESERVED_COLUMNS
-    )
+    ]
+    return pa.schema(kept, schema.metadata)
 
 
 def _check_columns(path: str, schema: pa.Schema, url_column: str) -> None:

@@ -1,4 +1,4 @@
-"""The rows of earlier runs that ended without a face, as a manifest."""
+"""The rows of an earlier run that ended without a face, as a manifest."""
 
 from collections.abc import Sequence
 
@@ -7,31 +7,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
-from schemas.errors import RunError
 from schemas.manifest_columns import ID_COLUMN, URL_COLUMN
-from schemas.tables import IMAGES
+from schemas.tables import DEAD_LETTERS, IMAGES
 from schemas.values import Outcome
 from transforms.output_files import output_errors, writing
 
 
 def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
-    """Copy the rows without a face from files of the table `images` into a manifest.
+    """Copy the rows without a face from a run's files of the table `images` into a manifest.
 
-    Shape: files of the table `images` -> one Parquet file of `image_id`, `image_url` and own columns
+    Shape: files of the table `images` -> one Parquet file of `image_id`, `image_url` and own columns, which
+    is read as dead letters are
 
     Returns:
         The number of rows; without any, nothing is written.
 
     Raises:
-        RunError: a file cannot be read, or the manifest not written; runs whose columns differ in type.
+        RunError: a file cannot be read, or the manifest not written.
     """
     found = [rows for rows in map(_no_face_rows, images) if rows.num_rows]
     if not found:
         return 0
-    try:
-        rows = pa.concat_tables(found, promote_options="permissive")
-    except pa.ArrowTypeError as error:
-        raise RunError(f"these runs' own columns do not fit together ({error}): name one run") from error
+    rows = pa.concat_tables(found)
     with writing(manifest) as file:
         pq.write_table(rows, file)
     return int(rows.num_rows)
@@ -43,4 +40,4 @@ def _no_face_rows(path: str) -> pa.Table:
         table = pq.read_table(file, use_threads=False, pre_buffer=False)
     own = [name for name in table.column_names if name not in IMAGES.names]
     chosen = table.filter(pc.equal(table["outcome"], Outcome.NO_FACE.value))
-    return chosen.select([ID_COLUMN, URL_COLUMN, *own]).replace_schema_metadata(None)
+    return chosen.select([ID_COLUMN, URL_COLUMN, *own]).replace_schema_metadata(DEAD_LETTERS.metadata)

@@ -1,15 +1,18 @@
 """`facebeam replay` through the command line: it runs dead letters of chosen codes again, as whole rows."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from runners.taken_over import TAKEN_OVER
 from tests.helpers.api_console import TOKEN, UNPACED, annotate_by_api, with_token
-from tests.helpers.console import Finished, facebeam, run_json, table, write_urls
+from tests.helpers.console import Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url, from_call
 from tests.helpers.paid_service_answers import answers, fails
 from tests.helpers.scripted_server import Exchange
@@ -202,3 +205,46 @@ def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> No
     finished = with_token("replay", *flags[:2], "--run", "two", "--codes", "no_face", *journal)
     assert (finished.returncode, finished.stdout) == (0, "")
     assert "no row ended as no_face: nothing to do" in finished.stderr
+
+
+CHANGED: Mapping[str, tuple[object, object, list[object]]] = {
+    "score": (7, 7.5, [7.0, 7.5]),
+    "wide": (2**53 + 1, 7.5, ["9007199254740993", "7.5"]),
+    "label": (7, "seven", ["7", "seven"]),
+    "flag": (True, 1, ["true", "1"]),
+    "new": (None, 1, [None, "1"]),
+}
+"""Column -> its value in the first run and in the second, and its values in a replay of both."""
+
+
+@pytest.mark.parametrize("code", ["timeout", "no_face"])
+def test_a_replay_of_all_runs_survives_a_change_of_types(tmp_path: Path, code: str) -> None:
+    """Rows of runs with different types are replayed together, no value changes, and a repeat is no error."""
+    url = "https://example.com/a.jpg" if code == "no_face" else "https://example.com/fail-timeout/1.jpg"
+    output = tmp_path / "out"
+    for number, run_id in enumerate(("r1", "r2")):
+        values = {name: cases[number] for name, cases in CHANGED.items()}
+        manifest = tmp_path / f"{run_id}.jsonl"
+        manifest.write_text(json.dumps({"image_id": run_id, "image_url": url, **values}))
+        assert rehearse(manifest, output, "--run-id", run_id).returncode == 0
+    again = ("replay", "--output", output, "--run", "all", "--codes", code, "--run-id", "r3")
+    for said in ("'new' was int64 and is string", "run r3 is committed already: nothing to do"):
+        finished = facebeam(*again, "--max-failure-share", 1)
+        assert finished.returncode == 0, finished.stderr
+        assert said in finished.stderr
+    found = table(output, "images" if code == "no_face" else "dead_letters", "r3")
+    assert {name: found[name].tolist() for name in CHANGED} == {
+        name: replayed for name, (_, _, replayed) in CHANGED.items()
+    }
+
+
+def test_lists_and_texts_are_replayed_one_by_one(tmp_path: Path) -> None:
+    """Where one run has lists and another one texts, a replay of all exits with 2 and says what to do."""
+    url, output = "https://example.com/fail-timeout/1.jpg", tmp_path / "out"
+    for run_id, tags in (("r1", ["a"]), ("r2", "a")):
+        pq.write_table(pa.table({"image_url": [url], "tags": [tags]}), tmp_path / f"{run_id}.parquet")
+        assert rehearse(tmp_path / f"{run_id}.parquet", output, "--run-id", run_id).returncode == 0
+    refused = facebeam("replay", "--output", output, "--run", "all", "--codes", "timeout")
+    assert refused.returncode == 2
+    assert "column 'tags' is list<element: string> in" in refused.stderr
+    assert "replay one run at a time, with --run ID" in refused.stderr

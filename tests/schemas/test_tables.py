@@ -52,7 +52,7 @@ def test_a_pandas_frame_becomes_an_array(tmp_path: Path) -> None:
         pq.write_table(hand_made(3), tmp_path / f"{part}.parquet")
     frame = pd.read_parquet(tmp_path)
     chosen = frame[frame.image_id == "image-2"][frame.columns[::-1]]
-    assert np.array_equal(face_points(pa.Table.from_pandas(chosen)), expected(3)[[2, 2]])
+    assert np.array_equal(face_points(chosen), expected(3)[[2, 2]])
     assert np.array_equal(face_points(pq.read_table(tmp_path)), np.concatenate([expected(3)] * 2))
 
 
