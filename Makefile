@@ -1,6 +1,6 @@
 # Every target sets up what it needs: Python 3.11 and make are all a new machine must have.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all flink-test runners check bench lock weights wheel image clean
+.PHONY: help setup demo test test-all flink-test torch-test runners check bench lock weights wheel image clean
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -61,6 +61,20 @@ demo: $(VENV)/ready .photos/ready ## annotate real photographs with the local mo
 	@$(BIN)/python deploy/install_locked.py tests/emulator.lock --into .emulator/bin/python
 	@touch $@
 
+# The libraries of docs/read.md, in environments of their own: their packages are none of ours. They are started
+# once or twice, so that they need no bytecode beforehand.
+.readers/ready: tests/readers.lock | $(VENV)/ready
+	@echo "making .readers, with polars, DuckDB, Spark and Hugging Face's datasets: 1 GB on disk"
+	@test -x .readers/bin/python || $(PYTHON) -m venv .readers
+	@UV_COMPILE_BYTECODE=0 $(BIN)/python deploy/install_locked.py tests/readers.lock --into .readers/bin/python
+	@touch $@
+
+.torch/ready: tests/torch.lock | $(VENV)/ready
+	@echo "making .torch, with torch and the CUDA libraries that its wheels ask for: 5 GB on disk"
+	@test -x .torch/bin/python || $(PYTHON) -m venv .torch
+	@UV_COMPILE_BYTECODE=0 $(BIN)/python deploy/install_locked.py tests/torch.lock --into .torch/bin/python
+	@touch $@
+
 # The versions of pip that a user's Python may bring, and uv: for the tests of the set-up itself.
 .pips/ready: $(wildcard tests/pips/*.lock) requirements-uv.lock | $(VENV)/ready
 	@echo "fetching the versions of pip that the set-up is tested with"
@@ -76,7 +90,7 @@ test: $(VENV)/ready .photos/ready ## run the tests that a change needs: some min
 	$(PYTEST) -m "not slow" --junitxml=.reports/test.xml
 	@touch .tested
 
-test-all: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .pips/ready ## run all tests but Flink's: engines, set-up and what takes long, too
+test-all: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .readers/ready .pips/ready ## run all tests but Flink's and torch's: engines, set-up and what takes long, too
 	$(PYTEST) --junitxml=.reports/test-all.xml
 	@touch .tested
 
@@ -97,6 +111,9 @@ test-all: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready 
 
 flink-test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .flink/ready ## run on a real Flink: wants Java, Maven, Go
 	$(BIN)/python -m pytest tests/engines/flink --junitxml=.reports/flink.xml
+
+torch-test: $(VENV)/ready .torch/ready ## read the tables with torch: downloads some 3 GB
+	$(BIN)/python -m pytest tests/runners/test_reading_tables.py -k torch --junitxml=.reports/torch.xml
 
 runners: ## print which engine passed which check, from what 'make test-all' and 'make flink-test' said
 	$(BIN)/python -m tests.helpers.runner_checks .reports
@@ -136,10 +153,12 @@ lock: $(VENV)/ready ## renew the locks from pyproject.toml; UPGRADE=--upgrade: t
 	echo setuptools | $(COMPILE) --extra local --extra server --extra dev -c requirements.lock \
 	    -o requirements-dev.lock pyproject.toml -
 	echo uv | $(COMPILE) -o requirements-uv.lock -
-	printf "%s\n" gcp-storage-emulator "moto[s3]" flask flask-cors | $(COMPILE) -o tests/emulator.lock -
+	printf '%s\n' gcp-storage-emulator 'moto[s3]' flask flask-cors | $(COMPILE) -o tests/emulator.lock -
+	printf '%s\n' polars duckdb datasets pyspark setuptools | $(COMPILE) -c requirements-dev.lock -o tests/readers.lock -
+	printf '%s\n' torch numpy pyarrow | $(COMPILE) -c requirements-dev.lock -o tests/torch.lock -
 	echo pip | $(COMPILE) --upgrade --no-annotate -o tests/pips/newest.lock -
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .venv-3* .reports .worker .boot .emulator .pips .flink .tested .photos demo-out dist build
+	rm -rf .venv .venv-3* .reports .worker .boot .emulator .readers .torch .pips .flink .tested .photos demo-out dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache transforms/local_model/weights
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -45,11 +45,10 @@ def has_wide_integers(footers: Iterable[pq.FileMetaData], column: str) -> bool:
 
 def _common_of_two(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     both = (one, other)
-    if any(map(pa.types.is_floating, both)):
-        if any(map(pa.types.is_decimal, both)):  # Arrow would round to a double
-            return pa.string()
-        if any(map(_is_long, both)):  # Arrow would take float32 for int64 and float32
-            return pa.float64()
+    if pa.types.is_decimal(one) != pa.types.is_decimal(other):  # Arrow rounds, or has too few digits
+        return pa.string()
+    if any(map(pa.types.is_floating, both)) and any(map(_is_long, both)):  # Arrow may take float32
+        return pa.float64()
     if pa.uint64() in both and any(map(pa.types.is_signed_integer, both)):  # Arrow would take int64
         return pa.string()
     schemas = [pa.schema([("column", kind)]) for kind in both]
