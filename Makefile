@@ -1,6 +1,6 @@
 # Every target sets up what it needs: Python 3.11 and make are all a new machine must have.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all flink-test torch-test runners check bench lock weights wheel image clean
+.PHONY: help setup demo test test-slow test-all flink-test torch-test runners check bench lock weights wheel image clean
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -90,9 +90,10 @@ test: $(VENV)/ready .photos/ready ## run the tests that a change needs: some min
 	$(PYTEST) -m "not slow" --junitxml=.reports/test.xml
 	@touch .tested
 
-test-all: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .readers/ready .pips/ready ## run all tests but Flink's and torch's: engines, set-up and what takes long, too
-	$(PYTEST) --junitxml=.reports/test-all.xml
-	@touch .tested
+test-slow: $(VENV)/ready .photos/ready .worker/ready .boot/ready .emulator/ready .readers/ready .pips/ready ## run the tests that 'make test' leaves out: engines, set-up and what takes long
+	$(PYTEST) -m slow --junitxml=.reports/test-slow.xml
+
+test-all: test test-slow ## run all tests but Flink's and torch's
 
 .tested: $(shell find * -type f -not -path 'demo-out/*' -not -path 'dist/*' -not -path '*/__pycache__/*')
 	$(MAKE) test
