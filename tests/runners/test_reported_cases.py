@@ -19,6 +19,8 @@ from tests.helpers.console import FACEBEAM, ROOT, Finished, ends, facebeam, rehe
 from tests.helpers.processes import free_port, serving
 from tests.helpers.self_signed import self_signed_context
 
+pytestmark = pytest.mark.slow
+
 CASES = "findings/cases"
 DOWNLOADED = ("--source", "local", "--allow-private-urls", "--workers", "1")
 FROM_FILES = ("--source", "local", "--allow-local-files", "--workers", "1")

@@ -116,7 +116,7 @@ def test_the_record_tells_what_was_committed(layout: Layout) -> None:
         "dead_letters/run=r1/error_code=timeout": 1,
         "dead_letters/run=r1/error_code=not_found": 1,
     }
-    assert Path(layout.success).read_bytes() == b""
+    assert Path(layout.success).exists()
 
 
 @pytest.mark.parametrize(
