@@ -1,4 +1,4 @@
-"""A stand-in for Google's object store: gcp-storage-emulator as a process, in its own environment."""
+"""Stand-ins for Google's and Amazon's object stores, as processes in an environment of their own."""
 
 import os
 from collections.abc import Iterator
@@ -68,3 +68,15 @@ def gcs_emulator(log: Path) -> Iterator[ObjectStore]:
     command = [EMULATOR / "bin/gcp-storage-emulator", *start, "--in-memory", "--quiet"]
     with serving(command, port, log, {"PATH": os.environ["PATH"]}) as address:
         yield ObjectStore(f"http://{address}")
+
+
+@contextmanager
+def s3_emulator(log: Path) -> Iterator[str]:
+    """Start a stand-in for S3 with one bucket, and give its address; skip the test if it is not installed."""
+    if not (EMULATOR / "ready").exists():
+        pytest.skip("no emulator of S3: run 'make .emulator/ready'")
+    port = free_port()
+    command = [EMULATOR / "bin/moto_server", "--host", "127.0.0.1", "--port", port]
+    with serving(command, port, log, {"PATH": os.environ["PATH"]}) as address:
+        requests.put(f"http://{address}/{BUCKET}", timeout=_TIMEOUT_S).raise_for_status()
+        yield f"http://{address}"

@@ -1,0 +1,101 @@
+"""Runs of this machine whose manifest, tables and journal are in S3."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree.ElementTree import fromstring
+
+import pytest
+import requests
+
+from tests.helpers.console import Finished
+from tests.helpers.object_store import BUCKET, s3_emulator
+from tests.helpers.worker_pool import worker_environment
+
+pytestmark = pytest.mark.slow
+
+URLS = ["https://example.com/1.jpg", "https://example.com/2.jpg", "https://example.com/fail-timeout/3.jpg"]
+OUTPUT = f"s3://{BUCKET}/out"
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, Signature=0"}
+"""The stand-in wants to know who asks, but checks no signature."""
+_WITHIN_S = 300
+
+
+@dataclass(frozen=True)
+class S3:
+    """A stand-in for S3, and the console script that uses it."""
+
+    url: str
+
+    def put(self, name: str, content: str) -> str:
+        """Write an object; give its s3:// path."""
+        requests.put(f"{self.url}/{BUCKET}/{name}", content, headers=SIGNED, timeout=60).raise_for_status()
+        return f"s3://{BUCKET}/{name}"
+
+    def names(self, prefix: str) -> list[str]:
+        """List the names of all objects that begin with a prefix."""
+        query = {"list-type": "2", "prefix": prefix}
+        answer = requests.get(f"{self.url}/{BUCKET}", query, headers=SIGNED, timeout=60)
+        return [node.text or "" for node in fromstring(answer.text).iter() if node.tag.endswith("}Key")]  # noqa: S314 - our own server
+
+    def facebeam(self, *arguments: object, **variables: str) -> Finished:
+        """Run the console script of the workers' environment, which has Amazon's client, to its end."""
+        account = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+        return subprocess.run(
+            [worker_environment() / "bin/facebeam", *map(str, arguments)],
+            env={**os.environ, **account, **variables},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=_WITHIN_S,
+            check=False,
+        )
+
+    def rehearse(self, manifest: str, run_id: str, *flags: str) -> Finished:
+        """Run `facebeam annotate` with the fake source; the endpoint is given by Beam's flag."""
+        arguments = ("--source", "fake", "--manifest", manifest, "--output", OUTPUT, "--run-id", run_id)
+        limits = ("--max-failure-share", "1", f"--s3_endpoint_url={self.url}")
+        return self.facebeam("annotate", *arguments, *limits, *flags)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Start S3."""
+    with s3_emulator(tmp_path_factory.mktemp("s3") / "log") as url:
+        yield S3(url)
+
+
+def test_a_run_in_s3_is_committed_once_and_replayed(s3: S3) -> None:
+    """A manifest in S3 is annotated into S3; the same id again does nothing; its dead letters run again."""
+    manifest = s3.put("in/photos.txt", "\n".join(URLS))
+    first, again = (s3.rehearse(f"s3://{BUCKET}/in/*.txt", "one") for _ in range(2))
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert "nothing to do" in again.stderr
+    assert s3.names("out/_runs/one/") == [
+        f"out/_runs/one/{name}" for name in ("_SUCCESS", "first_try.json", "run.json")
+    ]
+    assert s3.names("out/_staging/") == []
+    assert len(s3.names("out/faces/run=one/")) == len(s3.names("out/dead_letters/run=one/")) == 1
+    flags = ("--run", "all", "--codes", "timeout", "--run-id", "two", "--max-failure-share", "1")
+    replayed = s3.facebeam("replay", "--output", OUTPUT, *flags, AWS_ENDPOINT_URL=s3.url)
+    assert replayed.returncode == 0, replayed.stderr
+    assert len(s3.names("out/dead_letters/run=two/error_code=timeout/")) == 1
+    assert s3.rehearse(manifest, "three", "--limit", "2").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("manifest", "output", "said"),
+    [
+        (f"s3://{BUCKET}/none.csv", OUTPUT, f"s3://{BUCKET}/none.csv: no such file: check --manifest"),
+        ("s3://no-such-bucket/a.csv", OUTPUT, "no such file: check --manifest"),
+        (f"s3://{BUCKET}/in/few.txt", "s3://no-such-bucket/out", "cannot write s3://no-such-bucket/out/"),
+    ],
+)
+def test_what_is_not_in_s3_is_said_in_one_line(s3: S3, manifest: str, output: str, said: str) -> None:
+    """A missing object or bucket is exit code 2, without a traceback of Amazon's client."""
+    s3.put("in/few.txt", URLS[0])
+    flags = ("--source", "fake", f"--s3_endpoint_url={s3.url}")
+    finished = s3.facebeam("annotate", "--manifest", manifest, "--output", output, *flags)
+    assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
+    assert said in finished.stderr
