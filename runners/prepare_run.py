@@ -16,12 +16,14 @@ from typing import Final, TypeVar
 
 from runners.authorities import authorities
 from runners.image_fetcher import image_fetcher
+from runners.logs import LOGGER
 from runners.looks_secret import is_secret_name
 from runners.manifest_fingerprints import manifest_fingerprints
 from runners.option_types import cores
 from runners.options import RunOptions
 from schemas.layout import Layout
 from schemas.request_key import BUCKETS
+from transforms.ambiguous_ids import ambiguous_id
 from transforms.api_client.client import ApiClient
 from transforms.api_client.post_request import AttemptLimits
 from transforms.api_client.token_reference import TokenReference
@@ -49,10 +51,15 @@ def journal_path(options: RunOptions) -> str:
 
 
 def find_manifest(options: RunOptions) -> Manifest:
-    """Inspect the manifest's files, and take the part of them that is asked for; raises ManifestError."""
+    """Inspect the manifest's files, and take the part of them that is asked for; raises ManifestError.
+
+    An id that names two images is warned of.
+    """
     manifest = inspect_manifest(
         options.manifest, options.url_column, allow_local_files=options.allow_local_files
     )
+    if warning := ambiguous_id(manifest):
+        LOGGER.warning("%s", warning)
     if options.limit is not None:
         return first_rows(manifest, options.limit)
     return manifest if options.sample is None else sample(manifest, options.sample)

@@ -78,6 +78,30 @@ def test_a_wrong_manifest_starts_nothing(tmp_path: Path, name: str, said: str) -
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("second", "warned"),
+    [
+        ('{"image_id": 1, "image_url": "https://example.com/other.jpg"}', True),
+        ('{"image_id": "1", "image_url": "https://example.com/other.jpg"}', True),
+        ('{"image_id": 1, "image_url": "https://example.com/a.jpg"}', False),
+        ('{"image_id": 2, "image_url": "https://example.com/other.jpg"}', False),
+        ('{"image_id": [1], "image_url": "https://example.com/other.jpg"}', False),
+        ('{"image_url": "https://example.com/other.jpg"}', False),
+    ],
+)
+def test_an_id_of_two_images_is_warned_of(tmp_path: Path, second: str, *, warned: bool) -> None:
+    """Two manifests in which one `image_id` names different images are annotated, with a warning of both places."""
+    (tmp_path / "a.csv").write_text("image_id,image_url\n1,https://example.com/a.jpg\n")
+    (tmp_path / "b.jsonl").write_text(f"{second}\n")
+    flags = ("--manifest", tmp_path / "b.jsonl", "--log-format", "json")
+    finished = rehearse(tmp_path / "a.csv", tmp_path / "out", *flags)
+    assert finished.returncode == 0, finished.stderr
+    said = (
+        f"image_id '1' names two images, in {tmp_path}/a.csv:2 and {tmp_path}/b.jsonl:1: the tables hold both"
+    )
+    assert (said in finished.stderr) == warned
+
+
 def test_a_file_without_rights_starts_nothing(tmp_path: Path) -> None:
     """A manifest that this user may not read ends the command with 2, and the error says so."""
     manifest = write_urls(tmp_path / "photos.txt", [URL])
