@@ -90,7 +90,7 @@ def test_a_wrong_manifest_starts_nothing(tmp_path: Path, name: str, said: str) -
     ],
 )
 def test_an_id_of_two_images_is_warned_of(tmp_path: Path, second: str, *, warned: bool) -> None:
-    """Two manifests in which one `image_id` names different images are annotated, with a warning of both places."""
+    """Two manifests in which one `image_id` names two images are annotated, with a warning of both."""
     (tmp_path / "a.csv").write_text("image_id,image_url\n1,https://example.com/a.jpg\n")
     (tmp_path / "b.jsonl").write_text(f"{second}\n")
     flags = ("--manifest", tmp_path / "b.jsonl", "--log-format", "json")
