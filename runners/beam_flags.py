@@ -8,7 +8,7 @@ from apache_beam.options import pipeline_options as beam
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
 from runners.option_types import RUNNERS, Runner
-from runners.run_flags import run_parser
+from runners.options import run_parser
 from runners.strict_parser import StrictParser, flag_names
 from schemas.errors import RunError
 

@@ -1,151 +1,165 @@
-"""The flags that say where a run is carried out."""
+"""Where a run is carried out: the flags of engines."""
 
-import argparse
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
 
 from runners import option_types as types
-from runners.strict_parser import StrictParser
+from runners.flags import Flag
 
-_NEEDED: Final = {
-    "portable": ("job_endpoint", "worker_pool"),
-    "flink": ("flink_master", "worker_pool"),
-    "dataflow": ("project", "region", "temp_location", "image"),
-    "prism": ("prism_location",),
-}
-_ONLY_WITH: Final = {
-    "job_endpoint": ("portable",),
-    "worker_pool": ("portable", "flink"),
-    "flink_master": ("flink",),
-    "flink_job_server_jar": ("flink",),
-    "parallelism": ("flink",),
-    "prism_location": ("prism",),
-    "project": ("dataflow",),
-    "region": ("dataflow",),
-    "temp_location": ("dataflow",),
-    "image": ("dataflow",),
-    "service_account_email": ("dataflow",),
-    "max_num_workers": ("dataflow",),
-    "dataflow_endpoint": ("dataflow",),
-    "detach": ("portable", "flink", "dataflow"),
-    "max_wait": ("portable", "flink", "dataflow", "prism"),
-    "shared_filesystem": ("portable", "flink", "prism"),
-}
+_FLINK: Final = ("runner", ("flink",))
+_PORTABLE: Final = ("runner", ("portable",))
+_PRISM: Final = ("runner", ("prism",))
+_DATAFLOW: Final = ("runner", ("dataflow",))
+_WITH_POOL: Final = ("runner", ("portable", "flink"))
 
 
-@dataclass(frozen=True)
-class ClusterOptions:
-    """Where a run is carried out; nothing here changes its tables."""
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    TITLE: ClassVar[str] = "where it runs"
 
-    runner: types.Runner
-    job_endpoint: str | None = None
-    worker_pool: str | None = None
-    flink_master: str | None = None
-    flink_job_server_jar: str | None = None
-    parallelism: int | None = None
-    prism_location: str | None = None
-    project: str | None = None
-    region: str | None = None
-    temp_location: str | None = None
-    image: str | None = None
-    service_account_email: str | None = None
-    max_num_workers: int | None = None
-    dataflow_endpoint: str | None = None
-    shared_filesystem: bool = False
-    detach: bool = False
-    max_wait: float | None = None
-    """Seconds."""
-
-
-def cluster_options(parser: StrictParser, values: dict[str, Any]) -> ClusterOptions:
-    """Take the cluster's flags out of all that were parsed, and see that they go with the runner."""
-    chosen = {field.name: values.pop(field.name) for field in fields(ClusterOptions)}
-    runner = chosen["runner"]
-    for name in _NEEDED.get(runner, ()):
-        if not chosen[name]:
-            parser.error(f"--runner {runner} needs {_flag(name)}")
-    for name, runners in _ONLY_WITH.items():
-        if chosen[name] and runner not in runners:
-            parser.error(f"{_flag(name)} goes with --runner {' or '.join(runners)} only")
-    return ClusterOptions(**chosen)
-
-
-def add_cluster_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say where a run is carried out."""
-    group = parser.add_argument_group("where it runs")
-    group.add_argument(
-        "--runner",
-        type=types.runner,
-        default="local",
-        metavar="R",
-        help="local: this machine; flink, dataflow, portable, prism: submit to that engine (%(default)s)",
-    )
-    group.add_argument(
-        "--shards",
-        type=types.shards,
-        metavar="N",
-        help="groups of images that workers take side by side; each has its part of rate and budget "
-        "(default: 1 for the API and on this machine, else by the manifest's size)",
-    )
-    group.add_argument(
-        "--shared-filesystem",
-        action="store_true",
-        help="every worker sees the local paths given here, under the same names",
-    )
-    group.add_argument("--detach", action="store_true", help="return when the job is submitted")
-    group.add_argument(
-        "--max-wait",
-        type=types.duration_s,
-        metavar="T",
-        help="stop waiting after 45m, 5h, ...; the job goes on",
-    )
-    _add_flink_flags(parser)
-    _add_dataflow_flags(parser)
+    runner: Annotated[
+        types.Runner,
+        Flag(
+            "local: this machine; flink, dataflow, portable or prism: submit to that engine. Beam's names, "
+            "such as DirectRunner, are understood too",
+            types.runner,
+            "R",
+        ),
+    ] = "local"
+    shared_filesystem: Annotated[
+        bool,
+        Flag(
+            "every worker sees the local paths given here, under the same names",
+            only_with=("runner", ("portable", "flink", "prism")),
+        ),
+    ] = False
+    detach: Annotated[
+        bool,
+        Flag(
+            "return when the job is submitted",
+            only_with=("runner", ("portable", "flink", "dataflow")),
+        ),
+    ] = False
+    max_wait: Annotated[
+        float | None,
+        Flag(
+            "stop waiting after 45m, 5h, ...; the job goes on",
+            types.duration_s,
+            "T",
+            only_with=("runner", ("portable", "flink", "dataflow", "prism")),
+        ),
+    ] = None
 
 
-def _add_flink_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("Flink and other portable engines")
-    group.add_argument(
-        "--flink-master", type=types.host_port, metavar="HOST:PORT", help="the JobManager's REST address"
-    )
-    group.add_argument(
-        "--flink-job-server-jar",
-        type=types.path,
-        metavar="JAR",
-        help="Beam's job server for that version of Flink (default: Beam downloads it)",
-    )
-    group.add_argument(
-        "--parallelism", type=types.workers, metavar="N", help="slots to use (default: all free)"
-    )
-    group.add_argument(
-        "--job-endpoint", type=types.host_port, metavar="HOST:PORT", help="a Beam job service (portable)"
-    )
-    group.add_argument(
-        "--worker-pool",
-        type=types.host_port,
-        metavar="HOST:PORT",
-        help="Beam's worker pool, as the engine's task managers reach it",
-    )
-    group.add_argument("--prism-location", type=types.path, metavar="PATH", help="a Prism binary (prism)")
+@dataclass(frozen=True, kw_only=True)
+class _Portable:
+    TITLE: ClassVar[str] = "Flink and other portable engines"
+
+    flink_master: Annotated[
+        str | None,
+        Flag(
+            "the JobManager's REST address",
+            types.host_port,
+            "HOST:PORT",
+            only_with=_FLINK,
+            needed_with=_FLINK,
+        ),
+    ] = None
+    flink_job_server_jar: Annotated[
+        str | None,
+        Flag(
+            "Beam's job server for that version of Flink",
+            types.path,
+            "JAR",
+            default_is="Beam downloads it",
+            only_with=_FLINK,
+        ),
+    ] = None
+    parallelism: Annotated[
+        int | None,
+        Flag("slots to use", types.workers, "N", default_is="all free ones", only_with=_FLINK),
+    ] = None
+    job_endpoint: Annotated[
+        str | None,
+        Flag(
+            "a Beam job service",
+            types.host_port,
+            "HOST:PORT",
+            only_with=_PORTABLE,
+            needed_with=_PORTABLE,
+        ),
+    ] = None
+    worker_pool: Annotated[
+        str | None,
+        Flag(
+            "Beam's worker pool, as the engine's task managers reach it",
+            types.host_port,
+            "HOST:PORT",
+            only_with=_WITH_POOL,
+            needed_with=_WITH_POOL,
+        ),
+    ] = None
+    prism_location: Annotated[
+        str | None,
+        Flag("a Prism binary", types.path, "PATH", only_with=_PRISM, needed_with=_PRISM),
+    ] = None
 
 
-def _add_dataflow_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("Dataflow")
-    group.add_argument("--project", metavar="P", help="the Google Cloud project")
-    group.add_argument("--region", metavar="R", help="where the job runs, such as europe-west1")
-    group.add_argument(
-        "--temp-location", type=types.bucket_path, metavar="GS", help="gs:// folder for what is staged"
-    )
-    group.add_argument("--image", metavar="IMAGE", help="the workers' image, as 'make image' builds it")
-    group.add_argument("--service-account-email", metavar="A", help="the workers' service account")
-    group.add_argument("--max-num-workers", type=types.workers, metavar="N", help="workers at most")
-    group.add_argument(
-        "--dataflow-endpoint",
-        type=types.base_url,
-        metavar="URL",
-        help="another address of Dataflow's API, for private endpoints and tests",
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Dataflow:
+    TITLE: ClassVar[str] = "Dataflow"
+
+    project: Annotated[
+        str | None,
+        Flag("the Google Cloud project", str, "P", only_with=_DATAFLOW, needed_with=_DATAFLOW),
+    ] = None
+    region: Annotated[
+        str | None,
+        Flag(
+            "where the job runs, such as europe-west1",
+            str,
+            "R",
+            only_with=_DATAFLOW,
+            needed_with=_DATAFLOW,
+        ),
+    ] = None
+    temp_location: Annotated[
+        str | None,
+        Flag(
+            "gs:// folder for what is staged",
+            types.bucket_path,
+            "GS",
+            only_with=_DATAFLOW,
+            needed_with=_DATAFLOW,
+        ),
+    ] = None
+    image: Annotated[
+        str | None,
+        Flag(
+            "the workers' image, as 'make image' builds it",
+            str,
+            "IMAGE",
+            only_with=_DATAFLOW,
+            needed_with=_DATAFLOW,
+        ),
+    ] = None
+    service_account_email: Annotated[
+        str | None, Flag("the workers' service account", str, "A", only_with=_DATAFLOW)
+    ] = None
+    max_num_workers: Annotated[
+        int | None, Flag("workers at most", types.workers, "N", only_with=_DATAFLOW)
+    ] = None
+    dataflow_endpoint: Annotated[
+        str | None,
+        Flag(
+            "another address of Dataflow's API, for private endpoints and tests",
+            types.base_url,
+            "URL",
+            only_with=_DATAFLOW,
+        ),
+    ] = None
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(_Place, _Portable, _Dataflow):
+    """Where a run is carried out; nothing here changes its tables. `max_wait` is in seconds."""

@@ -1,26 +1,35 @@
 """What the commands that look after a submitted job have in common."""
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar
 
 from runners import option_types as types
 from runners.exit_codes import WRONG_SETUP
+from runners.flags import Flag, OptionsParser
 from runners.logs import LOGGER, set_up_logs
-from runners.strict_parser import StrictParser, add_talk_flags
+from runners.talk_options import TalkOptions
 from schemas.errors import RunError
 from schemas.layout import Layout
 
 
-@dataclass(frozen=True)
-class JobOptions:
+@dataclass(frozen=True, kw_only=True)
+class _WhichRun:
+    TITLE: ClassVar[str] = "which run"
+
+    run: Annotated[str, Flag("the run's name", types.run_id, "ID")]
+    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions(_WhichRun, TalkOptions):
     """Which run, and how to talk of it."""
 
-    layout: Layout
-    quiet: bool
-    log_format: Literal["text", "json"]
+    @property
+    def layout(self) -> Layout:
+        """Where the run's files are."""
+        return Layout(self.output, self.run)
 
 
 def job_command(
@@ -31,7 +40,10 @@ def job_command(
     argv: Sequence[str] | None,
 ) -> int:
     """Carry a command out for the run that its flags name; give the exit code."""
-    options = _parse(prog, description, epilog, sys.argv[1:] if argv is None else argv)
+    parser = OptionsParser(JobOptions, prog, description, epilog)
+    options, rest = parser.parse(sys.argv[1:] if argv is None else argv)
+    if rest:
+        parser.error(f"unexpected argument {rest[0]!r}")
     set_up_logs(options.log_format, quiet=options.quiet)
     from runners.remote_files import use_remote_files  # noqa: PLC0415 - pyarrow, after the flags
 
@@ -41,20 +53,3 @@ def job_command(
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
-
-
-def _parse(prog: str, description: str, epilog: str, argv: Sequence[str]) -> JobOptions:
-    parser = StrictParser(
-        prog=prog,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=description,
-        epilog=epilog,
-    )
-    parser.add_argument("--run", type=types.run_id, required=True, metavar="ID", help="the run's name")
-    parser.add_argument(
-        "--output", required=True, type=types.path, metavar="DIR", help="folder of the tables of all runs"
-    )
-    add_talk_flags(parser)
-    values = parser.parse_args(parser.known_flags(argv))
-    return JobOptions(Layout(values.output, values.run), values.quiet, values.log_format)

@@ -13,9 +13,8 @@ from runners.clusters.reachable_paths import as_workers_see_it
 from runners.exit_codes import STOPPED, WRONG_SETUP
 from runners.interrupts import ended_by_ctrl_c
 from runners.logs import LOGGER, set_up_logs
-from runners.options import RunOptions, parse_run
+from runners.options import RunOptions, parse_run, run_parser
 from runners.output_folder import check_output, is_committed, run_lock
-from runners.run_flags import run_parser
 from runners.run_id import new_run_id
 from schemas.errors import RunError
 from schemas.layout import Layout

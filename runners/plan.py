@@ -10,8 +10,7 @@ from rich.table import Table
 
 from runners.exit_codes import COMMITTED, WRONG_SETUP
 from runners.logs import LOGGER, set_up_logs
-from runners.options import RunOptions, parse_run
-from runners.run_flags import run_parser
+from runners.options import RunOptions, parse_run, run_parser
 from runners.spared_output import spared_output
 from schemas.errors import RunError
 from schemas.run_plan import RunPlan
@@ -19,8 +18,7 @@ from schemas.run_plan import RunPlan
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Plan one run and print the plan; give the exit code."""
-    parser = run_parser("facebeam plan")
-    parser.set_defaults(source="api")
+    parser = run_parser("facebeam plan", source="api")
     parser.description = "Tell what the run with these flags would send, cost and take. Nothing is sent."
     options = parse_run(parser, sys.argv[1:] if argv is None else argv)
     set_up_logs(options.log_format, quiet=options.quiet)

@@ -1,24 +1,48 @@
 """`facebeam replay`: the dead letters of a run once more, as a new run into the same output."""
 
-import argparse
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from textwrap import fill
+from typing import Annotated, ClassVar, Final
 
 from runners import option_types as types
 from runners.exit_codes import COMMITTED, WRONG_SETUP
+from runners.flags import Flag, OptionsParser, flags_of
 from runners.local import run_manifest
 from runners.logs import LOGGER, set_up_logs
-from runners.options import parse_run
-from runners.run_flags import run_parser
-from runners.strict_parser import StrictParser
+from runners.options import USUAL_SERVICE, RunOptions, parse_run, run_parser
 from runners.taken_over import committed_runs, options_of
 from schemas.errors import ErrorCode, RunError
 from schemas.layout import Layout
 from schemas.values import Outcome
 
 _OURS: Final = ("--manifest", "--ask-again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Letters:
+    TITLE: ClassVar[str] = "what is run again"
+
+    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+    run: Annotated[
+        str,
+        Flag(
+            "run to take dead letters from, or 'all' for every run (a row that failed in several runs then "
+            "appears once per run)",
+            types.run_id,
+            "ID",
+        ),
+    ]
+    codes: Annotated[
+        tuple[str, ...],
+        Flag(f"error codes, or no_face, separated by commas: {', '.join(ErrorCode)}", types.codes, "CODES"),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions(_Letters):
+    """Which rows are run again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,11 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         letters = dead_letter_files(chosen.output, chosen.run, chosen.codes)
         asked_by = runs if Outcome.NO_FACE in chosen.codes else sorted({*map(_run_of, letters)})
         inherited = options_of(chosen.output, asked_by or runs[-1:], flags)
-        usual_service = parser.get_default("base_url")
-        parser.set_defaults(**inherited)
-        options = parse_run(parser, [*again, *flags])
+        options = parse_run(parser, [*again, *flags], inherited)
         set_up_logs(options.log_format, quiet=options.quiet)
-        if options.source == "api" and inherited.get("base_url", usual_service) != usual_service:
+        if options.source == "api" and inherited.get("base_url", USUAL_SERVICE) != USUAL_SERVICE:
             LOGGER.warning(
                 "the token is sent to %s, as the record of that run says; --base-url changes it",
                 options.base_url,
@@ -88,10 +110,10 @@ def _files(output: str, run: str, table: str) -> list[str]:
     return sorted(files_below(folder))
 
 
-def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def _parse(arguments: Sequence[str]) -> tuple[ReplayOptions, list[str]]:
     """Parse the flags that are replay's own, and give the others; a wrong one ends the process with 2."""
     parser = replay_parser()
-    chosen, flags = parser.parse_known_args(parser.known_flags(arguments))
+    chosen, flags = parser.parse(arguments)
     for flag in flags:
         if flag.partition("=")[0] in _OURS:
             parser.error(f"{flag}: what is run again is said by --run and --codes")
@@ -102,30 +124,19 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return chosen, flags
 
 
-def replay_parser() -> StrictParser:
+def replay_parser() -> OptionsParser[ReplayOptions]:
     """Build the parser of the flags that are replay's own."""
-    parser = StrictParser(
-        prog="facebeam replay",
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run dead letters, or rows without a face, again: as a new run into the same output.",
-        epilog="All flags of 'facebeam annotate' but --manifest and --ask-again are taken as well. Source,\n"
-        "mode, service, the token's place, timeout, rate, price, journal and what is allowed are the run's\n"
-        "own by default; of all runs, where they agree.",
+    inherited = ", ".join(
+        f"--{name.replace('_', '-')}" for name, flag in flags_of(RunOptions).items() if flag.inherited
     )
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder of the tables of all runs")
-    parser.add_argument(
-        "--run",
-        type=types.run_id,
-        required=True,
-        metavar="ID",
-        help="whose dead letters, or 'all': a row that died in several runs then comes once for each",
+    return OptionsParser(
+        ReplayOptions,
+        "facebeam replay",
+        "Run dead letters, or rows without a face, again: as a new run into the same output.",
+        fill(
+            f"All flags of 'facebeam annotate' but {' and '.join(_OURS)} are taken as well. These keep the "
+            f"values of the replayed run, or of all replayed runs that agree: {inherited}.",
+            width=100,
+            break_on_hyphens=False,
+        ),
     )
-    parser.add_argument(
-        "--codes",
-        type=types.codes,
-        required=True,
-        metavar="CODES",
-        help=f"error codes, or no_face, with commas between: {', '.join(ErrorCode)}",
-    )
-    return parser

@@ -3,24 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Final
 
+from runners.flags import flags_of
 from runners.manifest_fingerprints import manifest_fingerprints
 from runners.options import RunOptions
 from schemas.layout import Layout
 from transforms.manifest_formats.find_manifests import find_manifests
 from transforms.manifest_formats.manifest_error import ManifestError
-
-_CHANGES_NO_ROW: Final = frozenset(
-    {
-        *("manifest", "output", "run_id", "quiet", "log_format", "umask"),
-        *("cluster", "beam_flags", "shards", "workers", "window", "timeout", "trust_proxies"),
-        *("user_agent", "header", "ca_file", "connections_per_host", "host_rate"),
-        *("token_file", "token_secret"),
-        "stop_at",  # a time of day is another moment each night
-    }
-)
-"""Options that a repeated command may change, and those that are compared in another way."""
 
 
 def what_differs(options: RunOptions, layout: Layout, record: Mapping[str, object]) -> str | None:
@@ -54,7 +43,8 @@ def _other_manifest(options: RunOptions, layout: Layout, record: Mapping[str, ob
 def _other_flag(options: RunOptions, record: Mapping[str, object]) -> str | None:
     before = record.get("options")
     now: dict[str, object] = json.loads(json.dumps(asdict(options), default=str))
-    for name in sorted(now.keys() - _CHANGES_NO_ROW):
+    compared = (name for name, flag in flags_of(RunOptions).items() if flag.changes_rows and name in now)
+    for name in compared:
         if isinstance(before, dict) and name in before and before[name] != now[name]:
             return f"its --{name.replace('_', '-')} was {before[name]}, and is {now[name]} here"
     return None

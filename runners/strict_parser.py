@@ -1,4 +1,4 @@
-"""Parsers that take nothing they do not know, and the flags that every command has."""
+"""Parsers that take nothing they do not know."""
 
 import argparse
 import shlex
@@ -73,12 +73,3 @@ class StrictParser(argparse.ArgumentParser):
 def flag_names(parser: argparse.ArgumentParser) -> list[str]:
     """List a parser's long flags."""
     return [flag for flag in parser._option_string_actions if flag.startswith("--")]  # noqa: SLF001 - argparse has no public list of them
-
-
-def add_talk_flags(parser: argparse.ArgumentParser) -> None:
-    """Add what decides how much a command says, and in which form."""
-    group = parser.add_argument_group("what it says")
-    group.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    group.add_argument(
-        "--log-format", choices=("text", "json"), default="text", help="json: one object a line (%(default)s)"
-    )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from runners.cli import main
-from runners.run_flags import run_parser
+from runners.options import run_parser
 from runners.strict_parser import flag_names
 
 

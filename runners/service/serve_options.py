@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final
 
 from runners import option_types as types
-from runners.download_options import DownloadOptions, add_download_flags
-from runners.strict_parser import StrictParser, add_talk_flags
+from runners.download_options import DownloadOptions
+from runners.flags import Flag, OptionsParser
+from runners.talk_options import TalkOptions
 
 TOKENS_VARIABLE: Final = "FACEBEAM_SERVE_TOKENS"
 
@@ -28,82 +29,6 @@ exit codes:
 """
 
 
-@dataclass(frozen=True)
-class ServeOptions(DownloadOptions):
-    """What the user asked for; every value is checked."""
-
-    host: str
-    port: int
-    workers: int
-    max_waiting: int
-    rate: int | None
-    token_file: str | None
-    quiet: bool
-    log_format: Literal["text", "json"]
-
-
-def parse_serve(argv: Sequence[str], prog: str = "facebeam serve") -> ServeOptions:
-    """Parse and check the flags; a wrong one ends the process with exit code 2."""
-    parser = serve_parser(prog)
-    values = vars(parser.parse_args(parser.known_flags(argv)))
-    return ServeOptions(**{field.name: values[field.name] for field in fields(ServeOptions)})
-
-
-def serve_parser(prog: str = "facebeam serve") -> StrictParser:
-    """Build the parser of `facebeam serve`."""
-    parser = StrictParser(
-        prog=prog,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Answer the API's POST /face/analyze with the local model.",
-        epilog=EPILOG,
-    )
-    _add_place_flags(parser)
-    _add_load_flags(parser)
-    add_download_flags(parser)
-    add_talk_flags(parser)
-    return parser
-
-
-def _add_place_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("who may ask for what")
-    group.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    port = _whole_number(0, 65535)
-    group.add_argument("--port", type=port, default=8080, metavar="N", help="0: any free one (%(default)s)")
-    group.add_argument(
-        "--token-file", metavar="FILE", help="the tokens that are accepted (default: see below)"
-    )
-    group.add_argument(
-        "--allow-private-urls",
-        action="store_true",
-        help="download from private and loopback addresses too",
-    )
-
-
-def _add_load_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("load")
-    group.add_argument(
-        "--workers",
-        type=types.workers,
-        default="auto",
-        metavar="N",
-        help="processes with a model each, or 'auto': one a core (%(default)s)",
-    )
-    group.add_argument(
-        "--max-waiting",
-        type=_whole_number(0, 10_000),
-        default=64,
-        metavar="N",
-        help="requests that wait for their turn; further ones get 429 (%(default)s)",
-    )
-    group.add_argument(
-        "--rate",
-        type=_whole_number(1, 100_000),
-        metavar="N",
-        help="requests taken in any one second; further ones get 429 (default: no ceiling)",
-    )
-
-
 def _whole_number(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
@@ -111,3 +36,60 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Access:
+    TITLE: ClassVar[str] = "who may ask for what"
+
+    host: Annotated[str, Flag("address to listen on", str)] = "127.0.0.1"
+    port: Annotated[int, Flag("port to listen on; 0: any free one", _whole_number(0, 65535), "N")] = 8080
+    token_file: Annotated[
+        str | None, Flag("the tokens that are accepted", str, "FILE", default_is="see below")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Load:
+    TITLE: ClassVar[str] = "load"
+
+    workers: Annotated[
+        int,
+        Flag(
+            "processes with a model each, or 'auto'", types.workers, "N", default_is="auto: one per CPU core"
+        ),
+    ] = field(default_factory=types.cores)
+    max_waiting: Annotated[
+        int,
+        Flag("requests that wait for their turn; further ones get 429", _whole_number(0, 10_000), "N"),
+    ] = 64
+    rate: Annotated[
+        int | None,
+        Flag(
+            "requests taken in any one second; further ones get 429",
+            _whole_number(1, 100_000),
+            "N",
+            default_is="no ceiling",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(_Access, _Load, DownloadOptions, TalkOptions):
+    """What the user asked for; every value is checked."""
+
+
+def parse_serve(argv: Sequence[str], prog: str = "facebeam serve") -> ServeOptions:
+    """Parse and check the flags; a wrong one ends the process with exit code 2."""
+    parser = serve_parser(prog)
+    options, rest = parser.parse(argv)
+    if rest:
+        parser.error(f"there is no flag {rest[0]}")
+    return options
+
+
+def serve_parser(prog: str = "facebeam serve") -> OptionsParser[ServeOptions]:
+    """Build the parser of `facebeam serve`."""
+    return OptionsParser(
+        ServeOptions, prog, "Answer the API's POST /face/analyze with the local model.", EPILOG
+    )

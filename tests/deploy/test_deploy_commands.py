@@ -9,9 +9,8 @@ from typing import Any
 from deploy.dataflow.launch import our_flags
 from runners.beam_flags import check_beam_flags
 from runners.exit_codes import COMMITTED_WITH_GAPS, WRONG_SETUP
-from runners.options import RunOptions, parse_run
+from runners.options import RunOptions, parse_run, run_parser
 from runners.replay import replay_parser
-from runners.run_flags import run_parser
 from runners.strict_parser import flag_names
 from tests.helpers.deploy_files import (
     DEPLOY,

@@ -17,7 +17,7 @@ PLACE = {"project": "a-project", "region": "europe-west1", "temp_location": "gs:
 
 def options(**changes: object) -> ClusterOptions:
     """Give the options of a valid place to run, with these changes."""
-    return ClusterOptions("dataflow", **{**PLACE, **changes})  # type: ignore[arg-type]  # each test gives its own
+    return ClusterOptions(runner="dataflow", **{**PLACE, **changes})  # type: ignore[arg-type]  # each test gives its own
 
 
 SAME = [

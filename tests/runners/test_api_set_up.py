@@ -90,7 +90,10 @@ def test_flags_of_the_api_go_with_the_api_only(manifest: Path, flags: Sequence[s
 
 
 WRONG = [
-    (["--token-file", "a", "--token-secret", "b"], "are two places for one token: give one"),
+    (
+        ["--token-file", "a", "--token-secret", "b"],
+        "--token-file and --token-secret exclude each other: give one",
+    ),
     (["--rate", "0"], "'0' is not calls a second, 0.001 to 10000"),
     (["--rate", "-1"], "'-1' is not calls a second"),
     (["--rate", "inf"], "'inf' is not calls a second"),

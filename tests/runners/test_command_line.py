@@ -39,7 +39,7 @@ def test_help_comes_in_groups_with_examples() -> None:
         "examples:",
         "exit codes:",
         "--manifest photos.csv",
-        "(image_url)",
+        "(default: image_url)",
     ):
         assert part in finished.stdout
     commands = facebeam("--help")
@@ -88,8 +88,11 @@ WRONG_VALUES = [
     (["--job-endpoint", "here"], "'here' is no address such as"),
     (["--temp-location", "temp"], "'temp' is no folder such as gs://bucket/temp"),
     (["--shards", "257"], "'257' is not a number from 1 to 256"),
-    (["stray.csv"], "'stray.csv' belongs to no flag; several manifests follow one --manifest"),
-    (["-q"], "'-q' belongs to no flag"),
+    (["stray.csv"], "unexpected argument 'stray.csv'; list several manifests after one --manifest"),
+    (["-q"], "unexpected argument '-q'"),
+    (["--rate", "10"], "--rate goes with --source api only"),
+    (["--price=0.0025"], "--price goes with --source api only"),
+    (["--limit=1", "--sample=1"], "--limit and --sample exclude each other: give one"),
     (["--run-id"], "expected one argument"),
 ]
 

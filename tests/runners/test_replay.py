@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runners.taken_over import TAKEN_OVER
+from runners.flags import flags_of
+from runners.options import RunOptions
 from tests.helpers.api_console import TOKEN, UNPACED, annotate_by_api, with_token
 from tests.helpers.console import Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url, from_call
@@ -125,7 +126,8 @@ def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
 def test_a_replay_asks_as_its_run_did(replay: Replay) -> None:
     """A replay inherits source, service, rate and the other options of the run without any flag for them."""
     first, second = (run_json(replay.output, run_id)["options"] for run_id in ("one", "two"))
-    assert {name: second[name] for name in TAKEN_OVER} == {name: first[name] for name in TAKEN_OVER}
+    inherited = [name for name, flag in flags_of(RunOptions).items() if flag.inherited]
+    assert {name: second[name] for name in inherited} == {name: first[name] for name in inherited}
     assert (second["source"], second["base_url"], second["rate"]) == ("api", replay.base_url, None)
 
 

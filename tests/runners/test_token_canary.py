@@ -108,9 +108,8 @@ import sys
 import apache_beam as beam
 from pipelines.annotate_manifest import build
 from runners.describe_run import describe_run
-from runners.options import parse_run
+from runners.options import parse_run, run_parser
 from runners.prepare_run import check_source, find_manifest
-from runners.run_flags import run_parser
 from schemas.layout import Layout
 
 options = parse_run(run_parser(), sys.argv[2:])
