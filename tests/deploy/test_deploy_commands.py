@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from deploy.dataflow.launch import our_flags
+from deploy.dataflow.write_template import template
 from runners.beam_flags import check_beam_flags
 from runners.exit_codes import COMMITTED_WITH_GAPS, WRONG_SETUP
 from runners.options import RunOptions, parse_run, run_parser
 from runners.replay import replay_parser
-from runners.strict_parser import flag_names
 from tests.helpers.deploy_files import (
     DEPLOY,
     airflow_commands,
@@ -21,36 +21,6 @@ from tests.helpers.deploy_files import (
     systemd_command,
     text,
 )
-
-FROM_THE_LAUNCHER = {
-    "runner",
-    "project",
-    "region",
-    "temp_location",
-    "service_account_email",
-    "max_num_workers",
-}
-OTHER_ENGINES = {
-    "flink_master",
-    "flink_job_server_jar",
-    "parallelism",
-    "job_endpoint",
-    "worker_pool",
-    "prism_location",
-}
-NOT_IN_A_TEMPLATE = {
-    "help",
-    "quiet",
-    "log_format",  # set by launch.py
-    "detach",  # set by launch.py
-    "max_wait",  # the launcher does not wait
-    "umask",  # a bucket has no file rights
-    "dataflow_endpoint",  # the launcher has reached it already
-    "shared_filesystem",  # Dataflow has none
-    "ca_file",  # the launcher sees no file of the user's
-    "token_file",  # the token comes from Secret Manager
-    "trust_proxies",  # workers have no proxy variables
-}
 
 
 def parsed(command: list[str]) -> RunOptions:
@@ -111,17 +81,15 @@ def test_a_committed_run_with_gaps_is_no_failure_that_is_tried_again() -> None:
     assert rule["onExitCodes"]["values"] == [WRONG_SETUP, COMMITTED_WITH_GAPS]
 
 
-def test_every_flag_is_a_parameter_of_the_template_or_left_out_for_a_reason() -> None:
-    """Each flag occurs once: as a parameter of the template, from the launcher, or in a list above."""
-    flags = {flag.removeprefix("--").replace("-", "_") for flag in flag_names(run_parser())}
-    names = [parameter["name"] for parameter in parameters()]
-    assert sorted([*names, *FROM_THE_LAUNCHER, *OTHER_ENGINES, *NOT_IN_A_TEMPLATE]) == sorted(flags)
+def test_the_template_is_written_from_the_flags() -> None:
+    """The template has what `python -m deploy.dataflow.write_template` writes: each flag once."""
+    assert text("dataflow/flex_template.json") == template()
 
 
 def test_the_template_asks_for_what_has_no_default() -> None:
     """The template requires manifest, output and image; its choices of a source are the parser's."""
     required = [parameter["name"] for parameter in parameters() if not parameter.get("isOptional")]
-    assert required == ["manifest", "output", "image"]
+    assert sorted(required) == ["image", "manifest", "output"]
     (source,) = (parameter for parameter in parameters() if parameter["name"] == "source")
     flags = ["--manifest=gs://b/m.csv", "--output=gs://b/out"]
     for option in source["enumOptions"]:
