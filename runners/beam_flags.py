@@ -34,6 +34,7 @@ _FLAG_USED_BY: Final[Mapping[str, Sequence[Runner]]] = {
     "--runner": RUNNERS,
     "--streaming": (),
     "--no_wait_until_finish": (),
+    "--job_name": _CLUSTERS,
     "--resource_hint": _CLUSTERS,
     "--number_of_worker_harness_threads": _CLUSTERS,
     "--dataflow_job_file": ("dataflow",),
