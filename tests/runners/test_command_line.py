@@ -146,7 +146,7 @@ WRONG_FLAGS = [
     ),
     (["--streaming"], "--streaming is a flag of Beam's that --runner local does not use: leave it out"),
     (["--requirements_file", "r.txt"], "does not use: use it with --runner dataflow or --runner flink"),
-    (["--job_name=x"], "does not use: use it with --runner dataflow, or leave it out"),
+    (["--job_name=x"], "does not use: use it with --runner dataflow or --runner flink"),
     (["--on_success_matcher=x"], "does not use: leave it out"),
     (["--xyzzy"], "there is no flag --xyzzy: see 'facebeam annotate --help'"),
     (["--direct_num_workers", "four"], "argument --direct_num_workers: invalid int value: 'four'"),
