@@ -12,7 +12,7 @@ from runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
 from runners.logs import LOGGER
 from runners.spared_output import spared_output
 from schemas.call_counts import CallCounts
-from schemas.errors import MEANINGS, ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from schemas.layout import Layout
 from schemas.run_record import RunCounts
 from schemas.tables import TABLES
@@ -75,9 +75,9 @@ def summary_table(summary: Summary) -> Table:
 def _verdict(summary: Summary, max_failure_share: float) -> int:
     """Say what is missing in the run; give the exit code."""
     counts, run_id = summary.counts, summary.layout.run_id
-    codes = [ErrorCode(code) for code in counts.dead]
+    codes = [ErrorCode.named(code) for code in counts.dead]
     has_account = summary.credits is not None  # made-up faces rehearse its failures, and stop for none
-    stopping = any(fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT for code in codes)
+    stopping = any(code.fate(ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT for code in codes)
     if summary.calls.not_sent or (has_account and stopping):
         LOGGER.error(
             "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on: "
@@ -103,11 +103,11 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
 def _what_stopped(codes: Sequence[ErrorCode], dead: Mapping[str, int]) -> ErrorCode:
     """Name the code that stopped the run: rows that are dead for other reasons may well be more."""
     stopping = (code for code in codes if stops_a_run(code))
-    return max(stopping, key=lambda code: (fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT, dead[code]))
+    return max(stopping, key=lambda code: (code.fate(ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT, dead[code]))
 
 
 def _explained(code: ErrorCode) -> str:
-    return f"{code}: {MEANINGS[code]}"
+    return f"{code}: {code.meaning}"
 
 
 def _print(summary: Summary) -> None:

@@ -1,11 +1,13 @@
-"""Why an image could not be annotated: one closed set of codes, and the one table of their fates.
+"""Why an image could not be annotated: one closed set of codes, each with everything that depends on it.
 
-Sources: the service's guide and contract for the service's own codes and its upstream's; ours are named after
-what the user can do about them. An unknown code is data: it becomes `other`, the raw text is kept beside it.
+Sources: the service's guide and contract for the service's own codes and its upstream's (Tencent Cloud IAI
+`AnalyzeFace`, 2020-03-03); ours are named after what the user can do about them. An unknown code is data: it
+becomes `other`, the raw text is kept beside it.
 """
 
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum, auto
-from typing import assert_never
+from typing import Self
 
 
 class Fate(StrEnum):
@@ -19,195 +21,341 @@ class Fate(StrEnum):
     """Stop sending: every further request would fail in the same way."""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a code means, and what is done about it.
+
+    Args:
+        name: as it stands in the tables.
+        fate: what is done about a failure of this code.
+        meaning: one line for those who read dead letters; printed into the README.
+        cure: what the user can do; for every code that fetching an image can end in.
+        set_up_cure: what allows images that a run may not reach by default. A run of nothing but this code
+            was set up wrongly.
+        is_mended_elsewhere: a reject that says nothing of the image: a file put in its place or another flag
+            mends it. It is not journalled, so that the next run asks again.
+        asks_to_slow_down: the other side asks for fewer requests.
+        is_services_own: the service says it by this name. Our other codes are not the service's to say.
+        upstream: names, or first parts of names, by which the service's upstream says it.
+        attempts: after so many attempts at an image, the fate is `at_last`. None: it stays.
+        at_last: the fate after `attempts`.
+    """
+
+    name: str
+    fate: Fate
+    meaning: str
+    _: KW_ONLY
+    cure: str | None = None
+    set_up_cure: str | None = None
+    is_mended_elsewhere: bool = False
+    asks_to_slow_down: bool = False
+    is_services_own: bool = False
+    upstream: tuple[str, ...] = ()
+    attempts: int | None = None
+    at_last: Fate = Fate.REJECT
+
+
 class ErrorCode(StrEnum):
     """The name of a failure: partition of the dead letters, `[a-z0-9_]{1,64}`."""
 
+    about: About
+    _value_: str
+
+    def __new__(cls, about: About) -> Self:
+        """Make a member that is its name, and knows about itself."""
+        member = str.__new__(cls, about.name)
+        member._value_ = about.name
+        member.about = about
+        return member
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Give the code of a name as it stands in the tables; raises KeyError for any other text."""
+        return cls[name.upper()]
+
+    @property
+    def meaning(self) -> str:
+        """One line for those who read dead letters."""
+        return self.about.meaning
+
+    def fate(self, attempts: int = 1) -> Fate:
+        """Tell what is done about a failure of this code after so many attempts at the image.
+
+        >>> ErrorCode.TIMEOUT.fate(), ErrorCode.UPSTREAM_DETECTION_FAILED.fate(attempts=2)
+        (<Fate.RETRY: 'retry'>, <Fate.REJECT: 'reject'>)
+        """
+        is_last = self.about.attempts is not None and attempts >= self.about.attempts
+        return self.about.at_last if is_last else self.about.fate
+
     # the manifest
-    INVALID_MANIFEST_ROW = auto()
-    LOCAL_FILE_NOT_ALLOWED = auto()
+    INVALID_MANIFEST_ROW = About(
+        "invalid_manifest_row",
+        Fate.REJECT,
+        "the row names no image: no URL, not UTF-8, over 8 KB, ...",
+        cure="correct the URL",
+        is_mended_elsewhere=True,
+    )
+    LOCAL_FILE_NOT_ALLOWED = About(
+        "local_file_not_allowed",
+        Fate.REJECT,
+        "the row names a file, not a web address; see --allow-local-files",
+        set_up_cure="write whole URLs, or give --allow-local-files with --source local",
+        is_mended_elsewhere=True,
+    )
+
     # reaching the image, or the service
-    FORBIDDEN_ADDRESS = auto()
-    HOST_NOT_FOUND = auto()
-    CONNECTION_FAILED = auto()
-    TLS_ERROR = auto()
-    TIMEOUT = auto()
-    TOO_MANY_REDIRECTS = auto()
-    RESPONSE_TRUNCATED = auto()
-    NOT_FOUND = auto()
-    FORBIDDEN = auto()
-    TOO_MANY_REQUESTS = auto()
-    HTTP_ERROR = auto()
-    SERVER_ERROR = auto()
-    FILE_UNREADABLE = auto()
+    FORBIDDEN_ADDRESS = About(
+        "forbidden_address",
+        Fate.REJECT,
+        "the URL or a redirect leads to a private address; nothing was sent there",
+        cure="put the image on a public host",
+        set_up_cure="put the images on public hosts, or give --allow-private-urls",
+        is_mended_elsewhere=True,
+    )
+    HOST_NOT_FOUND = About(
+        "host_not_found",
+        Fate.RETRY,
+        "the host name has no address",
+        cure="correct the host name, or replay when the name server answers",
+    )
+    CONNECTION_FAILED = About(
+        "connection_failed",
+        Fate.RETRY,
+        "the connection was refused, reset or closed before an answer",
+        cure="replay when the host is up",
+    )
+    TLS_ERROR = About(
+        "tls_error",
+        Fate.REJECT,
+        "the server's certificate or TLS cannot be trusted",
+        cure="have the host's certificate repaired, or name its authority with --ca-file",
+        is_mended_elsewhere=True,
+    )
+    TIMEOUT = About(
+        "timeout",
+        Fate.RETRY,
+        "no whole answer within the time allowed",
+        cure="replay, or use a copy on a faster host",
+        is_services_own=True,
+    )
+    TOO_MANY_REDIRECTS = About(
+        "too_many_redirects",
+        Fate.REJECT,
+        "more redirects than a download follows, or a redirect to nowhere",
+        cure="name the image's final URL",
+        is_mended_elsewhere=True,
+    )
+    RESPONSE_TRUNCATED = About(
+        "response_truncated",
+        Fate.RETRY,
+        "the body ended early, could not be decoded, or is not the service's JSON",
+        cure="replay",
+    )
+    NOT_FOUND = About(
+        "not_found",
+        Fate.REJECT,
+        "the image is not there: HTTP 404 or 410, or no such file",
+        cure="correct the URL or drop the row",
+        is_mended_elsewhere=True,
+    )
+    FORBIDDEN = About(
+        "forbidden",
+        Fate.REJECT,
+        "the server refuses to show the image: HTTP 401 or 403",
+        cure="use a URL that needs no login, or tell the host who asks: --user-agent, --header",
+        is_services_own=True,
+    )
+    TOO_MANY_REQUESTS = About(
+        "too_many_requests",
+        Fate.RETRY,
+        "the server asks for fewer requests: HTTP 429, or an upstream limit",
+        cure="replay later, or at a lower rate",
+        asks_to_slow_down=True,
+        is_services_own=True,
+        upstream=("FailedOperation.RequestLimitExceeded", "LimitExceeded", "RequestLimitExceeded"),
+    )
+    HTTP_ERROR = About(
+        "http_error",
+        Fate.REJECT,
+        "any other HTTP status that is no success, or an answer that cannot be read",
+        cure="open the URL in a browser",
+        is_mended_elsewhere=True,
+    )
+    SERVER_ERROR = About(
+        "server_error", Fate.RETRY, "the server failed: HTTP 5xx", cure="replay when the host has recovered"
+    )
+    FILE_UNREADABLE = About(
+        "file_unreadable",
+        Fate.REJECT,
+        "the file is there but cannot be read",
+        cure="make it a file that this user may read",
+        is_mended_elsewhere=True,
+    )
+
     # the image itself
-    IMAGE_EMPTY = auto()
-    IMAGE_TOO_LARGE = auto()
-    IMAGE_TOO_SMALL = auto()
-    IMAGE_UNDECODABLE = auto()
+    IMAGE_EMPTY = About(
+        "image_empty", Fate.REJECT, "zero bytes", upstream=("InvalidParameterValue.ImageEmpty",)
+    )
+    IMAGE_TOO_LARGE = About(
+        "image_too_large",
+        Fate.REJECT,
+        "more bytes or more pixels than are decoded",
+        cure="use a smaller copy",
+        upstream=("FailedOperation.ImageResolutionExceed", "FailedOperation.ImageSizeExceed"),
+    )
+    IMAGE_TOO_SMALL = About(
+        "image_too_small",
+        Fate.REJECT,
+        "fewer pixels than the service looks at",
+        upstream=("FailedOperation.ImageResolutionTooSmall", "FailedOperation.FaceSizeTooSmall"),
+    )
+    IMAGE_UNDECODABLE = About(
+        "image_undecodable",
+        Fate.REJECT,
+        "not an image, a broken one, or a format without a decoder here",
+        upstream=("FailedOperation.ImageDecodeFailed",),
+    )
+
     # the service's own
-    TOKEN_MISMATCHED = auto()
-    API_NOT_IMPLEMENTED = auto()
-    NO_TOKEN = auto()
-    DISABLED = auto()
-    INVALID_TOKEN = auto()
-    TOKEN_EXPIRED = auto()
-    AUTHORIZATION_MISSING = auto()
-    AUTHENTICATION_FAILED = auto()
-    PAYMENT_REQUIRED = auto()
-    USED_UP = auto()
-    NO_API = auto()
-    BAD_REQUEST = auto()
-    REQUEST_TOO_LARGE = auto()
-    BUSY = auto()
-    API_ERROR = auto()
+    TOKEN_MISMATCHED = About(
+        "token_mismatched",
+        Fate.OPEN_CIRCUIT,
+        "the service knows the token, but not for this API: check the token",
+        is_services_own=True,
+    )
+    API_NOT_IMPLEMENTED = About(
+        "api_not_implemented",
+        Fate.OPEN_CIRCUIT,
+        "the service does not offer this API: check --base-url",
+        is_services_own=True,
+    )
+    NO_TOKEN = About(
+        "no_token", Fate.OPEN_CIRCUIT, "the service got no token: check the token", is_services_own=True
+    )
+    DISABLED = About(
+        "disabled",
+        Fate.OPEN_CIRCUIT,
+        "the account or token is disabled: see the service's console",
+        is_services_own=True,
+    )
+    INVALID_TOKEN = About(
+        "invalid_token",
+        Fate.OPEN_CIRCUIT,
+        "the token is not valid: check ACEDATACLOUD_API_TOKEN or --token-file",
+        is_services_own=True,
+    )
+    TOKEN_EXPIRED = About(
+        "token_expired",
+        Fate.OPEN_CIRCUIT,
+        "the token has expired: make a new one in the service's console",
+        is_services_own=True,
+    )
+    AUTHORIZATION_MISSING = About(
+        "authorization_missing",
+        Fate.OPEN_CIRCUIT,
+        "the service got no authorization: check the token",
+        is_services_own=True,
+    )
+    AUTHENTICATION_FAILED = About(
+        "authentication_failed",
+        Fate.OPEN_CIRCUIT,
+        "the service does not accept the token: check it",
+        is_services_own=True,
+    )
+    PAYMENT_REQUIRED = About(
+        "payment_required", Fate.OPEN_CIRCUIT, "the service asks for payment: top up the balance"
+    )
+    USED_UP = About(
+        "used_up",
+        Fate.OPEN_CIRCUIT,
+        "nothing is left on the account: top up the balance",
+        is_services_own=True,
+    )
+    NO_API = About(
+        "no_api",
+        Fate.OPEN_CIRCUIT,
+        "the account has not applied for this API: see the service's console",
+        is_services_own=True,
+    )
+    BAD_REQUEST = About(
+        "bad_request", Fate.REJECT, "the service cannot make sense of the request", is_services_own=True
+    )
+    REQUEST_TOO_LARGE = About(
+        "request_too_large", Fate.REJECT, "the request is larger than the service takes", is_services_own=True
+    )
+    BUSY = About("busy", Fate.RETRY, "the service is busy", asks_to_slow_down=True, is_services_own=True)
+    API_ERROR = About(
+        "api_error", Fate.RETRY, "the service failed and does not say why", is_services_own=True
+    )
+
     # the service's upstream, in groups
-    UPSTREAM_REJECTED = auto()
-    UPSTREAM_DOWNLOAD_FAILED = auto()
-    UPSTREAM_DETECTION_FAILED = auto()
-    UPSTREAM_ERROR = auto()
-    UPSTREAM_ACCOUNT = auto()
+    UPSTREAM_REJECTED = About(
+        "upstream_rejected",
+        Fate.REJECT,
+        "the service's upstream refuses the image or a parameter",
+        upstream=("InvalidParameterValue", "InvalidParameter", "MissingParameter"),
+    )
+    UPSTREAM_DOWNLOAD_FAILED = About(
+        "upstream_download_failed",
+        Fate.RETRY,
+        "the service's upstream could not download the image; asked 3 times",
+        upstream=("FailedOperation.ImageDownloadError",),
+        attempts=3,
+    )
+    UPSTREAM_DETECTION_FAILED = About(
+        "upstream_detection_failed",
+        Fate.RETRY,
+        "the service's upstream failed on the image; asked twice",
+        upstream=("FailedOperation.ImageFacedetectFailed",),
+        attempts=2,
+    )
+    UPSTREAM_ERROR = About(
+        "upstream_error",
+        Fate.RETRY,
+        "the service's upstream failed",
+        upstream=("FailedOperation", "InternalError"),
+    )
+    UPSTREAM_ACCOUNT = About(
+        "upstream_account",
+        Fate.RETRY,
+        "the service's own account with its upstream is out of order",
+        upstream=("AuthFailure", "ResourceUnavailable", "ResourcesSoldOut", "UnsupportedOperation"),
+        attempts=3,
+        at_last=Fate.OPEN_CIRCUIT,
+    )
+
     # this program
-    INTERNAL_ERROR = auto()
-    WORKER_DIED = auto()
+    INTERNAL_ERROR = About(
+        "internal_error",
+        Fate.REJECT,
+        "this program or a library of its failed on the image: please report it",
+        is_mended_elsewhere=True,
+    )
+    WORKER_DIED = About(
+        "worker_died", Fate.REJECT, "the process died on the image, three times: please report it"
+    )
+
     # an answer that is none
-    INVALID_RESPONSE = auto()
-    OTHER = auto()
+    INVALID_RESPONSE = About(
+        "invalid_response",
+        Fate.REJECT,
+        "an answer that is not 90 finite points a face",
+        cure="report this message",
+    )
+    OTHER = About(
+        "other",
+        Fate.REJECT,
+        "a code that this version does not know; the raw code stands in `raw_code`",
+        cure="report this message",
+    )
+
     # not asked for
-    BUDGET_EXHAUSTED = auto()
-    WINDOW_CLOSED = auto()
-
-
-def fate(code: ErrorCode, attempts: int = 1) -> Fate:  # noqa: C901, PLR0911, PLR0912 - the whole policy in one place
-    """Tell what is done about a failure of this code after so many attempts at the image.
-
-    >>> fate(ErrorCode.TIMEOUT), fate(ErrorCode.UPSTREAM_DETECTION_FAILED, attempts=2)
-    (<Fate.RETRY: 'retry'>, <Fate.REJECT: 'reject'>)
-    """
-    match code:
-        case ErrorCode.INVALID_MANIFEST_ROW | ErrorCode.LOCAL_FILE_NOT_ALLOWED:
-            return Fate.REJECT
-        case ErrorCode.FORBIDDEN_ADDRESS | ErrorCode.TLS_ERROR | ErrorCode.TOO_MANY_REDIRECTS:
-            return Fate.REJECT
-        case ErrorCode.HOST_NOT_FOUND | ErrorCode.CONNECTION_FAILED | ErrorCode.TIMEOUT:
-            return Fate.RETRY
-        case ErrorCode.NOT_FOUND | ErrorCode.FORBIDDEN | ErrorCode.HTTP_ERROR | ErrorCode.FILE_UNREADABLE:
-            return Fate.REJECT
-        case ErrorCode.RESPONSE_TRUNCATED | ErrorCode.TOO_MANY_REQUESTS | ErrorCode.SERVER_ERROR:
-            return Fate.RETRY
-        case (
-            ErrorCode.IMAGE_EMPTY
-            | ErrorCode.IMAGE_TOO_LARGE
-            | ErrorCode.IMAGE_TOO_SMALL
-            | ErrorCode.IMAGE_UNDECODABLE
-        ):
-            return Fate.REJECT
-        case (
-            ErrorCode.TOKEN_MISMATCHED
-            | ErrorCode.API_NOT_IMPLEMENTED
-            | ErrorCode.NO_TOKEN
-            | ErrorCode.DISABLED
-            | ErrorCode.INVALID_TOKEN
-            | ErrorCode.TOKEN_EXPIRED
-            | ErrorCode.AUTHORIZATION_MISSING
-            | ErrorCode.AUTHENTICATION_FAILED
-            | ErrorCode.PAYMENT_REQUIRED
-            | ErrorCode.USED_UP
-            | ErrorCode.NO_API
-        ):
-            return Fate.OPEN_CIRCUIT
-        case ErrorCode.BAD_REQUEST | ErrorCode.REQUEST_TOO_LARGE:
-            return Fate.REJECT
-        case ErrorCode.BUSY | ErrorCode.API_ERROR | ErrorCode.UPSTREAM_ERROR:
-            return Fate.RETRY
-        case ErrorCode.UPSTREAM_REJECTED:
-            return Fate.REJECT
-        case ErrorCode.UPSTREAM_DOWNLOAD_FAILED:
-            return Fate.RETRY if attempts < 3 else Fate.REJECT  # noqa: PLR2004 - policy
-        case ErrorCode.UPSTREAM_DETECTION_FAILED:
-            return Fate.RETRY if attempts < 2 else Fate.REJECT  # noqa: PLR2004 - policy
-        case ErrorCode.UPSTREAM_ACCOUNT:
-            return Fate.RETRY if attempts < 3 else Fate.OPEN_CIRCUIT  # noqa: PLR2004 - policy
-        case ErrorCode.INTERNAL_ERROR | ErrorCode.WORKER_DIED | ErrorCode.INVALID_RESPONSE | ErrorCode.OTHER:
-            return Fate.REJECT
-        case ErrorCode.BUDGET_EXHAUSTED | ErrorCode.WINDOW_CLOSED:
-            return Fate.OPEN_CIRCUIT
-        case _:
-            assert_never(code)
-
-
-MENDED_ELSEWHERE = frozenset(
-    {
-        ErrorCode.INVALID_MANIFEST_ROW,
-        ErrorCode.LOCAL_FILE_NOT_ALLOWED,
-        ErrorCode.FORBIDDEN_ADDRESS,
-        ErrorCode.TLS_ERROR,
-        ErrorCode.TOO_MANY_REDIRECTS,
-        ErrorCode.NOT_FOUND,
-        ErrorCode.HTTP_ERROR,
-        ErrorCode.FILE_UNREADABLE,
-        ErrorCode.INTERNAL_ERROR,
-    }
-)
-"""Rejects that say nothing of the image: a file put in its place or another flag mends them, so that the next
-run asks again."""
-
-SLOW_DOWN = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.BUSY})
-"""Codes by which the other side asks for fewer requests."""
-
-MEANINGS: dict[ErrorCode, str] = {
-    ErrorCode.INVALID_MANIFEST_ROW: "the row names no image: no URL, not UTF-8, over 8 KB, ...",
-    ErrorCode.LOCAL_FILE_NOT_ALLOWED: "the row names a file, not a web address; see --allow-local-files",
-    ErrorCode.FORBIDDEN_ADDRESS: "the URL or a redirect leads to a private address; nothing was sent there",
-    ErrorCode.HOST_NOT_FOUND: "the host name has no address",
-    ErrorCode.CONNECTION_FAILED: "the connection was refused, reset or closed before an answer",
-    ErrorCode.TLS_ERROR: "the server's certificate or TLS cannot be trusted",
-    ErrorCode.TIMEOUT: "no whole answer within the time allowed",
-    ErrorCode.TOO_MANY_REDIRECTS: "more redirects than a download follows, or a redirect to nowhere",
-    ErrorCode.RESPONSE_TRUNCATED: "the body ended early, could not be decoded, or is not the service's JSON",
-    ErrorCode.NOT_FOUND: "the image is not there: HTTP 404 or 410, or no such file",
-    ErrorCode.FORBIDDEN: "the server refuses to show the image: HTTP 401 or 403",
-    ErrorCode.TOO_MANY_REQUESTS: "the server asks for fewer requests: HTTP 429, or an upstream limit",
-    ErrorCode.HTTP_ERROR: "any other HTTP status that is no success, or an answer that cannot be read",
-    ErrorCode.SERVER_ERROR: "the server failed: HTTP 5xx",
-    ErrorCode.FILE_UNREADABLE: "the file is there but cannot be read",
-    ErrorCode.IMAGE_EMPTY: "zero bytes",
-    ErrorCode.IMAGE_TOO_LARGE: "more bytes or more pixels than are decoded",
-    ErrorCode.IMAGE_TOO_SMALL: "fewer pixels than the service looks at",
-    ErrorCode.IMAGE_UNDECODABLE: "not an image, a broken one, or a format without a decoder here",
-    ErrorCode.TOKEN_MISMATCHED: "the service knows the token, but not for this API: check the token",
-    ErrorCode.API_NOT_IMPLEMENTED: "the service does not offer this API: check --base-url",
-    ErrorCode.NO_TOKEN: "the service got no token: check the token",
-    ErrorCode.DISABLED: "the account or token is disabled: see the service's console",
-    ErrorCode.INVALID_TOKEN: "the token is not valid: check ACEDATACLOUD_API_TOKEN or --token-file",
-    ErrorCode.TOKEN_EXPIRED: "the token has expired: make a new one in the service's console",
-    ErrorCode.AUTHORIZATION_MISSING: "the service got no authorization: check the token",
-    ErrorCode.AUTHENTICATION_FAILED: "the service does not accept the token: check it",
-    ErrorCode.PAYMENT_REQUIRED: "the service asks for payment: top up the balance",
-    ErrorCode.USED_UP: "nothing is left on the account: top up the balance",
-    ErrorCode.NO_API: "the account has not applied for this API: see the service's console",
-    ErrorCode.BAD_REQUEST: "the service cannot make sense of the request",
-    ErrorCode.REQUEST_TOO_LARGE: "the request is larger than the service takes",
-    ErrorCode.BUSY: "the service is busy",
-    ErrorCode.API_ERROR: "the service failed and does not say why",
-    ErrorCode.UPSTREAM_REJECTED: "the service's upstream refuses the image or a parameter",
-    ErrorCode.UPSTREAM_DOWNLOAD_FAILED: "the service's upstream could not download the image; asked 3 times",
-    ErrorCode.UPSTREAM_DETECTION_FAILED: "the service's upstream failed on the image; asked twice",
-    ErrorCode.UPSTREAM_ERROR: "the service's upstream failed",
-    ErrorCode.UPSTREAM_ACCOUNT: "the service's own account with its upstream is out of order",
-    ErrorCode.INTERNAL_ERROR: "this program or a library of its failed on the image: please report it",
-    ErrorCode.WORKER_DIED: "the process died on the image, three times: please report it",
-    ErrorCode.INVALID_RESPONSE: "an answer that is not 90 finite points a face",
-    ErrorCode.OTHER: "a code that this version does not know; the raw code stands in `raw_code`",
-    ErrorCode.BUDGET_EXHAUSTED: "--budget-calls or --budget-credits was reached; not sent",
-    ErrorCode.WINDOW_CLOSED: "--stop-at or --max-duration was reached; not sent",
-}
-"""One line a code for those who read dead letters; printed into the README."""
-
-SET_UP_CURES: dict[ErrorCode, str] = {
-    ErrorCode.LOCAL_FILE_NOT_ALLOWED: "write whole URLs, or give --allow-local-files with --source local",
-    ErrorCode.FORBIDDEN_ADDRESS: "put the images on public hosts, or give --allow-private-urls",
-}
-"""What allows images that a run may not reach by default. A run of nothing else was set up wrongly."""
+    BUDGET_EXHAUSTED = About(
+        "budget_exhausted", Fate.OPEN_CIRCUIT, "--budget-calls or --budget-credits was reached; not sent"
+    )
+    WINDOW_CLOSED = About(
+        "window_closed", Fate.OPEN_CIRCUIT, "--stop-at or --max-duration was reached; not sent"
+    )
 
 
 class RunError(Exception):

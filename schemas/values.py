@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from schemas.landmarks import LANDMARK_COUNT, region_slice
 
 MAX_FACES = 10
@@ -142,7 +142,7 @@ class Failure:
     @property
     def fate(self) -> Fate:
         """What is done about it."""
-        return fate(self.code, self.attempts)
+        return self.code.fate(self.attempts)
 
     @property
     def is_mended_elsewhere(self) -> bool:
@@ -152,7 +152,7 @@ class Failure:
         User-Agent pass, or everybody tomorrow.
         """
         by_host = self.code is ErrorCode.FORBIDDEN and self.stage == "fetch"
-        return by_host or self.code in MENDED_ELSEWHERE
+        return by_host or self.code.about.is_mended_elsewhere
 
 
 class AskedBy(NamedTuple):

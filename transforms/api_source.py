@@ -9,7 +9,7 @@ from threading import TIMEOUT_MAX, Lock, Timer
 from time import monotonic
 from typing import Final, Self
 
-from schemas.errors import SLOW_DOWN, ErrorCode, RunError
+from schemas.errors import ErrorCode, RunError
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.api_client.client import ApiClient
 from transforms.api_client.fit_to_send import check_fit_to_send
@@ -213,6 +213,6 @@ class _Session:
         with self._lock:
             is_fault = failure.code in {ErrorCode.API_ERROR, ErrorCode.SERVER_ERROR}
             self._server_faults = self._server_faults + 1 if is_fault else 0
-            throttled = failure.code in SLOW_DOWN or self._server_faults >= SERVER_FAULTS_IN_A_ROW
+            throttled = failure.code.about.asks_to_slow_down or self._server_faults >= SERVER_FAULTS_IN_A_ROW
         if throttled:
             self._pacer.slow_down(min(failure.retry_after_s or 0.0, LONGEST_PAUSE_S))

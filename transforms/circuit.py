@@ -6,7 +6,7 @@ from threading import Event, Lock
 from time import monotonic
 from typing import Final
 
-from schemas.errors import SLOW_DOWN, ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from schemas.values import NOT_SENT, Failure, FailureError
 from transforms.progress import stop_if_asked
 
@@ -31,7 +31,8 @@ _UNREACHABLE: Final = frozenset(
     }
 )
 """Nobody answers, or a gateway does in the service's place: a restart, a switch, a name server."""
-_IN_TROUBLE: Final = _UNREACHABLE | {ErrorCode.API_ERROR, ErrorCode.TIMEOUT} | SLOW_DOWN
+_SLOW_DOWN: Final = {code for code in ErrorCode if code.about.asks_to_slow_down}
+_IN_TROUBLE: Final = _UNREACHABLE | {ErrorCode.API_ERROR, ErrorCode.TIMEOUT} | _SLOW_DOWN
 """What may be over soon: only time tells."""
 TROUBLE_S: Final = 120.0
 """After so long without one answer, and `FEWEST` calls, the service counts as gone."""
@@ -43,7 +44,7 @@ _LOOK_S: Final = 0.5
 
 def stops_a_run(code: ErrorCode) -> bool:
     """Tell whether failures of this code can open a circuit: at once, or by a series of them."""
-    return code in _NOT_THE_SERVICE | _IN_TROUBLE or fate(code, ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
+    return code in _NOT_THE_SERVICE | _IN_TROUBLE or code.fate(ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
 
 
 class Circuit:

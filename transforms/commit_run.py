@@ -14,7 +14,7 @@ from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
 from schemas.call_counts import CallCounts, sum_of_calls
-from schemas.errors import MEANINGS, SET_UP_CURES, ErrorCode, RunError, SetUpError
+from schemas.errors import ErrorCode, RunError, SetUpError
 from schemas.layout import NO_CODE, Layout
 from schemas.run_record import RunCounts
 from schemas.tables import TABLES, with_manifest_columns
@@ -121,9 +121,9 @@ def _published(path: str, layout: Layout) -> str:
 
 def _cure_of_all(counts: RunCounts) -> str | None:
     """Say what every row fails by, and the cure, where that is one rule of the set-up."""
-    match [ErrorCode(code) for code in counts.dead]:
-        case [code] if code in SET_UP_CURES and counts.dead_total == counts.rows_read:
-            return f"{code}, {MEANINGS[code]}; {SET_UP_CURES[code]}"
+    match [ErrorCode.named(code) for code in counts.dead]:
+        case [code] if code.about.set_up_cure and counts.dead_total == counts.rows_read:
+            return f"{code}, {code.meaning}; {code.about.set_up_cure}"
     return None
 
 

@@ -27,7 +27,7 @@ def fake_answer(request: ImageRequest) -> Answer:
     A URL with `/fail-<error code>/` in it fails with that code.
     """
     if failing := _FAILS.search(request.image_url):
-        code = ErrorCode(failing[1])
+        code = ErrorCode.named(failing[1])
         raise FailureError(Failure(code, f"{request.image_url} asks to fail with {code}", stage="annotate"))
     digest = crc32(request.image_url.encode())
     count = min(digest % 4, 1) if request.mode == 1 else digest % 4

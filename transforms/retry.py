@@ -8,7 +8,7 @@ from time import sleep as real_sleep
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
-from schemas.errors import Fate, fate
+from schemas.errors import Fate
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.face_source import Attempt, always
 
@@ -98,7 +98,7 @@ def _is_worth_asking_again(state: RetryCallState) -> bool:
     if not isinstance(error, FailureError):
         return False
     failure = error.failure
-    return failure.was_sent and fate(failure.code, state.attempt_number) is Fate.RETRY
+    return failure.was_sent and failure.code.fate(state.attempt_number) is Fate.RETRY
 
 
 def _asked_for_s(state: RetryCallState) -> float:

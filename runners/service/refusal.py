@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from runners.service.upstream_message import upstream_code, upstream_message
-from schemas.errors import MEANINGS, ErrorCode
+from schemas.errors import ErrorCode
 from schemas.values import Failure
 
 STATUSES: Final = {
@@ -55,7 +55,7 @@ def refusal_of(failure: Failure, trace_id: str) -> Refusal:
         return Refusal(failure.code, failure.message, trace_id, retry_after_s)
     # The whole message would tell a caller which private address a name has.
     private = failure.code is ErrorCode.FORBIDDEN_ADDRESS
-    message = f"{MEANINGS[failure.code]}; {_LOOKS_AT_HOME}" if private else failure.message
+    message = f"{failure.code.meaning}; {_LOOKS_AT_HOME}" if private else failure.message
     return upstream_refusal(failure.upstream_code or upstream_code(failure.code), message, trace_id)
 
 

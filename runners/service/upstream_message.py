@@ -6,7 +6,7 @@ as a run that met the failure itself.
 
 from typing import Final
 
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 
 MODEL_VERSION_ILLEGAL: Final = "InvalidParameterValue.FaceModelVersionIllegal"
 URL_ILLEGAL: Final = "InvalidParameterValue.UrlIllegal"
@@ -30,7 +30,7 @@ def upstream_code(code: ErrorCode) -> str:
     """
     if code in _OF_THE_IMAGE:
         return _OF_THE_IMAGE[code]
-    return DOWNLOAD_FAILED if fate(code) is Fate.RETRY else URL_ILLEGAL
+    return DOWNLOAD_FAILED if code.fate() is Fate.RETRY else URL_ILLEGAL
 
 
 def upstream_message(upstream: str, message: str, request_id: str) -> str:

@@ -16,14 +16,14 @@ from runners.service.access_log import AccessLog, call_of
 from runners.service.contract_models import ErrorResponse, FaceAnalyzeRequest, FaceAnalyzeResponse
 from runners.service.face_analyze import FaceAnalyze, refuse
 from runners.service.refusal import STATUSES, Refusal, refusal_of
-from schemas.errors import MEANINGS, ErrorCode
+from schemas.errors import ErrorCode
 from schemas.values import FailureError
 
 _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     int(status): {
         "model": ErrorResponse,
         "description": "; ".join(
-            f"`{code}`: {MEANINGS[code]}" for code in STATUSES if STATUSES[code] is status
+            f"`{code}`: {code.meaning}" for code in STATUSES if STATUSES[code] is status
         ),
     }
     for status in STATUSES.values()

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from schemas.values import Answer, Face, Failure, ImageRequest
 from transforms.journal.encode_entries import encode_entries
 from transforms.journal.entries import JOURNAL_VERSION, VERSION_KEY, Entry
@@ -20,7 +20,9 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REQUEST = ImageRequest("https://images.example.com/a.jpg")
 MOST_ATTEMPTS = 3
 REJECTS = [
-    code for code in ErrorCode if fate(code, MOST_ATTEMPTS) is Fate.REJECT and code not in MENDED_ELSEWHERE
+    code
+    for code in ErrorCode
+    if code.fate(MOST_ATTEMPTS) is Fate.REJECT and not code.about.is_mended_elsewhere
 ]
 
 

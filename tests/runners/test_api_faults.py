@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import MEANINGS, SLOW_DOWN, ErrorCode
+from schemas.errors import ErrorCode
 from tests.helpers.api_console import UNPACED, annotate_by_api, images
 from tests.helpers.console import ends, run_json, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url
@@ -22,7 +22,7 @@ CODES = {
     for name in names.split()
     if name not in ENDLESS | LONG_PAUSES
 }
-REFUSALS = {name for name, code in CODES.items() if code in SLOW_DOWN}
+REFUSALS = {name for name, code in CODES.items() if code.about.asks_to_slow_down}
 FORMS = {name for name in REFUSALS if name.startswith("retry_after")}
 ATTEMPTS = {ErrorCode.UPSTREAM_DOWNLOAD_FAILED: 3, ErrorCode.UPSTREAM_DETECTION_FAILED: 2}
 
@@ -65,7 +65,7 @@ def test_the_account_stops_the_run_and_what_to_do_is_said(
     with FaultyServer(by_image_url(answers())) as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
     assert finished.returncode == 3
-    assert f"({code}: {MEANINGS[code]}); run again to go on" in finished.stderr
+    assert f"({code}: {code.meaning}); run again to go on" in finished.stderr
     assert ends(tmp_path / "out") == {url_of(fault): str(code)}
 
 

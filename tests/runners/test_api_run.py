@@ -8,7 +8,7 @@ from threading import Event
 import pandas as pd
 import pytest
 
-from schemas.errors import MENDED_ELSEWHERE, ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from tests.helpers.api_console import UNPACED, annotate_by_api, images
 from tests.helpers.console import Finished, run_json, table
 from tests.helpers.paid_service import FaultyServer, by_image_url
@@ -31,8 +31,8 @@ RETRIED = {
 }
 """Fault -> code and attempts. These are 18 retries in all; the first twenty of a run are always allowed."""
 ATTEMPTED = {name: (code, 1) for code, names in REJECTED.items() for name in names.split()} | RETRIED
-TRANSIENT = {name for name, (code, attempts) in RETRIED.items() if fate(code, attempts) is Fate.RETRY}
-AGAIN = TRANSIENT | {name for name, (code, _) in ATTEMPTED.items() if code in MENDED_ELSEWHERE}
+TRANSIENT = {name for name, (code, attempts) in RETRIED.items() if code.fate(attempts) is Fate.RETRY}
+AGAIN = TRANSIENT | {name for name, (code, _) in ATTEMPTED.items() if code.about.is_mended_elsewhere}
 COPIES, ORIGINALS = 10, 30
 PRIVATE, NO_URL = "http://127.0.0.1/a.jpg", "no url"
 SENT = ORIGINALS + len(ANSWERED) + sum(attempts for _, attempts in ATTEMPTED.values())

@@ -14,7 +14,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipelines.annotate_manifest import Run, build
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from schemas.layout import Layout
 from schemas.values import Answer, AskedBy, ImageRequest
 from tests.helpers.console import TABLES, ends, rehearse, run_json, table
@@ -25,7 +25,7 @@ from transforms.inspect_manifest import inspect_manifest
 from transforms.journal.journal import Journal
 from transforms.local_source import LocalSource
 
-REJECTED = [code for code in ErrorCode if fate(code) is not Fate.RETRY]
+REJECTED = [code for code in ErrorCode if code.fate() is not Fate.RETRY]
 """Codes that are not retried; retries of the other codes would take real pauses."""
 
 
@@ -161,7 +161,7 @@ def test_every_error_code_has_its_folder(tmp_path: Path) -> None:
     assert ends(tmp_path / "out") == urls
     letters = table(tmp_path / "out", "dead_letters")
     expected = {
-        code: next((tries for tries in range(1, 4) if fate(code, tries) is not Fate.RETRY), 4)
+        code: next((tries for tries in range(1, 4) if code.fate(tries) is not Fate.RETRY), 4)
         for code in ErrorCode
     }
     assert dict(zip(letters["error_code"].astype(str), letters["attempts"], strict=True)) == expected

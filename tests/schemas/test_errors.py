@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from schemas.errors import MEANINGS, ErrorCode, Fate, RunError, fate
+from schemas.errors import ErrorCode, Fate, RunError
 
 
 @pytest.mark.parametrize("code", ErrorCode)
@@ -12,19 +12,20 @@ def test_every_code_is_complete(code: ErrorCode) -> None:
     """Each code has a name that a folder can have, a fate, and a meaning that fits a cell in the README."""
     assert re.fullmatch(r"[a-z0-9_]{1,64}", code)
     assert code == code.name.lower()
-    assert fate(code) in Fate
-    assert re.fullmatch(r"[^|\n]{5,100}", MEANINGS[code])
+    assert code.fate() in Fate
+    assert re.fullmatch(r"[^|\n]{5,100}", code.meaning)
 
 
 def test_no_meaning_is_left_over() -> None:
-    """The meanings are in the order of the codes, one for each code, and no two are equal."""
-    assert list(MEANINGS) == list(ErrorCode)
-    assert len(set(MEANINGS.values())) == len(ErrorCode)
+    """No two codes mean the same, and no two are what one name of the upstream means."""
+    assert len({code.meaning for code in ErrorCode}) == len(ErrorCode)
+    names = [name for code in ErrorCode for name in code.about.upstream]
+    assert len(set(names)) == len(names)
 
 
 def test_only_what_may_pass_is_asked_again() -> None:
     """Failures of the network and of servers are retried; failures of the image are not."""
-    assert {code for code in ErrorCode if fate(code) is Fate.RETRY} == {
+    assert {code for code in ErrorCode if code.fate() is Fate.RETRY} == {
         "host_not_found",
         "connection_failed",
         "timeout",
@@ -51,12 +52,12 @@ def test_only_what_may_pass_is_asked_again() -> None:
 )
 def test_some_are_asked_again_only_so_often(code: ErrorCode, retries: int, then: Fate) -> None:
     """Some codes are retried only as often as the contract says; then their other fate applies."""
-    assert [fate(code, attempts) for attempts in range(1, retries + 2)] == [*[Fate.RETRY] * retries, then]
+    assert [code.fate(attempts) for attempts in range(1, retries + 2)] == [*[Fate.RETRY] * retries, then]
 
 
 def test_what_was_not_asked_for_stops_the_run() -> None:
     """The codes of a used-up budget and of a closed time window stop all sending."""
-    assert {fate(ErrorCode.BUDGET_EXHAUSTED), fate(ErrorCode.WINDOW_CLOSED)} == {Fate.OPEN_CIRCUIT}
+    assert {ErrorCode.BUDGET_EXHAUSTED.fate(), ErrorCode.WINDOW_CLOSED.fate()} == {Fate.OPEN_CIRCUIT}
 
 
 def test_a_run_error_is_its_line() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import floats, integers
 
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from schemas.values import Answer, Failure, FailureError, ImageRequest
 from transforms.retry import RetryPolicy, answer_with_retries
 
@@ -85,7 +85,7 @@ def test_asks_again_after_a_failure_that_may_pass() -> None:
     assert answer.answered_at == START + timedelta(seconds=23)
 
 
-@pytest.mark.parametrize("code", [code for code in ErrorCode if fate(code) is not Fate.RETRY])
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code.fate() is not Fate.RETRY])
 def test_never_asks_again_where_the_fate_is_another(code: ErrorCode) -> None:
     """A failure with a fate other than RETRY ends after one attempt, without a wait."""
     world = World([failed(code), ANSWER])

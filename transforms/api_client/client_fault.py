@@ -12,7 +12,7 @@ from typing import Final
 import requests.exceptions as rq
 import urllib3.exceptions as u3
 
-from schemas.errors import MEANINGS, ErrorCode
+from schemas.errors import ErrorCode
 from schemas.values import Failure
 from transforms.api_client.foreign_text import kept_text
 from transforms.image_fetch.http_errors import error_code, telling
@@ -43,7 +43,7 @@ def client_fault(error: Exception, host: str) -> Failure:
     False
     """
     code = error_code(error)
-    message = kept_text(f"{host}: {_detail(error)} ({MEANINGS[_HERE.get(code, code)]})")
+    message = kept_text(f"{host}: {_detail(error)} ({_HERE.get(code, code).meaning})")
     return Failure(_HERE.get(code, code), message, stage="annotate", maybe_billed=_maybe_billed(error))
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import requests
 import urllib3.exceptions
 
-from schemas.errors import MEANINGS, ErrorCode
+from schemas.errors import ErrorCode
 from schemas.values import Failure
 from transforms.api_client.client_fault import client_fault
 from transforms.api_client.reply import Reply
@@ -91,5 +91,5 @@ class Poster:
         return bytes(body)
 
     def _broken(self, code: ErrorCode, detail: str) -> Failure:
-        message = f"{self.host}: {detail} ({MEANINGS[code]})"
+        message = f"{self.host}: {detail} ({code.meaning})"
         return Failure(code, message, stage="annotate", maybe_billed=True)

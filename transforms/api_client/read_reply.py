@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from json import JSONDecodeError
 
-from schemas.errors import MEANINGS, ErrorCode
+from schemas.errors import ErrorCode
 from schemas.values import Answer, Failure, FailureError
 from transforms.api_client.foreign_text import kept_text
 from transforms.api_client.normalise_failure import normalise_failure, trace_id_of
@@ -67,7 +67,7 @@ def _invalid(reply: Reply, fields: Mapping[str, Json], detail: str) -> Failure:
 def _unread(reply: Reply, code: ErrorCode, fields: Mapping[str, Json], detail: str) -> Failure:
     return Failure(
         code,
-        kept_text(f"HTTP {reply.status}: {detail} ({MEANINGS[code]})"),
+        kept_text(f"HTTP {reply.status}: {detail} ({code.meaning})"),
         stage="annotate",
         http_status=reply.status,
         trace_id=trace_id_of(reply, fields),

@@ -8,17 +8,7 @@ from typing import Final
 
 from schemas.errors import ErrorCode
 
-_OWN: Final[dict[str, ErrorCode]] = {
-    code.value: code
-    for code in (
-        *(ErrorCode.TOKEN_MISMATCHED, ErrorCode.API_NOT_IMPLEMENTED, ErrorCode.NO_TOKEN, ErrorCode.DISABLED),
-        *(ErrorCode.INVALID_TOKEN, ErrorCode.TOKEN_EXPIRED, ErrorCode.AUTHORIZATION_MISSING),
-        *(ErrorCode.AUTHENTICATION_FAILED, ErrorCode.USED_UP, ErrorCode.NO_API),
-        *(ErrorCode.BAD_REQUEST, ErrorCode.FORBIDDEN, ErrorCode.REQUEST_TOO_LARGE),
-        *(ErrorCode.TOO_MANY_REQUESTS, ErrorCode.BUSY, ErrorCode.TIMEOUT, ErrorCode.API_ERROR),
-    )
-}
-"""As the service spells them. Only these: our other codes are not the service's to say."""
+_OWN: Final = {code.value: code for code in ErrorCode if code.about.is_services_own}
 
 
 def service_error_code(raw_code: str | None) -> ErrorCode | None:

@@ -17,30 +17,8 @@ _CODE: Final = re.compile(
     r"|MissingParameter|RequestLimitExceeded|ResourceUnavailable|ResourcesSoldOut|UnsupportedOperation)"
     r"(\.[A-Za-z]+)?"
 )
-_BY_CODE: Final = {
-    "FailedOperation.ImageDecodeFailed": ErrorCode.IMAGE_UNDECODABLE,
-    "FailedOperation.ImageResolutionExceed": ErrorCode.IMAGE_TOO_LARGE,
-    "FailedOperation.ImageSizeExceed": ErrorCode.IMAGE_TOO_LARGE,
-    "FailedOperation.ImageResolutionTooSmall": ErrorCode.IMAGE_TOO_SMALL,
-    "FailedOperation.FaceSizeTooSmall": ErrorCode.IMAGE_TOO_SMALL,
-    "FailedOperation.ImageDownloadError": ErrorCode.UPSTREAM_DOWNLOAD_FAILED,
-    "FailedOperation.ImageFacedetectFailed": ErrorCode.UPSTREAM_DETECTION_FAILED,
-    "FailedOperation.RequestLimitExceeded": ErrorCode.TOO_MANY_REQUESTS,
-    "InvalidParameterValue.ImageEmpty": ErrorCode.IMAGE_EMPTY,
-}
-_BY_GROUP: Final = {
-    "AuthFailure": ErrorCode.UPSTREAM_ACCOUNT,
-    "FailedOperation": ErrorCode.UPSTREAM_ERROR,  # RequestTimeout, ServerError, RpcFail, new ones
-    "InternalError": ErrorCode.UPSTREAM_ERROR,
-    "InvalidParameterValue": ErrorCode.UPSTREAM_REJECTED,
-    "InvalidParameter": ErrorCode.UPSTREAM_REJECTED,
-    "LimitExceeded": ErrorCode.TOO_MANY_REQUESTS,
-    "MissingParameter": ErrorCode.UPSTREAM_REJECTED,
-    "RequestLimitExceeded": ErrorCode.TOO_MANY_REQUESTS,
-    "ResourceUnavailable": ErrorCode.UPSTREAM_ACCOUNT,
-    "ResourcesSoldOut": ErrorCode.UPSTREAM_ACCOUNT,
-    "UnsupportedOperation": ErrorCode.UPSTREAM_ACCOUNT,
-}
+_CODES: Final = {name: code for code in ErrorCode for name in code.about.upstream}
+"""By whole names, and by their first parts."""
 
 
 def find_upstream_code(text: str) -> str | None:
@@ -59,4 +37,4 @@ def upstream_error_code(upstream_code: str) -> ErrorCode:
     >>> upstream_error_code("InvalidParameterValue.ImageEmpty"), upstream_error_code("AuthFailure.New")
     (<ErrorCode.IMAGE_EMPTY: 'image_empty'>, <ErrorCode.UPSTREAM_ACCOUNT: 'upstream_account'>)
     """
-    return _BY_CODE.get(upstream_code) or _BY_GROUP[upstream_code.partition(".")[0]]
+    return _CODES.get(upstream_code) or _CODES[upstream_code.partition(".")[0]]

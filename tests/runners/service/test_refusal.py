@@ -3,12 +3,12 @@
 import pytest
 
 from runners.service.refusal import STATUSES, refusal_of
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from schemas.values import Failure
 from transforms.api_client.upstream_codes import find_upstream_code, upstream_error_code
-from transforms.image_fetch.fetch_failure import CURES
 
-OF_AN_IMAGE = [*CURES, ErrorCode.IMAGE_EMPTY, ErrorCode.IMAGE_UNDECODABLE, ErrorCode.IMAGE_TOO_SMALL]
+CURED = [code for code in ErrorCode if code.about.cure]
+OF_AN_IMAGE = [*CURED, ErrorCode.IMAGE_EMPTY, ErrorCode.IMAGE_UNDECODABLE, ErrorCode.IMAGE_TOO_SMALL]
 
 
 @pytest.mark.parametrize("code", OF_AN_IMAGE)
@@ -19,7 +19,7 @@ def test_the_client_reads_the_same_fate(code: ErrorCode) -> None:
     assert refusal.code is ErrorCode.API_ERROR
     upstream = find_upstream_code(refusal.message)
     assert upstream is not None
-    assert fate(upstream_error_code(upstream)) is fate(code)
+    assert upstream_error_code(upstream).fate() is code.fate()
 
 
 @pytest.mark.parametrize("code", [code for code in OF_AN_IMAGE if code.startswith("image_")])
@@ -32,7 +32,7 @@ def test_the_client_reads_the_same_code_of_an_image(code: ErrorCode) -> None:
 
 def test_an_image_never_stops_a_client() -> None:
     """No failure of an image has the fate of an account failure, which stops the client."""
-    assert all(fate(code) is not Fate.OPEN_CIRCUIT for code in OF_AN_IMAGE)
+    assert all(code.fate() is not Fate.OPEN_CIRCUIT for code in OF_AN_IMAGE)
 
 
 def test_the_servers_own_codes_stay() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.errors import ErrorCode, Fate, fate
+from schemas.errors import ErrorCode, Fate
 from transforms.api_client.service_codes import error_code_of_status, service_error_code
 
 
@@ -22,7 +22,7 @@ def test_the_services_codes_have_the_contracts_fates(names: str, expected: Fate)
     """Each code of the service keeps its name and has the contract's fate."""
     for name in names.split():
         code = service_error_code(name)
-        assert (code, code and fate(code)) == (name, expected)
+        assert (code, code and code.fate()) == (name, expected)
 
 
 @pytest.mark.parametrize("raw_code", [None, "", "brand_new", "invalid_manifest_row", "BUSY"])
@@ -42,7 +42,7 @@ def test_other_codes_are_unknown(raw_code: str | None) -> None:
 )
 def test_statuses_have_the_contracts_fates(statuses: tuple[int, ...], expected: Fate) -> None:
     """Each status has the contract's fate if no code decides."""
-    assert {fate(error_code_of_status(status)) for status in statuses} == {expected}
+    assert {error_code_of_status(status).fate() for status in statuses} == {expected}
 
 
 def test_a_429_asks_for_fewer_requests() -> None:
