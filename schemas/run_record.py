@@ -1,7 +1,22 @@
-"""What a run counts of itself, and the laws that these counts must keep."""
+"""What a run says of itself in `run.json`, and the laws that its counts must keep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+RECORD_MEANINGS: Final[Mapping[str, str]] = {
+    "run_id": "the run's name, as in `run=<id>`",
+    "started_at": "start of the run's last try, in UTC (ISO 8601)",
+    "options": "every flag with its value; values of Beam's flags that look like secrets are hidden",
+    "manifests": "path of each manifest file, and its checksum (`sha256:...`, or the bucket's own)",
+    "versions": "versions of Python, facebeam, apache-beam, pyarrow and numpy",
+    "committed_at": "when the tables were complete, in UTC (ISO 8601)",
+    "counts": "rows of the manifest, of the tables, and of each error code; they are what the files hold",
+    "calls": "distinct images; of them from_journal and not_sent; calls sent, retries among them, maybe_billed",
+    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`; null without images",
+    "files": "the Parquet files, as paths below the output",
+}
+"""The keys of `run.json`, in their order."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Each table lies in Hive-style folders; `run` and `error_code` are folder names, 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import numpy as np
@@ -95,6 +95,37 @@ DEAD_LETTERS: Final = _table(
 """One row a manifest row that was given up on; itself a manifest."""
 
 TABLES: Final = {"faces": FACES, "images": IMAGES, "dead_letters": DEAD_LETTERS}
+
+COLUMN_MEANINGS: Final[Mapping[str, str]] = {
+    "image_id": "the manifest's name of the image, or 16 hex digits of the URL's sha256",
+    "image_url": "the URL as the manifest spells it",
+    "face_index": "number of the face in its image, from 0, in the order of the source",
+    "face_count": "faces found in the image, at most ten",
+    "image_width": "pixels of the upright image; null: the source does not say",
+    "image_height": "pixels of the upright image; null: the source does not say",
+    "source": "what answered: `local`, `api` or `fake`",
+    "face_model_version": "version of the model that answered",
+    "box_x": "left edge of the smallest upright rectangle around the 90 points, in pixels",
+    "box_y": "its upper edge",
+    "box_width": "its width",
+    "box_height": "its height",
+    "outcome": "`ok`: at least one face; `no_face`: none",
+    "attempts": "how often the image was asked for, retries included; 0: nothing was sent",
+    "latency_ms": "milliseconds of the last attempt, download included; 0: the answer came from the journal",
+    "trace_id": "name of the call for the service's support; null: there is none",
+    "answered_at": "when the answer came; null: unknown",
+    "from_journal": "whether the answer was stored already when this run asked for it",
+    "raw_code": "the error code as the other side spells it",
+    "upstream_code": "the code of the service's upstream; null: it named none",
+    "http_status": "HTTP status of the last attempt; null: there was no answer",
+    "message": "what happened, the rule, and the cure",
+    "stage": "where it failed: `manifest`, `fetch`, `decode`, `annotate`, or `not_sent`",
+    "maybe_billed": "whether the service may have charged for it",
+    "retryable": "whether a replay can help",
+    "first_attempt_at": "start of the first attempt; null: there was none",
+    "last_attempt_at": "start of the last attempt; null: there was none",
+}
+"""Meaning, unit and null rule of every column but the coordinates."""
 
 RESERVED_COLUMNS: Final = frozenset(name for table in TABLES.values() for name in table.names) | {
     *PARTITION_COLUMNS

@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from schemas.landmarks import landmark_names
+from schemas.run_record import RECORD_MEANINGS
 from schemas.tables import face_points
 from tests.helpers.console import (
     FACEBEAM,
@@ -119,6 +120,7 @@ def test_the_tables_are_one_dataset_to_arrow(run: Run) -> None:
 def test_the_record_says_what_the_files_hold(run: Run) -> None:
     """The record has counts, exactly the files that exist, options and versions; no file stays staged."""
     record = run_json(run.output, "one")
+    assert list(record) == list(RECORD_MEANINGS)
     dead = {"image_undecodable": 1, "invalid_manifest_row": 1, "not_found": 1}
     counted = {"rows_read": 7, "ok": 3, "no_face": 1, "face_count": 3, "faces": 3, "dead": dead}
     assert record["counts"] == counted

@@ -11,6 +11,7 @@ import pytest
 
 from schemas.landmarks import MIRROR, OFFSETS
 from schemas.tables import (
+    COLUMN_MEANINGS,
     COORDINATE_COLUMNS,
     DEAD_LETTERS,
     FACES,
@@ -35,6 +36,15 @@ def expected(faces: int) -> np.ndarray:
     """Give the points of `hand_made`."""
     x = 1000 * np.arange(faces)[:, np.newaxis] + np.arange(90)
     return np.stack([x, -x], axis=2).astype(np.float32)
+
+
+def test_every_column_has_one_meaning() -> None:
+    """Each column but the coordinates is described, in words that fit a cell, and nothing else is."""
+    names = {name for table in TABLES.values() for name in table.names} - {*COORDINATE_COLUMNS}
+    assert set(COLUMN_MEANINGS) == names
+    assert all(3 < len(meaning) < 120 and "|" not in meaning for meaning in COLUMN_MEANINGS.values())
+    nullable = {field.name for table in TABLES.values() for field in table if field.nullable}
+    assert {name for name, meaning in COLUMN_MEANINGS.items() if "null:" in meaning} == nullable
 
 
 @pytest.mark.parametrize("faces", [0, 1, 3])
