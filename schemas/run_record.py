@@ -12,7 +12,7 @@ RECORD_MEANINGS: Final[Mapping[str, str]] = {
     "versions": "versions of Python, facebeam, apache-beam, pyarrow and numpy",
     "committed_at": "when the tables were complete, in UTC (ISO 8601)",
     "counts": "rows of the manifest, of the tables, and of each error code; they are what the files hold",
-    "calls": "distinct images; of them from_journal and not_sent; calls sent, retries among them, maybe_billed",
+    "calls": "distinct images, of them from_journal and not_sent; calls sent, of them retries, maybe_billed",
     "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`; null without images",
     "files": "the Parquet files, as paths below the output",
 }
