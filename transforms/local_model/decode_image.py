@@ -14,6 +14,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 
 from schemas.errors import ErrorCode
@@ -94,6 +96,24 @@ def decode_image(data: bytes) -> DecodedImage:
         with _parsing(data):
             raw = _load(image, data)
         return _upright(raw)
+
+
+def from_pixels(pixels: Image.Image | NDArray[np.uint8]) -> DecodedImage:
+    """Take pixels that are decoded already.
+
+    Args:
+        pixels: an image of PIL, which is turned upright as its EXIF says; or uint8[height, width, 3], RGB.
+
+    Raises:
+        ValueError: the array has another shape or type, or the image has no pixels.
+    """
+    if isinstance(pixels, np.ndarray):
+        if pixels.dtype != np.uint8 or pixels.shape[2:] != (3,):
+            raise ValueError(f"pixels are uint8[height, width, 3], not {pixels.dtype}{list(pixels.shape)}")
+        pixels = Image.fromarray(pixels)
+    if not all(pixels.size):
+        raise ValueError(f"an image of {pixels.width} x {pixels.height} has no pixels")
+    return _upright(_RawImage(pixels, *pixels.size, 1, _orientation(pixels)))
 
 
 class _RawImage(NamedTuple):

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from schemas.errors import ErrorCode
 from schemas.values import FailureError
-from transforms.local_model.decode_image import MAX_BYTES, DecodedImage, decode_image
+from transforms.local_model.decode_image import MAX_BYTES, DecodedImage, decode_image, from_pixels
 
 QUADRANTS = {"red": (0, 0), "lime": (30, 0), "blue": (0, 20), "white": (30, 20)}
 """Colour -> its corner in a picture of 60 x 40."""
@@ -341,6 +341,29 @@ def test_a_profile_of_another_colour_space_is_ignored(mode: str) -> None:
     stored = picture().convert(mode)
     data = encoded(stored, "TIFF", icc_profile=swapped_profile())
     assert difference(decode_image(data), stored.convert("RGB")) == 0
+
+
+def test_pixels_need_no_decoding() -> None:
+    """An array, and an image of PIL with its EXIF, give what the encoded image gives."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(io.BytesIO(encoded(picture(), "PNG", exif=exif))) as opened:
+        turned = from_pixels(opened)
+    assert (turned.width, turned.height) == (40, 60)
+    assert difference(turned, picture().transpose(Image.Transpose.ROTATE_270)) == 0
+    assert difference(from_pixels(np.asarray(picture())), picture()) == 0
+    large = from_pixels(picture(6000, 4000))
+    assert (large.pixels.size, large.width, large.shrunk_by) == ((3000, 2000), 6000, 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((40, 60), "uint8"), ((40, 60, 4), "uint8"), ((40, 60, 3), "float32"), ((0, 60, 3), "uint8")],
+)
+def test_other_arrays_are_refused(shape: tuple[int, ...], kind: str) -> None:
+    """Greys, transparency, floats and nothing at all are not RGB pixels."""
+    with pytest.raises(ValueError, match="pixels"):
+        from_pixels(np.zeros(shape, kind))
 
 
 SEEDS = [encoded(picture(), kind) for kind in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "MPO")]
