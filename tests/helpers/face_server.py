@@ -98,7 +98,7 @@ class FaceServer:
         """List the ids of the worker processes, which hold the models (Linux only)."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         ids = [int(number) for listed in children for number in listed.read_text().split()]
-        return [number for number in ids if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes()]
+        return [number for number in ids if b"spawn_main" in _command_line(number)]
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -106,3 +106,11 @@ class FaceServer:
             self.lines.append(line.rstrip())
             if found := re.search(r"answering POST (http://\S+)/face/analyze", line):
                 self._origins.put(found[1])
+
+
+def _command_line(process_id: int) -> bytes:
+    """Read the command line of a process; empty once the process is gone."""
+    try:
+        return Path(f"/proc/{process_id}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
