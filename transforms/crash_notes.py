@@ -97,8 +97,10 @@ class OpenCrashNotes:
             return
         note = f"{self.folder}/{key.hex()}/{uuid4().hex}"
         write_mark(note)
-        yield
-        remove_files([note])
+        try:
+            yield
+        finally:  # an image that fails in order has killed nothing
+            remove_files([note])
 
 
 NO_NOTES: Final = OpenCrashNotes("", Counter(), is_careful=False)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from shutil import copy
@@ -12,8 +13,10 @@ from tests.helpers.console import ends, write_urls
 from tests.helpers.waiting import DEADLINE_S
 from tests.helpers.warm_process import Command, run_warm
 from transforms import local_source
+from transforms.crash_notes import CrashNotes
 from transforms.local_model.answer_image import answer_image
 from transforms.local_model.face_model import FaceModel
+from transforms.output_files import files_below, write_mark
 
 MEETING_S = 1
 """How long the two images wait to be looked at side by side."""
@@ -33,6 +36,15 @@ def die_on(deadly: Path, neighbour: Path) -> None:
         return answer_image(model, data, request)
 
     vars(local_source)["answer_image"] = answer_or_die
+
+
+def test_an_image_that_fails_in_order_leaves_no_note(tmp_path: Path) -> None:
+    """After a crash, images that cannot be decoded, and errors of any kind, are no suspects."""
+    write_mark(f"{tmp_path}/shard=000-of-001/begun")
+    with CrashNotes(str(tmp_path)).open() as notes, suppress(ValueError), notes.looking_at(b"key"):
+        assert len(files_below(str(tmp_path))) == 2
+        raise ValueError
+    assert files_below(str(tmp_path)) == {}
 
 
 def test_an_image_on_which_the_process_died_three_times_is_a_dead_letter(
