@@ -123,7 +123,7 @@ class OptionsParser(StrictParser, Generic[Options]):
     def _add_group(self, group: type[DataclassType]) -> None:
         added = self.add_argument_group(vars(group)["TITLE"])
         for name, flag in _own_flags(group).items():
-            added.add_argument(_spelled(name), **self._argument(name, flag))
+            added.add_argument(spelled(name), **self._argument(name, flag))
 
     def _argument(self, name: str, flag: Flag) -> dict[str, Any]:
         """Describe a flag to argparse, whose arguments have no better type."""
@@ -147,12 +147,12 @@ class OptionsParser(StrictParser, Generic[Options]):
         flag = self._flags[name]
         other, allowed = flag.only_with or ("", ())
         if name in given and other in values and values[other] not in allowed:
-            self.error(f"{_spelled(name)} goes with {_spelled(other)} {' or '.join(allowed)} only")
+            self.error(f"{spelled(name)} goes with {spelled(other)} {' or '.join(allowed)} only")
         if name in given and flag.instead_of in given:
-            self.error(f"{_spelled(name)} and {_spelled(str(flag.instead_of))} exclude each other: give one")
+            self.error(f"{spelled(name)} and {spelled(str(flag.instead_of))} exclude each other: give one")
         if flag.needed_with and not values[name] and values[flag.needed_with[0]] in flag.needed_with[1]:
             other = flag.needed_with[0]
-            self.error(f"{_spelled(other)} {values[other]} needs {_spelled(name)}")
+            self.error(f"{spelled(other)} {values[other]} needs {spelled(name)}")
 
 
 def _groups(options: type[DataclassType]) -> Iterator[type[DataclassType]]:
@@ -198,5 +198,10 @@ def _frozen(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _spelled(name: str) -> str:
+def spelled(name: str) -> str:
+    """Give a flag as users type it.
+
+    >>> spelled("run_id")
+    '--run-id'
+    """
     return f"--{name.replace('_', '-')}"

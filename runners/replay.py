@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from runners import option_types as types
 from runners.exit_codes import COMMITTED, WRONG_SETUP
-from runners.flags import Flag, OptionsParser, flags_of
+from runners.flags import Flag, OptionsParser, flags_of, spelled
 from runners.local import run_manifest
 from runners.logs import LOGGER, set_up_logs
 from runners.options import USUAL_SERVICE, RunOptions, parse_run, run_parser
@@ -126,9 +126,7 @@ def _parse(arguments: Sequence[str]) -> tuple[ReplayOptions, list[str]]:
 
 def replay_parser() -> OptionsParser[ReplayOptions]:
     """Build the parser of the flags that are replay's own."""
-    inherited = ", ".join(
-        f"--{name.replace('_', '-')}" for name, flag in flags_of(RunOptions).items() if flag.inherited
-    )
+    inherited = ", ".join(spelled(name) for name, flag in flags_of(RunOptions).items() if flag.inherited)
     return OptionsParser(
         ReplayOptions,
         "facebeam replay",

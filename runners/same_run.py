@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from runners.flags import flags_of
+from runners.flags import flags_of, spelled
 from runners.manifest_fingerprints import manifest_fingerprints
 from runners.options import RunOptions
 from schemas.layout import Layout
@@ -46,7 +46,7 @@ def _other_flag(options: RunOptions, record: Mapping[str, object]) -> str | None
     compared = (name for name, flag in flags_of(RunOptions).items() if flag.changes_rows and name in now)
     for name in compared:
         if isinstance(before, dict) and name in before and before[name] != now[name]:
-            return f"its --{name.replace('_', '-')} was {before[name]}, and is {now[name]} here"
+            return f"its {spelled(name)} was {before[name]}, and is {now[name]} here"
     return None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from runners.flags import Inherited, flags_of
+from runners.flags import Inherited, flags_of, spelled
 from runners.option_types import ALL_RUNS
 from runners.options import RunOptions
 from schemas.errors import RunError
@@ -47,5 +47,5 @@ def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mappin
             found[name] = tuple(values[0]) if isinstance(values[0], list) else values[0]
         elif flag.inherited is Inherited.QUESTION:
             differing = " and ".join(sorted({str(value) for value in values}))
-            raise RunError(f"these runs differ in --{name.replace('_', '-')}, {differing}: say which with it")
+            raise RunError(f"these runs differ in {spelled(name)}, {differing}: say which with it")
     return found
