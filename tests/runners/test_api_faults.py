@@ -1,15 +1,18 @@
 """Transient faults and account faults through the command line; test_api_run has the other faults."""
 
 from collections.abc import Collection
+from itertools import count
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from schemas.errors import ErrorCode
 from tests.helpers.api_console import UNPACED, annotate_by_api, images
 from tests.helpers.console import ends, run_json, write_urls
-from tests.helpers.paid_service import FaultyServer, by_image_url
+from tests.helpers.paid_service import FaultyServer, by_image_url, image_url_of
 from tests.helpers.paid_service_answers import answers
+from tests.helpers.scripted_server import Exchange, Script
 from tests.transforms.api_client.test_client import ENDLESS, RETRIED, STOPPED
 
 ACCOUNTS = STOPPED | {ErrorCode.UPSTREAM_ACCOUNT: RETRIED[ErrorCode.UPSTREAM_ACCOUNT]}
@@ -32,6 +35,20 @@ def url_of(fault: str) -> str:
     return f"https://images.example.com/fault-{fault}/a.jpg"
 
 
+def faults_after(good: int) -> Script:
+    """Answer no fault before this many good images: retries are a share of the calls that were sent."""
+    seen, all_seen, script = count(1), Event(), by_image_url(answers())
+
+    def held(exchange: Exchange) -> None:
+        if "/fault-" in image_url_of(exchange):
+            all_seen.wait()
+        elif next(seen) == good:
+            all_seen.set()
+        script(exchange)
+
+    return held
+
+
 @pytest.mark.parametrize(
     ("faults", "good"),
     [
@@ -44,7 +61,7 @@ def url_of(fault: str) -> str:
 def test_what_may_pass_is_asked_for_again(tmp_path: Path, faults: Collection[str], good: int) -> None:
     """Each transient fault ends with its own code after four attempts, or fewer if the contract says so."""
     manifest = write_urls(tmp_path / "urls.txt", [*images(good), *map(url_of, faults)])
-    with FaultyServer(by_image_url(answers())) as server:
+    with FaultyServer(faults_after(good)) as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
         asked = {name: server.calls_by_url[url_of(name)] for name in faults}
     assert finished.returncode == 0, finished.stderr
