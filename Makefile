@@ -17,11 +17,11 @@ $(VENV)/ready: requirements-dev.lock requirements-uv.lock pyproject.toml deploy/
 	@echo "set-up 2 of 3: $$(grep -c == requirements-dev.lock) packages of requirements-dev.lock, by uv"
 	@$(BIN)/python deploy/install_locked.py requirements-dev.lock .
 	@echo "set-up 3 of 3: the local model's weights"
-	@$(BIN)/python -m transforms.local_model.fetch_weights
+	@$(BIN)/python -m facebeam.transforms.local_model.fetch_weights
 	@touch $@
 
 weights: $(VENV)/ready ## fetch the local model's weights again, checked by their sha256
-	$(BIN)/python -m transforms.local_model.fetch_weights
+	$(BIN)/python -m facebeam.transforms.local_model.fetch_weights
 
 .photos/ready: examples/fetch_photos.py | $(VENV)/ready
 	@echo "fetching the photographs of the demo and the tests"
@@ -124,7 +124,7 @@ check: $(VENV)/ready ## format, lint, types, layers, generated docs; tests, unle
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -r README.md docs/*.md
+	$(BIN)/cog --check -r README.md ARCHITECTURE.md docs/*.md
 	$(MAKE) .tested
 
 bench: $(VENV)/ready .photos/ready ## measure speed, memory and accuracy; takes some ten minutes

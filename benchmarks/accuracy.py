@@ -17,9 +17,9 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.landmarks import region_slice
-from transforms.local_model.decode_image import decode_image
-from transforms.local_model.face_model import FaceModel
+from facebeam.schemas.landmarks import region_slice
+from facebeam.transforms.local_model.decode_image import decode_image
+from facebeam.transforms.local_model.face_model import FaceModel
 
 Points = NDArray[np.float32]
 

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.processes import cost_of, machine
-from schemas.request_key import request_key
-from schemas.values import Answer, Face, ImageRequest
-from transforms.journal.journal import Journal
+from facebeam.schemas.request_key import request_key
+from facebeam.schemas.values import Answer, Face, ImageRequest
+from facebeam.transforms.journal.journal import Journal
 
 ANSWERS = 100_000
 FACES = 500

@@ -29,8 +29,8 @@ def main(photos: Path = Path(".photos")) -> None:
 
 def bare_loop(manifest: Path) -> None:
     """Decode and look at every image, and do nothing else."""
-    from transforms.local_model.decode_image import decode_image  # noqa: PLC0415 - its own process
-    from transforms.local_model.face_model import FaceModel  # noqa: PLC0415 - its own process
+    from facebeam.transforms.local_model.decode_image import decode_image  # noqa: PLC0415 - its own process
+    from facebeam.transforms.local_model.face_model import FaceModel  # noqa: PLC0415 - its own process
 
     model = FaceModel()
     for path in manifest.read_text().splitlines():

@@ -28,13 +28,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.processes import machine
+from facebeam.transforms.local_model.decode_image import decode_image
+from facebeam.transforms.local_model.face_model import FaceModel
+from facebeam.transforms.local_model.network import Network
+from facebeam.transforms.local_model.tile_pyramid import levels_for, tile_pyramid
+from facebeam.transforms.local_model.weights import DETECTOR, MESH
 from tests.helpers.face_server import BEARER, FaceServer, face_server
 from tests.helpers.scripted_server import ScriptedServer
-from transforms.local_model.decode_image import decode_image
-from transforms.local_model.face_model import FaceModel
-from transforms.local_model.network import Network
-from transforms.local_model.tile_pyramid import levels_for, tile_pyramid
-from transforms.local_model.weights import DETECTOR, MESH
 
 SIZE = (572, 562)
 PROCESSES = 2

@@ -13,14 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.request_key import request_key
-from schemas.tables import DICTIONARY_BYTES
-from schemas.values import Annotation, Answer, Face, ImageRequest, ManifestRow
-from transforms.flatten import flatten_faces, flatten_images
-from transforms.journal.encode_entries import encode_entries
-from transforms.journal.entries import Entry
-from transforms.journal.segment import write_segment
-from transforms.write_table import VALUES_A_ROW_GROUP
+from facebeam.schemas.request_key import request_key
+from facebeam.schemas.tables import DICTIONARY_BYTES
+from facebeam.schemas.values import Annotation, Answer, Face, ImageRequest, ManifestRow
+from facebeam.transforms.journal.entries import Entry, encode_entries
+from facebeam.transforms.journal.segments import write_segment
+from facebeam.transforms.steps.flatten import flatten_faces, flatten_images
+from facebeam.transforms.steps.write_table import VALUES_A_ROW_GROUP
 
 IMAGES = 20_000
 """Each with one face."""

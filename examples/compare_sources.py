@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.tables import face_points
+from facebeam.schemas.tables import face_points
 
 FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
 PHOTOS = Path(".photos")

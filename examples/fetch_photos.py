@@ -8,7 +8,7 @@ others are official portraits that come with face_recognition (MIT).
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from transforms.local_model.pypi_archive import download_members
+from facebeam.transforms.local_model.pypi_archive import download_members
 
 SCIKIT_IMAGE = {
     "skimage/data/astronaut.png": "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageOps
 from rich.console import Console
 from rich.table import Table
 
-from schemas.landmarks import OFFSETS, region_slice
-from schemas.tables import face_points
+from facebeam.schemas.landmarks import OFFSETS, region_slice
+from facebeam.schemas.tables import face_points
 
 COLOURS = {
     "face_profile": "#ffd400",

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from schemas.layout import Layout
-from schemas.values import Annotation, AskedBy, DeadLetter
-from transforms.annotate_images import AnnotateImages
-from transforms.commit_run import CommitRun
-from transforms.face_source import FaceSource
-from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
-from transforms.inspect_manifest import Manifest
-from transforms.journal.journal import Journal
-from transforms.read_manifest import ReadManifest
-from transforms.shard_lease import ShardLeases
-from transforms.write_table import StagedFile, WriteTable
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.values import Annotation, AskedBy, DeadLetter
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.manifest.inspect_manifest import Manifest
+from facebeam.transforms.sources.face_source import FaceSource
+from facebeam.transforms.steps.annotate_images import AnnotateImages
+from facebeam.transforms.steps.commit_run import CommitRun
+from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
+from facebeam.transforms.steps.leases import ShardLeases
+from facebeam.transforms.steps.read_manifest import ReadManifest
+from facebeam.transforms.steps.write_table import StagedFile, WriteTable
 
 
 @dataclass(frozen=True)

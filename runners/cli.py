@@ -4,22 +4,25 @@ import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from importlib.metadata import version
+from pkgutil import resolve_name
 
-from runners.exit_codes import MEANINGS, STOPPED
-from runners.strict_parser import StrictParser
+from facebeam.runners.exit_codes import MEANINGS, STOPPED
+from facebeam.runners.flags.strict_parser import StrictParser
 
 COMMANDS = {
-    "annotate": ("runners.local", "annotate every image of a manifest, into Parquet tables"),
-    "plan": ("runners.plan", "tell what a run would send, cost and take, without sending anything"),
-    "replay": ("runners.replay", "run dead letters again, as a new run"),
-    "status": ("runners.status", "tell how far a run on a cluster has come"),
-    "cancel": ("runners.cancel", "end a run on a cluster"),
-    "finalize": ("runners.finalize", "wait for a run on a cluster, and report it"),
-    "serve": ("runners.serve", "answer the API's own requests with the local model"),
+    "annotate": ("annotate:main", "annotate every image of a manifest, into Parquet tables"),
+    "plan": (
+        "plan:main",
+        "tell what a run would send, cost and take, without sending anything",
+    ),
+    "replay": ("replay:main", "run dead letters again, as a new run"),
+    "status": ("jobs:status", "tell how far a run on a cluster has come"),
+    "cancel": ("jobs:cancel", "end a run on a cluster"),
+    "finalize": ("jobs:finalize", "wait for a run on a cluster, and report it"),
+    "serve": ("serve:main", "answer the API's own requests with the local model"),
 }
-"""Subcommand -> the module whose `main(argv)` carries it out, imported only then; what it does."""
+"""Subcommand -> module here and its function (argv -> exit code), imported only then; what it does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = _parser().parse_args(arguments[:1])
-    command: Callable[[Sequence[str]], int] = import_module(COMMANDS[chosen.command][0]).main
+    command: Callable[[Sequence[str]], int] = resolve_name(f"facebeam.runners.{COMMANDS[chosen.command][0]}")
     try:
         return command(arguments[1:])
     except KeyboardInterrupt:  # a run that has begun ends in its own way

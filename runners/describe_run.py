@@ -3,14 +3,19 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from pipelines.annotate_manifest import Run
-from runners.choose_journal import choose_journal
-from runners.options import RunOptions
-from runners.prepare_run import choose_source, facts_of, shards_for
-from schemas.layout import Layout
-from schemas.values import AskedBy
-from transforms.inspect_manifest import Manifest
-from transforms.output_files import exists, read_json, write_json
+from facebeam.pipelines.annotate_manifest import Run
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.prepare_run import choose_source, facts_of, journal_path, shards_for
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.values import AskedBy
+from facebeam.transforms.files.output_files import exists, read_json, write_json
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.manifest.inspect_manifest import Manifest
+
+
+def choose_journal(options: RunOptions) -> Journal:
+    """Describe the journal: the output's own, unless another is named."""
+    return Journal(journal_path(options), options.max_age)
 
 
 def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run:

@@ -4,7 +4,7 @@ import resource
 from contextlib import suppress
 from typing import Final
 
-from schemas.errors import RunError
+from facebeam.schemas.errors import RunError
 
 OWN: Final = 100
 """Descriptors for everything but connections: libraries, tables, journal, pipes."""

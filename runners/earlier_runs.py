@@ -1,11 +1,28 @@
-"""What runs that died have left behind in the output, before another one starts there."""
+"""What earlier runs mean for this one: finish those that died, compare with those that are committed."""
 
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
+from typing import Final
 
-from runners.logs import LOGGER
-from runners.output_folder import claim_dead_run
-from schemas.layout import Layout
-from transforms.publish import resume, sweep_staging
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from facebeam.runners.flags.flag import flags_of, spelled
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.logs import LOGGER
+from facebeam.runners.output_folder import claim_dead_run
+from facebeam.runners.prepare_run import manifest_fingerprints
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.tables import IMAGES
+from facebeam.transforms.files.output_files import files_below, output_errors
+from facebeam.transforms.manifest.find_manifests import find_manifests
+from facebeam.transforms.manifest.manifest_file import ManifestError
+from facebeam.transforms.steps.publish import last_committed_run, resume, sweep_staging
 
 
 def finish_earlier_runs(layout: Layout) -> bool:
@@ -15,3 +32,95 @@ def finish_earlier_runs(layout: Layout) -> bool:
     if committed:
         LOGGER.info("run %s had been checked but not published when it was cut off: now it is", layout.run_id)
     return committed
+
+
+def what_differs(options: RunOptions, layout: Layout, record: Mapping[str, object]) -> str | None:
+    """Say in what the options differ from those of a committed run; None where the same run is meant.
+
+    Args:
+        options: what is asked for now.
+        layout: where that run's files are.
+        record: its `run.json`.
+    """
+    return _other_manifest(options, layout, record) or _other_flag(options, record)
+
+
+def _other_manifest(options: RunOptions, layout: Layout, record: Mapping[str, object]) -> str | None:
+    """Compare by content: a manifest may have moved. One that is gone is taken for what it was."""
+    before = record.get("manifests")
+    if not isinstance(before, dict):
+        return None
+    try:
+        now = manifest_fingerprints(find_manifests(options.manifest))
+    except ManifestError:
+        return None
+    # `replay --run all` finds its own rows, too, when it is repeated
+    own = (f"{layout.published('dead_letters')}/", f"{layout.records}/")
+    named = {path: digest for path, digest in now.items() if not path.startswith(own)}
+    if sorted(named.values()) == sorted(before.values()):
+        return None
+    return f"its manifest was {_listed(before)}, and this one is {_listed(named)}"
+
+
+def _other_flag(options: RunOptions, record: Mapping[str, object]) -> str | None:
+    before = record.get("options")
+    now: dict[str, object] = json.loads(json.dumps(asdict(options), default=str))
+    compared = (name for name, flag in flags_of(RunOptions).items() if flag.changes_rows and name in now)
+    for name in compared:
+        if isinstance(before, dict) and name in before and before[name] != now[name]:
+            return f"its {spelled(name)} was {before[name]}, and is {now[name]} here"
+    return None
+
+
+def _listed(fingerprints: Mapping[str, str]) -> str:
+    return ", ".join(f"{path} ({digest[:19]})" for path, digest in fingerprints.items())
+
+
+_MOST: Final = 5
+"""A manifest may have a thousand columns."""
+
+
+def warn_of_changed_columns(layout: Layout, columns: pa.Schema) -> None:
+    """Warn where columns or types differ from the last committed run's: many readers take the first file's.
+
+    Args:
+        layout: where the new run's files will be.
+        columns: the own columns of its manifest.
+    """
+    last = last_committed_run(layout.output)
+    if last is None:
+        return
+    with suppress(RunError):  # a published table that cannot be read is no reason to stop a new run
+        if changes := [*_changes(_own_columns(Layout(layout.output, last)), columns)]:
+            more = f"; and {len(changes) - _MOST} more" if len(changes) > _MOST else ""
+            LOGGER.warning(
+                "the manifest's own columns differ from those of run %s: %s%s. The run goes on; docs/read.md "
+                "shows how to read such runs together",
+                last,
+                "; ".join(changes[:_MOST]),
+                more,
+            )
+
+
+def _own_columns(layout: Layout) -> pa.Schema:
+    """Read the own columns of a committed run from the footer of one of its files.
+
+    Raises:
+        RunError: there is no file, or it cannot be read.
+    """
+    folder = layout.published("images")
+    path = next(iter(files_below(folder)), None)
+    if path is None:
+        raise RunError(f"{folder} has no file")
+    with output_errors("read", path), FileSystems.open(path) as file:
+        return pa.schema(field for field in pq.read_schema(file) if field.name not in IMAGES.names)
+
+
+def _changes(before: pa.Schema, now: pa.Schema) -> Iterator[str]:
+    types = dict(zip(before.names, before.types, strict=True))
+    for field in now:
+        if field.name not in types:
+            yield f"{field.name!r} is new ({field.type})"
+        elif types[field.name] != field.type:
+            yield f"{field.name!r} was {types[field.name]} and is {field.type}"
+    yield from (f"{name!r} is missing (was {kind})" for name, kind in types.items() if name not in now.names)

@@ -1,9 +1,49 @@
-"""From checked flags to the fetcher of images, for a run and for the server."""
+"""How images are fetched, as the flags say, and which certificate authorities are trusted."""
 
-from runners.download_options import DownloadOptions
-from transforms.image_fetch.allowed_addresses import any_address, is_public
-from transforms.image_fetch.fetch_image import ImageFetcher
-from transforms.image_fetch.host_turns import HostLimits
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from facebeam.runners.flags.shared_options import DownloadOptions
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.http.addresses import any_address, is_public
+from facebeam.transforms.images.fetch_image import ImageFetcher
+from facebeam.transforms.images.host_turns import HostLimits
+
+_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def authorities(ca_file: str | None, environment: Mapping[str, str]) -> str:
+    """Read the certificates of `--ca-file`, and those that the environment names.
+
+    They travel with the run, so that workers elsewhere need no file. A private key beside them does not.
+
+    Args:
+        ca_file: a file in PEM.
+        environment: variables of the process; empty where it is not trusted.
+
+    Returns:
+        Certificates in PEM; empty where none are named.
+
+    Raises:
+        RunError: a file cannot be read or holds no certificate.
+    """
+    named = {"--ca-file": ca_file, **{name: environment.get(name) for name in _VARIABLES}}
+    return "\n".join(_certificates(source, path) for source, path in named.items() if path)
+
+
+def _certificates(source: str, path: str) -> str:
+    try:
+        found = "\n".join(_CERTIFICATE.findall(Path(path).read_text(errors="replace")))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=found)
+    except (ssl.SSLError, ValueError):  # ValueError: nothing was found
+        raise RunError(f"{source} {path} holds no certificate in PEM: name a file that does") from None
+    except OSError as error:
+        raise RunError(f"{source} {path} cannot be read ({error.strerror}): name a file in PEM") from None
+    return found
 
 
 def image_fetcher(options: DownloadOptions, ca_data: str) -> ImageFetcher:

@@ -10,28 +10,27 @@ import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineRunner
 
-from pipelines.annotate_manifest import build
-from runners.beam_flags import check_beam_flags
-from runners.changed_columns import warn_of_changed_columns
-from runners.cluster_options import ClusterOptions
-from runners.clusters.worker_environment import NOTHING_STAGED
-from runners.describe_run import describe_run
-from runners.descriptors import check_descriptors
-from runners.earlier_runs import finish_earlier_runs
-from runners.exit_codes import NOT_COMMITTED, WRONG_SETUP
-from runners.interrupts import interruptible
-from runners.logs import LOGGER
-from runners.options import RunOptions
-from runners.prepare_run import connections_of
-from runners.root_cause import is_wrong_set_up, root_cause
-from runners.shared_journal import warned_if_shared
-from runners.show_progress import show_progress
-from runners.summary import show_summary
-from schemas.errors import RunError, SetUpError
-from schemas.layout import Layout
-from transforms.inspect_manifest import Manifest
-from transforms.journal.journal_writer import flush_open_journals
-from transforms.publish import discard, is_committed
+from facebeam.pipelines.annotate_manifest import build
+from facebeam.runners.clusters.reach import NOTHING_STAGED
+from facebeam.runners.describe_run import describe_run
+from facebeam.runners.descriptors import check_descriptors
+from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
+from facebeam.runners.exit_codes import NOT_COMMITTED, WRONG_SETUP
+from facebeam.runners.flags.beam_flags import check_beam_flags
+from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.interrupts import interruptible
+from facebeam.runners.logs import LOGGER
+from facebeam.runners.output_folder import warned_if_shared
+from facebeam.runners.prepare_run import connections_of
+from facebeam.runners.root_cause import is_wrong_set_up, root_cause
+from facebeam.runners.show_progress import show_progress
+from facebeam.runners.summary import show_summary
+from facebeam.schemas.errors import RunError, SetUpError
+from facebeam.schemas.layout import Layout
+from facebeam.transforms.journal.journal_writer import flush_open_journals
+from facebeam.transforms.manifest.inspect_manifest import Manifest
+from facebeam.transforms.steps.publish import discard, is_committed
 
 
 def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:

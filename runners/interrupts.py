@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from select import select
-from threading import Thread
+from threading import Event, Thread
 from types import FrameType
 from typing import BinaryIO, Final, NoReturn
 
-from runners.logs import LOGGER
-from transforms.progress import PROGRESS
+from facebeam.runners.logs import LOGGER
+from facebeam.transforms.steps.progress import PROGRESS
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 GRACE_S = 10.0
@@ -111,3 +111,33 @@ def _end_now(clean_up: Callable[[], None], exit_code: int) -> None:
                 clean_up()
             finally:
                 os._exit(exit_code)
+
+
+class Stop:
+    """The first signal that asked this process to stop."""
+
+    def __init__(self) -> None:
+        self.asked = Event()
+        self.number: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number, as shells have it."""
+        return 128 + (self.number or 0)
+
+    def ask(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal."""
+        self.number = self.number or number
+        self.asked.set()
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Take signals while the block runs: none interrupts it."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

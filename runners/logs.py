@@ -2,7 +2,10 @@
 
 import json
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -45,3 +48,15 @@ def set_up_logs(log_format: Literal["text", "json"], *, quiet: bool) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)
     LOGGER.setLevel(logging.ERROR if quiet else logging.INFO)
+
+
+@contextmanager
+def spared_output() -> Iterator[None]:
+    """Print to stdout in the block; where that fails, say so on stderr and go on without stdout."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, UnicodeError, SystemExit) as error:  # SystemExit: rich's answer to a closed pipe
+        LOGGER.warning("the rest cannot be printed (%s)", type(error).__name__)
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - what is left in the buffer goes there
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

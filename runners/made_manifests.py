@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from runners.options import RunOptions
-from schemas.errors import RunError
-from schemas.manifest_columns import ID_COLUMN
-from transforms.manifest_formats.image_files import image_files
+from facebeam.runners.flags.options import RunOptions
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.manifest_columns import ID_COLUMN
+from facebeam.transforms.manifest.find_manifests import image_files
 
 STANDARD_INPUT: Final = "-"
 _GZIP: Final = b"\x1f\x8b"

@@ -1,17 +1,17 @@
-"""The output before a run starts: is it ours to write into, and does anyone else work on this run?"""
+"""Before a run starts: is the output ours to write into, and does anyone else work on run or journal?"""
 
 import errno
 import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from runners.logs import LOGGER
-from schemas.errors import RunError
-from schemas.layout import RUNS, STAGING, Layout
-from schemas.tables import TABLES
+from facebeam.runners.logs import LOGGER
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import RUNS, STAGING, Layout
+from facebeam.schemas.tables import TABLES
 
 _NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 REMOTE_RUN_DEAD_AFTER_S = 7 * 24 * 3600
@@ -43,7 +43,7 @@ def is_committed(layout: Layout) -> bool:
     """Tell whether a run is committed; for a local output without importing Beam."""
     if is_local(layout.output) and not _is_there(Path(layout.success)):
         return False
-    from transforms import publish  # noqa: PLC0415 - imports Beam: 1.7 s
+    from facebeam.transforms.steps import publish  # noqa: PLC0415 - imports Beam: 1.7 s
 
     return publish.is_committed(layout)
 
@@ -96,8 +96,8 @@ def take_lock(file: BinaryIO) -> bool:
 
 @contextmanager
 def _lease(layout: Layout) -> Iterator[None]:
-    from transforms.progress import PROGRESS  # noqa: PLC0415 - as below
-    from transforms.run_lease import run_lease  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.steps.leases import run_lease  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.steps.progress import PROGRESS  # noqa: PLC0415 - as below
 
     def stop() -> None:
         LOGGER.error("another process has taken run %s over: this one stops", layout.run_id)
@@ -130,7 +130,7 @@ def claim_dead_run(output: str, run_id: str, changed: float) -> Iterator[bool]:
 
 def _is_dead(layout: Layout, changed: float) -> bool:
     """Judge by the lease of a run that had one, and else by its age: a job on a cluster has none."""
-    from transforms.run_lease import DEAD_AFTER_S, lease_age_s  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.steps.leases import DEAD_AFTER_S, lease_age_s  # noqa: PLC0415 - imports Beam
 
     age_s = lease_age_s(layout)
     if age_s is not None:
@@ -167,3 +167,31 @@ def _open_lock(layout: Layout) -> Iterator[BinaryIO]:
         ) from error
     with file:
         yield file
+
+
+@contextmanager
+def warned_if_shared(journal: str) -> Iterator[None]:
+    """Hold the folder of a local journal while the block runs, together with other runs that ask.
+
+    The system lets go of it when the process dies. File systems without locks tell nothing.
+    """
+    if not is_local(journal):
+        yield
+        return
+    with Path(journal, "_lock").open("ab") as file:
+        if not _is_alone(file):
+            LOGGER.warning(
+                "another run asks through %s just now: images of both may be paid for twice, and the rates "
+                "add up; one run after the other pays once",
+                journal,
+            )
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+
+
+def _is_alone(file: BinaryIO) -> bool:
+    try:
+        return take_lock(file)
+    except (NoLocksError, OSError):  # there are no locks here
+        return True

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from runners.exit_codes import COMMITTED, WRONG_SETUP
-from runners.logs import LOGGER, set_up_logs
-from runners.options import RunOptions, parse_run, run_parser
-from runners.spared_output import spared_output
-from schemas.errors import RunError
-from schemas.run_plan import RunPlan
+from facebeam.runners.exit_codes import COMMITTED, WRONG_SETUP
+from facebeam.runners.flags.options import RunOptions, parse_run, run_parser
+from facebeam.runners.logs import LOGGER, set_up_logs, spared_output
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.steps.plan_run import RunPlan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.description = "Tell what the run with these flags would send, cost and take. Nothing is sent."
     options = parse_run(parser, sys.argv[1:] if argv is None else argv)
     set_up_logs(options.log_format, quiet=options.quiet)
-    from runners.made_manifests import made_manifests  # noqa: PLC0415 - pyarrow, after the flags
-    from runners.remote_files import use_remote_files  # noqa: PLC0415 - as above
+    from facebeam.runners.made_manifests import made_manifests  # noqa: PLC0415 - pyarrow, after the flags
+    from facebeam.runners.prepare_run import use_remote_files  # noqa: PLC0415 - as above
 
     try:
         paths = (*options.manifest, options.output, options.journal)
@@ -87,12 +86,12 @@ def _plan(options: RunOptions) -> tuple[RunPlan, int]:
     Raises:
         RunError: what would be wrong with the run.
     """
-    from runners.beam_flags import check_beam_flags  # noqa: PLC0415 - imports Beam
-    from runners.choose_journal import choose_journal  # noqa: PLC0415 - as above
-    from runners.prepare_run import choose_source, find_manifest, limits_of, shards_for  # noqa: PLC0415 - as above
-    from transforms.api_client.fit_to_send import is_fit_to_send  # noqa: PLC0415 - imports requests
-    from transforms.plan_run import plan_run  # noqa: PLC0415 - imports Beam
-    from transforms.questions import Question  # noqa: PLC0415 - as above
+    from facebeam.runners.describe_run import choose_journal  # noqa: PLC0415 - as above
+    from facebeam.runners.flags.beam_flags import check_beam_flags  # noqa: PLC0415 - imports Beam
+    from facebeam.runners.prepare_run import choose_source, find_manifest, limits_of, shards_for  # noqa: PLC0415 - as above
+    from facebeam.transforms.api.fit_to_send import is_fit_to_send  # noqa: PLC0415 - imports requests
+    from facebeam.transforms.steps.plan_run import plan_run  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.steps.questions import Question  # noqa: PLC0415 - as above
 
     check_beam_flags(options.beam_flags, options.cluster.runner)
     manifest, source = find_manifest(options), choose_source(options)

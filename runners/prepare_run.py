@@ -6,35 +6,50 @@ Nothing here imports Beam: a wrong path is told in a fraction of a second.
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import file_digest
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
 
-from runners.authorities import authorities
-from runners.image_fetcher import image_fetcher
-from runners.logs import LOGGER
-from runners.looks_secret import is_secret_name
-from runners.manifest_fingerprints import manifest_fingerprints
-from runners.option_types import cores
-from runners.options import RunOptions
-from schemas.layout import Layout
-from schemas.request_key import BUCKETS
-from transforms.ambiguous_ids import ambiguous_id
-from transforms.api_client.client import ApiClient
-from transforms.api_client.post_request import AttemptLimits
-from transforms.api_client.token_reference import TokenReference
-from transforms.api_source import LARGEST_WINDOW, UNPACED_WINDOW, ApiSource
-from transforms.call_limits import CallLimits
-from transforms.face_source import FaceSource
-from transforms.fake_source import FakeSource
-from transforms.image_fetch.download_image import DownloadLimits
-from transforms.inspect_manifest import Manifest, inspect_manifest
-from transforms.local_model.weights import check_weights
-from transforms.take_part import first_rows, sample
+from facebeam.runners.flags.option_types import Runner, cores
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.flags.request_headers import is_secret_name
+from facebeam.runners.image_fetcher import authorities, image_fetcher
+from facebeam.runners.logs import LOGGER
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.request_key import BUCKETS
+from facebeam.transforms.api.api_source import LARGEST_WINDOW, UNPACED_WINDOW, ApiSource
+from facebeam.transforms.api.call_limits import CallLimits
+from facebeam.transforms.api.client import ApiClient, AttemptLimits
+from facebeam.transforms.api.token import TokenReference
+from facebeam.transforms.images.download_image import DownloadLimits
+from facebeam.transforms.local_model.weights import check_weights
+from facebeam.transforms.manifest.inspect_manifest import Manifest, ambiguous_id, inspect_manifest
+from facebeam.transforms.manifest.open_manifest import is_remote
+from facebeam.transforms.manifest.take_part import first_rows, sample
+from facebeam.transforms.sources.face_source import FaceSource
+from facebeam.transforms.sources.fake_source import FakeSource
+
+
+def manifest_fingerprints(paths: Iterable[str]) -> dict[str, str]:
+    """Give path -> `sha256:<hex>`, or the checksum that a bucket keeps of an object."""
+    return {path: _checksum(path) if is_remote(path) else _sha256(path) for path in paths}
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
+
+
+def _checksum(path: str) -> str:
+    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
+
+    return str(FileSystems.checksum(path))
+
 
 FEWEST_SHARDS: Final = 128
 """Engines deal shards out by a hash: of 64 Flink gives 35 to one of two slots, of 128 it gives 66."""
@@ -76,8 +91,8 @@ def choose_source(options: RunOptions) -> FaceSource:
                 _client(options), options.rate, spending, options.window, options.allow_private_urls
             )
         case "local":
-            from transforms.crash_notes import CrashNotes  # noqa: PLC0415 - it imports Beam
-            from transforms.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
+            from facebeam.transforms.sources.crash_notes import CrashNotes  # noqa: PLC0415 - it imports Beam
+            from facebeam.transforms.sources.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
 
             fetcher = replace(
                 image_fetcher(options, _ca_data(options)),
@@ -188,3 +203,20 @@ def _client(options: RunOptions) -> ApiClient:
 
 def _ca_data(options: RunOptions) -> str:
     return authorities(options.ca_file, os.environ if options.trust_proxies else {})
+
+
+def use_remote_files(
+    paths: Iterable[str | None], beam_flags: Sequence[str] = (), runner: Runner = "local"
+) -> None:
+    """Prepare Beam's file systems if one of the paths is remote; Beam is imported only then.
+
+    Raises:
+        RunError: a flag of Beam's is wrong.
+    """
+    if not any(path and is_remote(path) for path in paths):
+        return
+    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
+
+    from facebeam.runners.flags.beam_flags import check_beam_flags  # noqa: PLC0415 - imports Beam
+
+    FileSystems.set_options(check_beam_flags(beam_flags, runner))

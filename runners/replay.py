@@ -1,21 +1,64 @@
 """`facebeam replay`: the dead letters of a run once more, as a new run into the same output."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import Annotated, ClassVar, Final
 
-from runners import option_types as types
-from runners.exit_codes import COMMITTED, WRONG_SETUP
-from runners.flags import Flag, OptionsParser, flags_of, spelled
-from runners.local import run_manifest
-from runners.logs import LOGGER, set_up_logs
-from runners.options import USUAL_SERVICE, RunOptions, parse_run, run_parser
-from runners.taken_over import committed_runs, options_of
-from schemas.errors import ErrorCode, RunError
-from schemas.layout import Layout
-from schemas.values import Outcome
+from facebeam.runners.annotate import run_manifest
+from facebeam.runners.exit_codes import COMMITTED, WRONG_SETUP
+from facebeam.runners.flags import option_types as types
+from facebeam.runners.flags.flag import Flag, Inherited, OptionsParser, flags_of, spelled
+from facebeam.runners.flags.option_types import ALL_RUNS
+from facebeam.runners.flags.options import USUAL_SERVICE, RunOptions, parse_run, run_parser
+from facebeam.runners.logs import LOGGER, set_up_logs
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.layout import RUNS, Layout
+from facebeam.schemas.values import Outcome
+
+
+def committed_runs(output: str, run: str) -> list[str]:
+    """Name the committed runs that are meant: one, or `all` of an output.
+
+    Raises:
+        RunError: there is none.
+    """
+    from facebeam.transforms.steps import publish  # noqa: PLC0415 - imports Beam
+
+    if run == ALL_RUNS:
+        if not (runs := publish.committed_runs(output)):
+            raise RunError(f"{output} has no committed run: correct --output")
+        return runs
+    if not publish.is_committed(Layout(output, run)):
+        raise RunError(f"{output} has no committed run {run}: look into {output}/{RUNS}, or say --run all")
+    return [run]
+
+
+def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mapping[str, object]:
+    """Give the options that a replay takes over from its runs: those in which they agree.
+
+    Where a flag names the token's place, the runs' is none any more.
+
+    Raises:
+        RunError: they ask different questions, and no flag says which is meant.
+    """
+    from facebeam.transforms.files.output_files import read_json  # noqa: PLC0415 - imports Beam
+
+    records = [read_json(Layout(output, run).run_json)["options"] for run in runs]
+    given = {flag.partition("=")[0].removeprefix("--").replace("-", "_") for flag in flags}
+    found: dict[str, object] = {}
+    for name, flag in flags_of(RunOptions).items():
+        values = [record[name] for record in records if name in record]
+        if not values or name in given or flag.instead_of in given or flag.inherited is None:
+            continue
+        if all(value == values[0] for value in values):
+            found[name] = tuple(values[0]) if isinstance(values[0], list) else values[0]
+        elif flag.inherited is Inherited.QUESTION:
+            differing = " and ".join(sorted({str(value) for value in values}))
+            raise RunError(f"these runs differ in {spelled(name)}, {differing}: say which with it")
+    return found
+
 
 _OURS: Final = ("--manifest", "--ask-again")
 
@@ -52,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_up_logs("text", quiet=False)  # until it is known what is wanted
     parser = run_parser("facebeam replay")
     again = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
-    from runners.remote_files import use_remote_files  # noqa: PLC0415 - pyarrow, after the flags
+    from facebeam.runners.prepare_run import use_remote_files  # noqa: PLC0415 - pyarrow, after the flags
 
     try:
         use_remote_files([chosen.output])
@@ -92,7 +135,7 @@ def no_face_files(output: str, runs: Collection[str], codes: Collection[str]) ->
     """Write each run's rows without a face into a manifest beside its record, where they were asked for."""
     if Outcome.NO_FACE not in codes:
         return []
-    from transforms.no_face_rows import write_no_face_rows  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.steps.no_face_rows import write_no_face_rows  # noqa: PLC0415 - imports Beam
 
     manifests = {run: Layout(output, run).no_face_manifest for run in runs}
     return [
@@ -102,7 +145,7 @@ def no_face_files(output: str, runs: Collection[str], codes: Collection[str]) ->
 
 def _files(output: str, run: str, table: str) -> list[str]:
     """List a table's files, of one run or of `all`."""
-    from transforms.output_files import files_below  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.files.output_files import files_below  # noqa: PLC0415 - imports Beam
 
     folder = (
         Layout(output, "").folder(table) if run == types.ALL_RUNS else Layout(output, run).published(table)

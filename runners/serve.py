@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 
-from runners.exit_codes import WRONG_SETUP
-from runners.logs import LOGGER, set_up_logs
-from runners.service.accepted_tokens import AcceptedTokens, find_tokens
-from runners.service.serve_options import ServeOptions, parse_serve
-from schemas.errors import RunError
-from transforms.local_model.weights import WeightsError, check_weights
+from facebeam.runners.exit_codes import WRONG_SETUP
+from facebeam.runners.logs import LOGGER, set_up_logs
+from facebeam.runners.service.serve_options import ServeOptions, parse_serve
+from facebeam.runners.service.tokens import AcceptedTokens, find_tokens
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.local_model.weights import WeightsError, check_weights
 
 _NEEDED: Final = ("fastapi", "uvicorn", "ai_edge_litert", "PIL")
 _BACKLOG: Final = 1024
@@ -57,7 +57,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve(options: ServeOptions, tokens: AcceptedTokens, listener: socket.socket) -> int:
-    from runners.service.run_server import run_server  # noqa: PLC0415 - FastAPI and the networks, after all checks
+    from facebeam.runners.service.run_server import run_server  # noqa: PLC0415 - FastAPI and the networks, after all checks
 
     if not tokens.digests and not _is_loopback(listener):
         LOGGER.warning("every token is accepted, and others can reach this address: give --token-file")

@@ -16,8 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from runners.logs import LOGGER
-from transforms.progress import PROGRESS
+from facebeam.runners.logs import LOGGER
+from facebeam.transforms.steps.progress import PROGRESS
 
 _TERMINAL_S = 0.2
 _LINES_S = 10.0

@@ -8,16 +8,14 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
-from runners.logs import LOGGER
-from runners.spared_output import spared_output
-from schemas.call_counts import CallCounts
-from schemas.errors import ErrorCode, Fate
-from schemas.layout import Layout
-from schemas.run_record import RunCounts
-from schemas.tables import TABLES
-from transforms.circuit import ACCOUNT_SERIES, stops_a_run
-from transforms.output_files import read_json
+from facebeam.runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
+from facebeam.runners.logs import LOGGER, spared_output
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import CallCounts, RunCounts
+from facebeam.schemas.tables import TABLES
+from facebeam.transforms.api.circuit import ACCOUNT_SERIES, stops_a_run
+from facebeam.transforms.files.output_files import read_json
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from schemas.tables import TABLES
+from facebeam.schemas.tables import TABLES
 
 RUNS = "_runs"
 STAGING = "_staging"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Final
 
-from schemas.tables import RESERVED_COLUMNS
+from facebeam.schemas.tables import RESERVED_COLUMNS
 
 URL_COLUMN: Final = "image_url"
 ID_COLUMN: Final = "image_id"

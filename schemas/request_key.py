@@ -4,7 +4,7 @@ from functools import cache
 from hashlib import sha256
 from typing import Final
 
-from schemas.values import ImageRequest
+from facebeam.schemas.values import ImageRequest
 
 BUCKETS: Final = 256
 """Folders of the journal; a key's first byte is its bucket."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, landmark_names
+from facebeam.schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, landmark_names
 
 SCHEMA_VERSION: Final = "1"
 

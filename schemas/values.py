@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import ErrorCode, Fate
-from schemas.landmarks import LANDMARK_COUNT, region_slice
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.landmarks import LANDMARK_COUNT, region_slice
 
 MAX_FACES = 10
 """The service's ceiling; an answer with ten faces may have been cut."""

@@ -8,9 +8,9 @@ The launcher runs this file with `--name=value` for each parameter of flex_templ
 import sys
 from collections.abc import Iterable, Iterator
 
-from runners.cli import main
-from runners.options import run_parser
-from runners.strict_parser import flag_names
+from facebeam.runners.cli import main
+from facebeam.runners.flags.options import run_parser
+from facebeam.runners.flags.strict_parser import flag_names
 
 
 def our_flags(launched: Iterable[str]) -> Iterator[str]:

@@ -6,11 +6,11 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Final
 
-from runners import option_types as types
-from runners import request_headers
-from runners.cluster_options import ClusterOptions
-from runners.flags import Flag, flags_of
-from runners.options import RunOptions
+from facebeam.runners.flags import option_types as types
+from facebeam.runners.flags import request_headers
+from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.runners.flags.flag import Flag, flags_of
+from facebeam.runners.flags.options import RunOptions
 
 FILE: Final = Path(__file__).with_name("flex_template.json")
 FROM_THE_LAUNCHER: Final = frozenset(

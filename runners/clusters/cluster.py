@@ -1,4 +1,4 @@
-"""What an engine has to offer to carry out runs."""
+"""What an engine has to offer to carry out runs, and which one the flags describe."""
 
 from collections.abc import Sequence
 from enum import StrEnum, auto
@@ -6,7 +6,8 @@ from typing import Protocol
 
 from apache_beam import Pipeline
 
-from schemas.errors import RunError
+from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.schemas.errors import RunError
 
 
 class JobState(StrEnum):
@@ -56,3 +57,37 @@ class Cluster(Protocol):
 
     def cancel(self, job_id: str) -> None:
         """End a job, and delete what it left on the engine; raises UnreachableError."""
+
+
+def choose_cluster(options: ClusterOptions, *, paced: bool = False) -> Cluster:
+    """Describe the engine of `--runner`; nothing is reached. Only that engine's module is imported.
+
+    Args:
+        options: the flags that say where a run is carried out.
+        paced: whether a rate holds the run to be submitted back; of a submitted run it does not matter.
+    """
+    match options.runner:
+        case "portable":
+            from facebeam.runners.clusters.portable import Portable  # noqa: PLC0415 - each engine has its own libraries
+
+            return Portable(str(options.job_endpoint), str(options.worker_pool))
+        case "flink":
+            from facebeam.runners.clusters.flink import Flink  # noqa: PLC0415 - as above
+
+            return Flink(
+                str(options.flink_master),
+                str(options.worker_pool),
+                options.flink_job_server_jar,
+                options.parallelism,
+                paced,
+            )
+        case "dataflow":
+            try:
+                from facebeam.runners.clusters.dataflow import Dataflow  # noqa: PLC0415 - as above
+            except ImportError as error:
+                raise RunError(
+                    f"--runner dataflow needs Google's libraries ({error}): pip install 'facebeam[gcp]'"
+                ) from error
+            return Dataflow(options, paced)
+        case _:
+            raise ValueError(options.runner)

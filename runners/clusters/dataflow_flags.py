@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-from runners.cluster_options import ClusterOptions
-from runners.clusters.worker_environment import NOTHING_STAGED
-from schemas.errors import RunError
+from facebeam.runners.clusters.reach import NOTHING_STAGED
+from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.schemas.errors import RunError
 
 _RULES: Final = {
     "project": (r"[a-z][-a-z0-9:.]+[a-z0-9]", "a project's id (not its number or title), such as my-project"),

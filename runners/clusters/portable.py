@@ -11,9 +11,8 @@ from apache_beam.portability.api import beam_job_api_pb2 as job_api
 from apache_beam.portability.api import beam_job_api_pb2_grpc
 from apache_beam.runners.portability.portable_runner import PipelineResult
 
-from runners.clusters.cluster import JobState, UnreachableError
-from runners.clusters.open_port import check_open_port
-from runners.clusters.worker_environment import worker_pool_flags
+from facebeam.runners.clusters.cluster import JobState, UnreachableError
+from facebeam.runners.clusters.reach import check_open_port, worker_pool_flags
 
 _TIMEOUT_S: Final = 20.0
 _STATES: Final = {

@@ -6,27 +6,31 @@ from datetime import UTC, datetime
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.annotate_manifest import build
-from runners.beam_flags import check_beam_flags
-from runners.changed_columns import warn_of_changed_columns
-from runners.clusters.cancel_job import cancel_job
-from runners.clusters.choose_cluster import choose_cluster
-from runners.clusters.cluster import Cluster, UnreachableError
-from runners.clusters.finish_job import finish_job
-from runners.clusters.job_name import job_name
-from runners.clusters.job_record import UNKNOWN, JobRecord, forget_job, read_job, write_job
-from runners.clusters.stop_signals import Stop, stop_signals
-from runners.clusters.wait import wait_for_job
-from runners.describe_run import describe_run
-from runners.earlier_runs import finish_earlier_runs
-from runners.exit_codes import COMMITTED, NOT_COMMITTED
-from runners.logs import LOGGER
-from runners.options import RunOptions
-from runners.summary import show_summary
-from schemas.errors import RunError
-from schemas.layout import Layout
-from transforms.inspect_manifest import Manifest
-from transforms.output_files import check_writable, exists
+from facebeam.pipelines.annotate_manifest import build
+from facebeam.runners.clusters.cluster import Cluster, UnreachableError, choose_cluster
+from facebeam.runners.clusters.submitted_job import (
+    UNKNOWN,
+    JobRecord,
+    cancel_job,
+    finish_job,
+    forget_job,
+    job_name,
+    read_job,
+    wait_for_job,
+    write_job,
+)
+from facebeam.runners.describe_run import describe_run
+from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
+from facebeam.runners.exit_codes import COMMITTED, NOT_COMMITTED
+from facebeam.runners.flags.beam_flags import check_beam_flags
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.interrupts import Stop, stop_signals
+from facebeam.runners.logs import LOGGER
+from facebeam.runners.summary import show_summary
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import Layout
+from facebeam.transforms.files.output_files import check_writable, exists
+from facebeam.transforms.manifest.inspect_manifest import Manifest
 
 
 def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:

@@ -8,8 +8,8 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runners.logs import LOGGER
-from transforms.image_fetch.shown_url import shown_url
+from facebeam.runners.logs import LOGGER
+from facebeam.transforms.http.shown_text import shown_url
 
 _NOT_LOGGED: Final = "/healthz"
 """Asked for every few seconds by whatever watches the server."""

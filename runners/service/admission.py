@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Final
 from weakref import WeakValueDictionary
 
-from schemas.errors import ErrorCode
-from schemas.values import Failure, FailureError
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Failure, FailureError
 
 RETRY_AFTER_S: Final = 1.0
 

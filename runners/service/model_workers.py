@@ -1,16 +1,47 @@
-"""The local model in processes of its own, one a core: Python runs one thread of a process at a time."""
+"""Worker processes with a local model each, and the queue before them."""
 
 import asyncio
+import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import cache
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Final, Self
 
-from runners.logs import LOGGER
-from runners.service import model_process
-from schemas.errors import ErrorCode, RunError
-from schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.runners.logs import LOGGER
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.transforms.local_model.answer_image import answer_image
+from facebeam.transforms.local_model.face_model import FaceModel
+
+
+def start() -> None:
+    """Load the model. The process ends when the server says so or dies, not by a signal meant for both."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+    _model()
+
+
+def annotate(data: bytes, request: ImageRequest) -> Answer:
+    """Decode and look at one image; raises FailureError of stage `decode`."""
+    return answer_image(_model(), data, request)
+
+
+@cache
+def _model() -> FaceModel:
+    return FaceModel()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end: a killed one cannot tell its workers, who would wait for work for ever."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
 
 _AHEAD: Final = 2
 """Images that a worker is given: one to look at, one to go on with while its answer travels."""
@@ -18,7 +49,7 @@ _AHEAD: Final = 2
 
 def _new_process() -> ProcessPoolExecutor:
     """Start a process; spawned, since a fork would copy the server's threads in the middle of their work."""
-    pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=model_process.start)
+    pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=start)
     pool.submit(int)  # a process is started by its first work
     return pool
 
@@ -71,7 +102,7 @@ class ModelWorkers:
             worker.images += 1
             pool = worker.pool
             try:
-                return await asyncio.wrap_future(pool.submit(model_process.annotate, data, request))
+                return await asyncio.wrap_future(pool.submit(annotate, data, request))
             except BrokenProcessPool:
                 worker.replace(pool)
                 raise FailureError(_BUSY) from None

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from runners.service.upstream_message import upstream_code, upstream_message
-from schemas.errors import ErrorCode
-from schemas.values import Failure
+from facebeam.runners.service.contract import upstream_code, upstream_message
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Failure
 
 STATUSES: Final = {
     ErrorCode.BAD_REQUEST: HTTPStatus.BAD_REQUEST,

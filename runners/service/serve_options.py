@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
-from runners import option_types as types
-from runners.download_options import DownloadOptions
-from runners.flags import Flag, OptionsParser
-from runners.talk_options import TalkOptions
+from facebeam.runners.flags import option_types as types
+from facebeam.runners.flags.flag import Flag, OptionsParser
+from facebeam.runners.flags.shared_options import DownloadOptions, TalkOptions
 
 TOKENS_VARIABLE: Final = "FACEBEAM_SERVE_TOKENS"
 

@@ -11,13 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
-from runners.logs import LOGGER
-from runners.service.access_log import AccessLog, call_of
-from runners.service.contract_models import ErrorResponse, FaceAnalyzeRequest, FaceAnalyzeResponse
-from runners.service.face_analyze import FaceAnalyze, refuse
-from runners.service.refusal import STATUSES, Refusal, refusal_of
-from schemas.errors import ErrorCode
-from schemas.values import FailureError
+from facebeam.runners.logs import LOGGER
+from facebeam.runners.service.access_log import AccessLog, call_of
+from facebeam.runners.service.contract import ErrorResponse, FaceAnalyzeRequest, FaceAnalyzeResponse
+from facebeam.runners.service.face_analyze import FaceAnalyze, refuse
+from facebeam.runners.service.refusal import STATUSES, Refusal, refusal_of
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError
 
 _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     int(status): {

@@ -11,11 +11,11 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
+from facebeam.transforms.local_model.weights import DETECTOR, MESH
+from facebeam.transforms.steps.same_version import installed_version
 from tests.helpers.console import FACEBEAM, ROOT
 from tests.helpers.deploy_files import DEPLOY, text
 from tests.helpers.worker_pool import worker_environment
-from transforms.local_model.weights import DETECTOR, MESH
-from transforms.same_version import installed_version
 
 LOCK = (ROOT / "requirements.lock").read_text()
 LOCKED = [Requirement(pin) for pin in re.findall(r"^([a-z0-9-]+==[^\\]+?) \\$", LOCK, re.MULTILINE)]

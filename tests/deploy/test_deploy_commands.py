@@ -8,10 +8,10 @@ from typing import Any
 
 from deploy.dataflow.launch import our_flags
 from deploy.dataflow.write_template import template
-from runners.beam_flags import check_beam_flags
-from runners.exit_codes import COMMITTED_WITH_GAPS, WRONG_SETUP
-from runners.options import RunOptions, parse_run, run_parser
-from runners.replay import replay_parser
+from facebeam.runners.exit_codes import COMMITTED_WITH_GAPS, WRONG_SETUP
+from facebeam.runners.flags.beam_flags import check_beam_flags
+from facebeam.runners.flags.options import RunOptions, parse_run, run_parser
+from facebeam.runners.replay import replay_parser
 from tests.helpers.deploy_files import (
     DEPLOY,
     airflow_commands,

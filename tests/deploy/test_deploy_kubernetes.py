@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
+from facebeam.transforms.steps.same_version import installed_version
 from tests.helpers.deploy_files import containers, job_command, kubernetes
-from transforms.same_version import installed_version
 
 Manifest = dict[str, Any]
 PORTS = {

@@ -1,6 +1,5 @@
 """The wheel: its contents, and a run of it without the source tree."""
 
-import json
 import subprocess
 import sys
 import sysconfig
@@ -10,8 +9,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from facebeam.transforms.local_model.weights import DETECTOR, MESH
 from tests.helpers.console import ROOT, run_json, table
-from transforms.local_model.weights import DETECTOR, MESH
 
 pytestmark = pytest.mark.slow
 
@@ -39,14 +38,12 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_the_wheel_holds_four_packages_and_the_weights(wheel: Path) -> None:
-    """The wheel contains the four packages, the licence notice and the weights, and nothing else."""
+def test_the_wheel_holds_one_package_and_the_weights(wheel: Path) -> None:
+    """The wheel contains the package, the licence notice and the weights, and nothing else."""
     names = ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
-    assert {name for name in top if not name.endswith(".dist-info")} == {
-        *("schemas", "transforms", "pipelines", "runners"),
-    }
-    assert {f"transforms/local_model/weights/{name}" for name in (DETECTOR, MESH)} < set(names)
+    assert {name for name in top if not name.endswith(".dist-info")} == {"facebeam"}
+    assert {f"facebeam/transforms/local_model/weights/{name}" for name in (DETECTOR, MESH)} < set(names)
     assert any(name.endswith("/licenses/NOTICE") for name in names)
     assert not [name for name in names if "__pycache__" in name]
 
@@ -63,8 +60,26 @@ def test_the_installed_command_annotates_a_photograph(python: Path, photos: Path
 
 
 def test_the_checkout_is_not_what_was_found(python: Path, tmp_path: Path) -> None:
-    """Python imports all four packages from the fresh environment, not from the checkout."""
-    names = ("schemas", "transforms", "pipelines", "runners")
-    script = f"import json, {', '.join(names)}; print(json.dumps([p.__file__ for p in ({', '.join(names)})]))"
-    found = json.loads(subprocess.check_output([str(python), "-c", script], cwd=tmp_path))
-    assert all(Path(path).is_relative_to(python.parents[1]) for path in found), found
+    """Python imports the package from the fresh environment, not from the checkout."""
+    script = "import facebeam; print(facebeam.__file__)"
+    found = subprocess.check_output([str(python), "-c", script], cwd=tmp_path, text=True)
+    assert Path(found).is_relative_to(python.parents[1]), found
+
+
+def test_a_project_may_have_folders_of_our_names(python: Path, tmp_path: Path) -> None:
+    """The library and the command work where the user's own project has `transforms` and `schemas`."""
+    for name in ("schemas", "transforms", "pipelines", "runners"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    script = (
+        "import transforms; from facebeam.transforms.steps.annotate_images import AnnotateImages; "
+        "print(transforms.__file__)"
+    )
+    command = [str(python), "-c", script]
+    found = subprocess.check_output(command, cwd=tmp_path, text=True, stderr=subprocess.DEVNULL)
+    assert Path(found).is_relative_to(tmp_path)
+    (tmp_path / "urls.txt").write_text("https://example.com/a.jpg\n")
+    flags = ["annotate", "--source", "fake", "--manifest", "urls.txt", "--output", "out"]
+    command = [str(python), "-m", "facebeam.runners.cli", *flags]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr

@@ -10,9 +10,9 @@ from shutil import rmtree
 import pandas as pd
 import pytest
 
-from runners.clusters.job_name import job_name
-from runners.clusters.portable import Portable
-from schemas.layout import Layout
+from facebeam.runners.clusters.portable import Portable
+from facebeam.runners.clusters.submitted_job import job_name
+from facebeam.schemas.layout import Layout
 from tests.engines.test_portable import tables
 from tests.helpers.api_console import TOKEN, UNPACED, VARIABLE, annotate_by_api, images
 from tests.helpers.beam_job_service import job_service

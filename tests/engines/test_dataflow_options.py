@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runners.beam_flags import check_beam_flags
-from runners.cluster_options import ClusterOptions
-from runners.clusters.dataflow_flags import check_names, dataflow_flags
-from schemas.errors import RunError
+from facebeam.runners.clusters.dataflow_flags import check_names, dataflow_flags
+from facebeam.runners.flags.beam_flags import check_beam_flags
+from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.schemas.errors import RunError
 from tests.helpers.console import facebeam
 
 IMAGE = "europe-west1-docker.pkg.dev/a-project/images/facebeam:0.1.0"

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from runners.clusters.cluster import JobState, UnreachableError
-from runners.clusters.flink import Flink
-from runners.root_cause import root_cause
-from schemas.errors import RunError
+from facebeam.runners.clusters.cluster import JobState, UnreachableError
+from facebeam.runners.clusters.flink import Flink
+from facebeam.runners.root_cause import root_cause
+from facebeam.schemas.errors import RunError
 from tests.helpers.flink_job_manager import job_manager, tells
 from tests.helpers.scripted_server import Script
 

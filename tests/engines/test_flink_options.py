@@ -14,8 +14,8 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
-from runners.clusters.flink import Flink
-from schemas.errors import RunError
+from facebeam.runners.clusters.flink import Flink
+from facebeam.schemas.errors import RunError
 from tests.helpers.console import rehearse, write_urls
 from tests.helpers.flink_job_manager import ELSEWHERE, HERE, job_manager, tells
 from tests.helpers.processes import free_port

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.slow
 
 WRITE_AND_READ = """
 import json, sys
-from transforms import output_files as files
-from transforms.journal.segment import SegmentVanishedError, open_segment
-from schemas.errors import RunError
-from transforms.manifest_formats.find_manifests import find_manifests
+from facebeam.transforms.files import output_files as files
+from facebeam.transforms.journal.segments import SegmentVanishedError, open_segment
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.manifest.find_manifests import find_manifests
 
 def told(work, *arguments):
     try:
@@ -66,8 +66,8 @@ json.dump(
 RECORD = """
 import sys
 from datetime import UTC, datetime
-from schemas.values import Answer, ImageRequest
-from transforms.journal.journal import Journal
+from facebeam.schemas.values import Answer, ImageRequest
+from facebeam.transforms.journal.journal import Journal
 
 with Journal(sys.argv[1]).open(flush_every_s=60) as writer:
     for bucket in range(8):

@@ -17,7 +17,7 @@ from apache_beam.portability.api import (
 from apache_beam.runners.portability import artifact_service
 from google.protobuf import struct_pb2  # type: ignore[import-untyped]  # its stubs are a separate package
 
-from runners.clusters.portable import Portable
+from facebeam.runners.clusters.portable import Portable
 from tests.helpers.dataflow_service import Job
 from tests.helpers.object_store import ObjectStore
 

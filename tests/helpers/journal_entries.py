@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import ErrorCode, Fate
-from schemas.values import Answer, Face, Failure, ImageRequest
-from transforms.journal.encode_entries import encode_entries
-from transforms.journal.entries import JOURNAL_VERSION, VERSION_KEY, Entry
-from transforms.journal.journal import Journal
-from transforms.journal.segment import write_segment
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.values import Answer, Face, Failure, ImageRequest
+from facebeam.transforms.journal.entries import JOURNAL_VERSION, VERSION_KEY, Entry, encode_entries
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.journal.segments import write_segment
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REQUEST = ImageRequest("https://images.example.com/a.jpg")

@@ -15,10 +15,10 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from time import sleep
 
-from schemas.errors import RunError
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.journal.journal import Journal, JournalWriter
 from tests.helpers.journal_entries import REQUEST, answer, key_of
 from tests.helpers.processes import running
-from transforms.journal.journal import Journal, JournalWriter
 
 
 @contextmanager

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from schemas.values import DeadLetter, ManifestRow
-from transforms.inspect_manifest import Manifest, inspect_manifest
-from transforms.manifest_formats.manifest_row import manifest_row
-from transforms.manifest_formats.read_records import read_records
-from transforms.manifest_formats.split_manifest import split_manifest
+from facebeam.schemas.values import DeadLetter, ManifestRow
+from facebeam.transforms.manifest.inspect_manifest import Manifest, inspect_manifest
+from facebeam.transforms.manifest.manifest_row import manifest_row
+from facebeam.transforms.manifest.read_records import read_records, split_manifest
 
 URL = "https://example.com/a.jpg"
 

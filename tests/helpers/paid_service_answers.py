@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from itertools import count
 from typing import Final
 
-from schemas.landmarks import REGIONS
+from facebeam.schemas.landmarks import REGIONS
 from tests.helpers.scripted_server import Exchange, Script
 
 TRACE_ID: Final = "trace-1"

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from schemas.errors import ErrorCode
-from schemas.landmarks import LANDMARK_COUNT
-from schemas.values import Annotation, Answer, DeadLetter, Face, Failure, ManifestRow
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.landmarks import LANDMARK_COUNT
+from facebeam.schemas.values import Annotation, Answer, DeadLetter, Face, Failure, ManifestRow
 
 WHEN = datetime(2030, 1, 2, 3, 4, 5, 678901, UTC)
 

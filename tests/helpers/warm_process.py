@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Final, TextIO
 
 _IMPORTED: Final = (
-    *("runners.in_process", "runners.plan", "runners.replay"),
-    *("transforms.local_source", "rich.live"),
+    *("facebeam.runners.in_process", "facebeam.runners.plan", "facebeam.runners.replay"),
+    *("facebeam.transforms.sources.local_source", "rich.live"),
 )
 _PROCESSES: Final = get_context("forkserver")
 _PROCESSES.set_forkserver_preload([*_IMPORTED])
@@ -53,7 +53,7 @@ class Command:
         sys.argv = ["facebeam", *self.arguments]
         if self.prepare:
             self.prepare()
-        from runners.cli import main  # noqa: PLC0415 - only the new process needs it
+        from facebeam.runners.cli import main  # noqa: PLC0415 - only the new process needs it
 
         sys.exit(main())
 

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
-from schemas.landmarks import landmark_names
-from schemas.run_record import RECORD_MEANINGS
-from schemas.tables import face_points
+from facebeam.schemas.landmarks import landmark_names
+from facebeam.schemas.run_record import RECORD_MEANINGS
+from facebeam.schemas.tables import face_points
 from tests.helpers.console import (
     FACEBEAM,
     ROOT,
@@ -168,8 +168,8 @@ def test_dead_letters_are_a_manifest(run: Run) -> None:
 
 
 def test_the_modules_own_entry_does_the_same(run: Run) -> None:
-    """`python -m runners.local` finds the committed run and does nothing."""
-    command = [sys.executable, "-m", "runners.local", "--manifest", str(run.manifest)]
+    """`python -m facebeam.runners.annotate` finds the committed run and does nothing."""
+    command = [sys.executable, "-m", "facebeam.runners.annotate", "--manifest", str(run.manifest)]
     flags = ["--output", str(run.output), "--run-id", "one", "--allow-local-files"]
     flags += ["--max-failure-share", "1"]
     finished = subprocess.run([*command, *flags], cwd=ROOT, capture_output=True, text=True, check=False)

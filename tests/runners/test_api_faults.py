@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from schemas.errors import ErrorCode
+from facebeam.schemas.errors import ErrorCode
 from tests.helpers.api_console import UNPACED, annotate_by_api, images
 from tests.helpers.console import ends, run_json, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url, image_url_of

@@ -8,7 +8,7 @@ from threading import Event
 import pandas as pd
 import pytest
 
-from schemas.errors import ErrorCode, Fate
+from facebeam.schemas.errors import ErrorCode, Fate
 from tests.helpers.api_console import UNPACED, annotate_by_api, images
 from tests.helpers.console import Finished, run_json, table
 from tests.helpers.paid_service import FaultyServer, by_image_url

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.cli import main
+from facebeam.runners.cli import main
 from tests.helpers.api_console import TOKEN, annotate_by_api, images, with_token
 from tests.helpers.console import Finished, rehearse, write_urls
 from tests.helpers.paid_service import FaultyServer

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from schemas.tables import face_points
+from facebeam.schemas.tables import face_points
 from tests.helpers.console import FACEBEAM, annotate, ends, run_json, table, write_urls
 
 Draw = Callable[[Path, Image.Image], object]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.request_key import BUCKETS
+from facebeam.schemas.request_key import BUCKETS
 from tests.helpers.api_console import UNPACED, annotate_by_api, environment, images
 from tests.helpers.console import FACEBEAM, journaled, table, visible, write_urls
 from tests.helpers.journal_entries import write_newer

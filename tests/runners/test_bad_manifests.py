@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.tables import TABLES
+from facebeam.schemas.tables import TABLES
 from tests.helpers.console import FACEBEAM, annotate, rehearse, run_json, staged, table, visible, write_urls
 
 URL = "https://example.com/a.jpg"

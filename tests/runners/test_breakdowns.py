@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from facebeam.transforms.files import output_files
 from tests.helpers.api_console import UNPACED, environment, images
 from tests.helpers.console import TABLES, table, write_urls
 from tests.helpers.paid_service import FaultyServer
 from tests.helpers.waiting import DEADLINE_S
 from tests.helpers.warm_process import Command, run_warm
-from transforms import output_files
 
 TRIALS = int(os.environ.get("FACEBEAM_TRIALS", "12"))
 ROWS = 40

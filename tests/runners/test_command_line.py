@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runners.beam_flags import check_beam_flags
-from schemas.errors import RunError
+from facebeam.runners.flags.beam_flags import check_beam_flags
+from facebeam.schemas.errors import RunError
 from tests.helpers.console import FACEBEAM, annotate, facebeam, rehearse, run_json, table, visible, write_urls
 
 URLS = [f"https://example.com/{number}.jpg" for number in range(20)]
@@ -51,7 +51,7 @@ def test_help_comes_in_groups_with_examples() -> None:
 def test_what_needs_no_run_imports_nothing_heavy(arguments: Sequence[str]) -> None:
     """A call that starts no run skips slow imports: Beam, the networks' runtime, HTTP, the progress bar."""
     modules = imported(*arguments)
-    assert "runners.cli" in modules
+    assert "facebeam.runners.cli" in modules
     assert not [name for name in ("apache_beam", "ai_edge_litert", "requests", "rich") if name in modules]
 
 
@@ -114,7 +114,10 @@ def test_our_flags_may_be_spelled_as_beams(manifest: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "code", "said"),
-    [("runners.cli", 2, "COMMAND"), ("pipelines.annotate_manifest", 2, "to run it, type: facebeam annotate")],
+    [
+        ("facebeam.runners.cli", 2, "COMMAND"),
+        ("facebeam.pipelines.annotate_manifest", 2, "to run it, type: facebeam annotate"),
+    ],
 )
 def test_a_module_that_is_run_never_ends_well_without_work(module: str, code: int, said: str) -> None:
     """`python -m` runs the command line, or says what to type."""

@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipelines.annotate_manifest import Run, build
-from schemas.errors import ErrorCode, Fate
-from schemas.layout import Layout
-from schemas.values import Answer, AskedBy, ImageRequest
+from facebeam.pipelines.annotate_manifest import Run, build
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.values import Answer, AskedBy, ImageRequest
+from facebeam.transforms.images.fetch_image import ImageFetcher
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.sources.face_source import OpenSource
+from facebeam.transforms.sources.fake_source import FakeSource
+from facebeam.transforms.sources.local_source import LocalSource
 from tests.helpers.console import TABLES, ends, rehearse, run_json, table
-from transforms.face_source import OpenSource
-from transforms.fake_source import FakeSource
-from transforms.image_fetch.fetch_image import ImageFetcher
-from transforms.inspect_manifest import inspect_manifest
-from transforms.journal.journal import Journal
-from transforms.local_source import LocalSource
 
 REJECTED = [code for code in ErrorCode if code.fate() is not Fate.RETRY]
 """Codes that are not retried; retries of the other codes would take real pauses."""

@@ -8,15 +8,15 @@ from pathlib import Path
 from shutil import copy
 from threading import Event
 
-from schemas.values import Answer, ImageRequest
+from facebeam.schemas.values import Answer, ImageRequest
+from facebeam.transforms.files.output_files import files_below, write_mark
+from facebeam.transforms.local_model.answer_image import answer_image
+from facebeam.transforms.local_model.face_model import FaceModel
+from facebeam.transforms.sources import local_source
+from facebeam.transforms.sources.crash_notes import CrashNotes
 from tests.helpers.console import ends, write_urls
 from tests.helpers.waiting import DEADLINE_S
 from tests.helpers.warm_process import Command, run_warm
-from transforms import local_source
-from transforms.crash_notes import CrashNotes
-from transforms.local_model.answer_image import answer_image
-from transforms.local_model.face_model import FaceModel
-from transforms.output_files import files_below, write_mark
 
 MEETING_S = 1
 """How long the two images wait to be looked at side by side."""

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 import pytest
 
-from runners.flags import Flag, Inherited, OptionsParser, flags_of
-from runners.options import RunOptions
+from facebeam.runners.flags.flag import Flag, Inherited, OptionsParser, flags_of
+from facebeam.runners.flags.options import RunOptions
 
 
 @dataclass(frozen=True, kw_only=True)

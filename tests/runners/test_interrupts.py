@@ -19,6 +19,9 @@ from threading import Event, Semaphore
 import pytest
 from PIL import Image
 
+from facebeam.transforms.files.output_files import move
+from facebeam.transforms.images.host_turns import HostLimits
+from facebeam.transforms.steps import publish
 from tests.helpers.console import (
     FACEBEAM,
     annotate,
@@ -34,9 +37,6 @@ from tests.helpers.processes import running
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.waiting import DEADLINE_S, wait_for_line, wait_until
 from tests.helpers.warm_process import Command, WarmProcess, run_warm, running_warm
-from transforms import publish
-from transforms.image_fetch.host_turns import HostLimits
-from transforms.output_files import move
 
 IMAGES = 40
 UNDER_WAY = HostLimits().connections

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.tables import face_points
+from facebeam.schemas.tables import face_points
 from tests.helpers.console import ROOT, rehearse
 
 READERS = ROOT / ".readers"
@@ -150,7 +150,7 @@ def check_reader(reader: Reader, python: Path, output: Path, folder: Path) -> No
     shown = ", ".join(f"{name!r}: {reader.rows.format(name)}" for name in reader.shows)
     code = f"""{block(reader.title)}
 import json
-from schemas.tables import face_points
+from facebeam.schemas.tables import face_points
 COLUMNS = {COLUMNS}
 def shown(row):
     return [None if row[name] != row[name] else row[name] for name in COLUMNS]

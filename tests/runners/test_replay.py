@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runners.flags import flags_of
-from runners.options import RunOptions
+from facebeam.runners.flags.flag import flags_of
+from facebeam.runners.flags.options import RunOptions
 from tests.helpers.api_console import TOKEN, UNPACED, annotate_by_api, with_token
 from tests.helpers.console import Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url, from_call

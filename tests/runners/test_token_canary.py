@@ -106,11 +106,11 @@ def test_the_token_is_in_no_file(told: Told) -> None:
 BUILD = """
 import sys
 import apache_beam as beam
-from pipelines.annotate_manifest import build
-from runners.describe_run import describe_run
-from runners.options import parse_run, run_parser
-from runners.prepare_run import check_source, find_manifest
-from schemas.layout import Layout
+from facebeam.pipelines.annotate_manifest import build
+from facebeam.runners.describe_run import describe_run
+from facebeam.runners.flags.options import parse_run, run_parser
+from facebeam.runners.prepare_run import check_source, find_manifest
+from facebeam.schemas.layout import Layout
 
 options = parse_run(run_parser(), sys.argv[2:])
 manifest, layout = find_manifest(options), Layout(options.output, "one")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from schemas.errors import ErrorCode, Fate, RunError
+from facebeam.schemas.errors import ErrorCode, Fate, RunError
 
 
 @pytest.mark.parametrize("code", ErrorCode)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.image_url import MAX_URL_BYTES, check_image_url
+from facebeam.schemas.image_url import MAX_URL_BYTES, check_image_url
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, REGIONS, landmark_names, region_slice
+from facebeam.schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, REGIONS, landmark_names, region_slice
 
 
 def test_the_regions_are_the_contract_s() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.layout import Layout
+from facebeam.schemas.layout import Layout
 
 RUN = Layout("out", "r1")
 

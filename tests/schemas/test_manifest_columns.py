@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.manifest_columns import check_column_names, own_columns
+from facebeam.schemas.manifest_columns import check_column_names, own_columns
 
 
 @pytest.mark.parametrize(

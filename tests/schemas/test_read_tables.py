@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.read_tables import every_run, newest
+from facebeam.schemas.read_tables import every_run, newest
 
 Image = tuple[str, str, int, object]
 """`image_id`, `image_url`, number of faces, and the value of the own column `own`."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.run_record import RunCounts
+from facebeam.schemas.run_record import RunCounts
 
 GOOD = RunCounts(rows_read=9, ok=3, no_face=2, face_count=7, faces=7, dead={"timeout": 3, "other": 1})
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.landmarks import MIRROR, OFFSETS
-from schemas.tables import (
+from facebeam.schemas.landmarks import MIRROR, OFFSETS
+from facebeam.schemas.tables import (
     COLUMN_MEANINGS,
     COORDINATE_COLUMNS,
     DEAD_LETTERS,

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from schemas.errors import ErrorCode, Fate
-from schemas.values import Answer, Face, Failure, FailureError, ImageRequest, Outcome, default_image_id
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.values import (
+    Answer,
+    Face,
+    Failure,
+    FailureError,
+    ImageRequest,
+    Outcome,
+    default_image_id,
+)
 from tests.helpers.values import WHEN, annotation, dead_letter, face
 
 Points = NDArray[np.float32]

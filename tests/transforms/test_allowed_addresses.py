@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, sampled_from
 
-from schemas.errors import ErrorCode, Fate
-from schemas.values import FailureError
-from transforms.image_fetch.allowed_addresses import Address, allowed_addresses, destination, is_public
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.values import FailureError
+from facebeam.transforms.http.addresses import Address, allowed_addresses, destination, is_public
 
 
 @pytest.mark.parametrize(

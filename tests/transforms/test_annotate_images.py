@@ -13,16 +13,16 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
 
-from schemas.call_counts import CallCounts, sum_of_calls
-from schemas.errors import ErrorCode, RunError
-from schemas.values import Annotation, Answer, DeadLetter, ImageRequest, ManifestRow
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.run_record import CallCounts, sum_of_calls
+from facebeam.schemas.values import Annotation, Answer, DeadLetter, ImageRequest, ManifestRow
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.sources.face_source import OpenSource
+from facebeam.transforms.sources.fake_source import fake_answer
+from facebeam.transforms.sources.retry import RetryPolicy
+from facebeam.transforms.steps.annotate_images import AnnotateImages
+from facebeam.transforms.steps.progress import PROGRESS
 from tests.helpers.values import row
-from transforms.annotate_images import AnnotateImages
-from transforms.face_source import OpenSource
-from transforms.fake_source import fake_answer
-from transforms.journal.journal import Journal
-from transforms.progress import PROGRESS
-from transforms.retry import RetryPolicy
 
 AT_ONCE = RetryPolicy(max_attempts=4, base_s=0)
 """The default number of attempts, without pauses between them."""

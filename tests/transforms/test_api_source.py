@@ -9,20 +9,20 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from schemas.errors import ErrorCode
-from schemas.values import FailureError, ImageRequest
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError, ImageRequest
+from facebeam.transforms.api import api_source
+from facebeam.transforms.api.api_source import SERVER_FAULTS_IN_A_ROW, UNPACED_WINDOW, ApiSource
+from facebeam.transforms.api.client import ApiClient
+from facebeam.transforms.api.token import TokenReference
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.sources.face_source import OpenSource
+from facebeam.transforms.sources.retry import RetryPolicy
+from facebeam.transforms.steps.annotate_images import AnnotateImages, answer_or_failure
 from tests.helpers.paid_service import FaultyServer, Latency, in_bursts, slow
 from tests.helpers.paid_service_answers import answers, fails, retry_after
 from tests.helpers.values import row
 from tests.helpers.waiting import wait_until
-from transforms import api_source
-from transforms.annotate_images import AnnotateImages, answer_or_failure
-from transforms.api_client.client import ApiClient
-from transforms.api_client.token_reference import TokenReference
-from transforms.api_source import SERVER_FAULTS_IN_A_ROW, UNPACED_WINDOW, ApiSource
-from transforms.face_source import OpenSource
-from transforms.journal.journal import Journal
-from transforms.retry import RetryPolicy
 
 RATE = 200.0
 FIRST_WINDOW = 262

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import NOT_SENT, FailureError
-from transforms.call_limits import RETRIES_ALWAYS, CallLedger, CallLimits
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import NOT_SENT, FailureError
+from facebeam.transforms.api.call_limits import RETRIES_ALWAYS, CallLedger, CallLimits
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

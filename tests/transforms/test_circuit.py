@@ -4,9 +4,9 @@ from threading import Thread
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import NOT_SENT, Failure, FailureError
-from transforms.circuit import ACCOUNT_SERIES, TROUBLE_S, UNBROKEN_SERIES, Circuit
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import NOT_SENT, Failure, FailureError
+from facebeam.transforms.api.circuit import ACCOUNT_SERIES, TROUBLE_S, UNBROKEN_SERIES, Circuit
 
 
 def failure(code: ErrorCode) -> Failure:

@@ -13,16 +13,16 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from schemas.call_counts import CallCounts, sum_of_calls
-from schemas.errors import ErrorCode, RunError
-from schemas.layout import Layout
-from schemas.tables import TABLES
-from schemas.values import Annotation, Answer
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import CallCounts, sum_of_calls
+from facebeam.schemas.tables import TABLES
+from facebeam.schemas.values import Annotation, Answer
+from facebeam.transforms.steps.commit_run import CommitRun, commit_run, latency_percentiles
+from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
+from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
 from tests.helpers.values import annotation, dead_letter, row
-from transforms.commit_run import CommitRun, commit_run, latency_percentiles
-from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
-from transforms.progress import PROGRESS
-from transforms.write_table import StagedFile, new_staged_file
 
 CALLS = CallCounts(images=5, from_journal=2, sent=4, retries=1)
 

@@ -4,7 +4,7 @@ from threading import Thread
 
 import pytest
 
-from transforms.image_fetch.deadline import finished_within, time_left_s
+from facebeam.transforms.http.response import finished_within, time_left_s
 
 
 def test_without_a_deadline_a_wait_is_what_was_asked_for() -> None:

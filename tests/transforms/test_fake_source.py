@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import FailureError, ImageRequest, Outcome
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError, ImageRequest, Outcome
+from facebeam.transforms.sources.face_source import FaceSource
+from facebeam.transforms.sources.fake_source import FakeSource, fake_answer
 from tests.helpers.values import row
-from transforms.face_source import FaceSource
-from transforms.fake_source import FakeSource, fake_answer
 
 REQUESTS = [ImageRequest(row(number).image_url) for number in range(100)]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.tables import DEAD_LETTERS, FACES, IMAGES, face_points, with_manifest_columns
-from schemas.values import Annotation, Answer, DeadLetter, Face, Failure
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.tables import DEAD_LETTERS, FACES, IMAGES, face_points, with_manifest_columns
+from facebeam.schemas.values import Annotation, Answer, DeadLetter, Face, Failure
+from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from tests.helpers.values import WHEN, annotation, dead_letter, face, row
-from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
 
 NO_COLUMNS = pa.schema([])
 

@@ -1,6 +1,6 @@
 """Items of a busy lane come later, and hold up no other lane."""
 
-from transforms.free_lanes_first import free_lanes_first
+from facebeam.transforms.steps.thread_window import free_lanes_first
 
 
 def lane_of(item: str) -> str:

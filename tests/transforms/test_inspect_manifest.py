@@ -14,12 +14,11 @@ import pytest
 from apache_beam.io.filesystem import FileMetadata, MatchResult
 from apache_beam.io.localfilesystem import LocalFileSystem
 
-from schemas.values import ManifestRow, default_image_id
+from facebeam.schemas.values import ManifestRow, default_image_id
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestFormat
+from facebeam.transforms.manifest.open_manifest import is_installed
 from tests.helpers.manifests import URL, entries, rows, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
-from transforms.manifest_formats.manifest_file import ManifestFormat
-from transforms.manifest_formats.open_manifest import is_installed
 
 
 def refusal(*patterns: Path | str, url_column: str = "image_url") -> str:
@@ -180,7 +179,7 @@ def test_local_files_are_inspected_without_beam(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "image_url\n")
     code = f"""if True:
         import sys
-        from transforms.inspect_manifest import inspect_manifest
+        from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
         inspect_manifest([{str(path)!r}])
         sys.exit("apache_beam" in sys.modules)"""
     root = Path(__file__).parents[2]

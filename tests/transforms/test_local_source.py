@@ -10,13 +10,13 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import Answer, FailureError, ImageRequest, Outcome
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Answer, FailureError, ImageRequest, Outcome
+from facebeam.transforms.http.addresses import any_address
+from facebeam.transforms.images.fetch_image import ImageFetcher
+from facebeam.transforms.sources.face_source import Attempt, FaceSource
+from facebeam.transforms.sources.local_source import LocalSource
 from tests.helpers.scripted_server import Exchange, ScriptedServer
-from transforms.face_source import Attempt, FaceSource
-from transforms.image_fetch.allowed_addresses import any_address
-from transforms.image_fetch.fetch_image import ImageFetcher
-from transforms.local_source import LocalSource
 
 SOURCE = LocalSource(ImageFetcher(allow_local_files=True, rule=any_address))
 LONG_S = 180

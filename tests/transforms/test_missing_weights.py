@@ -8,16 +8,15 @@ from shutil import copytree, ignore_patterns
 
 import pytest
 
+from facebeam.transforms.local_model.weights import DETECTOR, MESH
 from tests.helpers.console import ROOT, write_urls
-from transforms.local_model.weights import DETECTOR, MESH
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the four packages without the model weights."""
+    """Copy the package without the model weights."""
     folder = tmp_path_factory.mktemp("packages")
-    for name in ("schemas", "transforms", "pipelines", "runners"):
-        copytree(ROOT / name, folder / name, ignore=ignore_patterns("__pycache__", "*.tflite"))
+    copytree(ROOT / "facebeam", folder / "facebeam", ignore=ignore_patterns("__pycache__", "*.tflite"))
     return folder
 
 
@@ -27,7 +26,7 @@ def test_wrong_weights_name_the_make_target(packages: Path, tmp_path: Path, alte
 
     The line names the file, what is wrong with it, and `make weights`.
     """
-    weights = packages / "transforms/local_model/weights"
+    weights = packages / "facebeam/transforms/local_model/weights"
     weights.mkdir(exist_ok=True)
     for name in (DETECTOR, MESH) if altered else ():
         content = (ROOT / "transforms/local_model/weights" / name).read_bytes()
@@ -35,7 +34,7 @@ def test_wrong_weights_name_the_make_target(packages: Path, tmp_path: Path, alte
     manifest = write_urls(tmp_path / "photos.txt", ["https://example.com/a.jpg"])
     flags = ["--manifest", str(manifest), "--output", str(tmp_path / "out")]
     finished = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "runners.local", *flags],
+        [sys.executable, "-X", "importtime", "-m", "facebeam.runners.annotate", *flags],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(packages)},
         capture_output=True,

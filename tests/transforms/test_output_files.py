@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import RunError
-from transforms.output_files import (
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.files.output_files import (
     exists,
     files_below,
     move,

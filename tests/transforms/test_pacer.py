@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.pacer import Pacer
+from facebeam.transforms.api.pacer import Pacer
 
 
 class Clock:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.landmarks import REGIONS
-from schemas.values import FailureError, Outcome
-from transforms.parse_answer import parse_answer
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.landmarks import REGIONS
+from facebeam.schemas.values import FailureError, Outcome
+from facebeam.transforms.api.parse_answer import parse_answer
 
 FACE = {
     region: [{"x": 10 * i + j, "y": -j} for j in range(count)]

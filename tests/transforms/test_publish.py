@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import RunError
-from schemas.layout import Layout
-from schemas.tables import TABLES
-from transforms.publish import Plan, discard, finish, publish, resume, sweep_staging
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.tables import TABLES
+from facebeam.transforms.steps.publish import Plan, discard, finish, publish, resume, sweep_staging
 
 KILLED = 9
 FILES = ("faces/part-1", "images/part-1", "dead_letters/error_code=timeout/part-1")
 _PROCESSES = get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["transforms.publish", "pytest"])  # else each process imports them: 2 s
+_PROCESSES.set_forkserver_preload(
+    ["facebeam.transforms.steps.publish", "pytest"]
+)  # else each process imports them: 2 s
 _STEPS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir"}
 _ANYWHERE = {"os.remove", "os.rmdir"}  # while a folder is deleted, these have a bare name, not a path
 

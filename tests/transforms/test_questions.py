@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from schemas.request_key import BUCKETS, bucket_of, request_key
-from schemas.values import ImageRequest
+from facebeam.schemas.request_key import BUCKETS, bucket_of, request_key
+from facebeam.schemas.values import ImageRequest
+from facebeam.transforms.steps.questions import Asked, Question, group_by_question
 from tests.helpers.values import row
-from transforms.questions import Asked, Question, group_by_question
 
 QUESTION = Question("fake 1", mode=1)
 

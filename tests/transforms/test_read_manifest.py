@@ -9,14 +9,13 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.combiners import Count
 
-from schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestPart
+from facebeam.transforms.manifest.read_records import PART_BYTES
+from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.read_manifest import ReadManifest, read_manifest
 from tests.helpers.manifests import URL, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
-from transforms.manifest_formats.manifest_file import ManifestPart
-from transforms.manifest_formats.split_manifest import PART_BYTES
-from transforms.progress import PROGRESS
-from transforms.read_manifest import ReadManifest, read_manifest
 
 
 def test_every_entry_comes_out_once(tmp_path: Path) -> None:

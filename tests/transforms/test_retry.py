@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import floats, integers
 
-from schemas.errors import ErrorCode, Fate
-from schemas.values import Answer, Failure, FailureError, ImageRequest
-from transforms.retry import RetryPolicy, answer_with_retries
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.transforms.sources.retry import RetryPolicy, answer_with_retries
 
 REQUEST = ImageRequest("https://example.com/a.jpg")
 ANSWER = Answer((), 640, 480, source="fake", face_model_version="1")

@@ -11,11 +11,10 @@ from apache_beam.utils.windowed_value import WindowedValue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.request_key import bucket_of, request_key
-from schemas.values import ImageRequest, ManifestRow
-from tests.helpers.values import row
-from transforms.questions import Question
-from transforms.row_blocks import (
+from facebeam.schemas.request_key import bucket_of, request_key
+from facebeam.schemas.values import ImageRequest, ManifestRow
+from facebeam.transforms.steps.questions import Question
+from facebeam.transforms.steps.row_blocks import (
     ROWS_A_BLOCK,
     ROWS_AT_A_TIME,
     BlockByShard,
@@ -24,6 +23,7 @@ from transforms.row_blocks import (
     pack,
     unpack_in_turn,
 )
+from tests.helpers.values import row
 
 _ODD = st.sampled_from([None, b"\xff\x00", Decimal("1.10"), datetime(1, 1, 1, tzinfo=UTC), 2**100, "\ud800"])
 _VALUES = st.recursive(
@@ -104,7 +104,7 @@ def test_a_url_s_shard_is_the_same_in_every_process() -> None:
     """Another process, whose `hash()` has another salt, finds the same shards for a hundred URLs."""
     urls = [f"https://example.com/ü/{i}.jpg" for i in range(100)]
     script = (
-        "import sys; from schemas.request_key import *; from schemas.values import *; "
+        "import sys; from facebeam.schemas.request_key import *; from facebeam.schemas.values import *; "
         "print([bucket_of(request_key('fake 1', ImageRequest(u))) for u in sys.argv[1:]])"
     )
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import RunError
-from schemas.values import ImageRequest
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.values import ImageRequest
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.steps.leases import ShardLeases
 from tests.helpers.journal_entries import REQUEST, answer, key_of
 from tests.helpers.waiting import wait_until
-from transforms.journal.journal import Journal
-from transforms.shard_lease import ShardLeases
 
 
 def test_the_last_to_begin_has_the_shard(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import text
 
-from transforms.image_fetch.shown_url import shown_url
+from facebeam.transforms.http.shown_text import shown_url
 
 
 @pytest.mark.parametrize(

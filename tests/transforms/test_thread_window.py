@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import pytest
 
-from transforms.thread_window import thread_window
+from facebeam.transforms.steps.thread_window import thread_window
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

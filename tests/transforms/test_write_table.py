@@ -15,13 +15,13 @@ from apache_beam.pvalue import PBegin, PCollection
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.combiners import ToList
 
-from schemas.errors import ErrorCode, RunError
-from schemas.layout import Layout
-from schemas.tables import DEAD_LETTERS, FACES, with_manifest_columns
-from schemas.values import DeadLetter
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.tables import DEAD_LETTERS, FACES, with_manifest_columns
+from facebeam.schemas.values import DeadLetter
+from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
+from facebeam.transforms.steps.write_table import VALUES_A_FILE, VALUES_A_ROW_GROUP, StagedFile, WriteTable
 from tests.helpers.values import annotation, dead_letter
-from transforms.flatten import flatten_dead_letters, flatten_faces, flatten_images
-from transforms.write_table import VALUES_A_FILE, VALUES_A_ROW_GROUP, StagedFile, WriteTable
 
 Value = TypeVar("Value")
 

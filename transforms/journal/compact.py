@@ -7,10 +7,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from schemas.errors import RunError
-from transforms.journal.read_entries import newest, read_entries
-from transforms.journal.segment import write_segment
-from transforms.journal.segment_files import delete, size_bytes
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.journal.read_entries import newest, read_entries
+from facebeam.transforms.journal.segments import delete, size_bytes, write_segment
 
 MOST_SMALL_SEGMENTS: Final = 8
 """Opening a segment costs as much as reading some sixty answers in it."""

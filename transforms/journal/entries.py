@@ -1,12 +1,19 @@
-"""What the journal keeps of one question, and its columns."""
+"""What the journal keeps of one question, its columns, and how entries become rows and rows entries."""
 
-from datetime import datetime
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeVar
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from schemas.errors import Fate
-from schemas.values import Answer, Failure
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.image_url import is_utf8
+from facebeam.schemas.landmarks import LANDMARK_COUNT
+from facebeam.schemas.values import Answer, Face, Failure
 
 JOURNAL_VERSION: Final = 2
 VERSION_KEY: Final = b"facebeam.journal_version"
@@ -68,3 +75,142 @@ def is_kept(result: Answer | Failure) -> bool:
     return isinstance(result, Answer) or (
         result.fate is Fate.REJECT and result.was_sent and not result.is_mended_elsewhere
     )
+
+
+Value = TypeVar("Value")
+_NO_FLOATS: Final = np.empty(0, np.float32)
+
+
+def encode_entries(entries: Sequence[Entry]) -> pa.Table:
+    """Turn n entries into n rows of ENTRIES; coordinates keep their exact bits.
+
+    Texts that Parquet cannot hold (lone surrogates, which JSON can spell) are escaped with backslashes.
+    """
+    answers = [entry.result if isinstance(entry.result, Answer) else None for entry in entries]
+    failures = [entry.result if isinstance(entry.result, Failure) else None for entry in entries]
+    columns = {
+        "key": [entry.key for entry in entries],
+        "image_url": [entry.image_url for entry in entries],
+        "trace_id": [entry.result.trace_id for entry in entries],
+        "attempts": [entry.result.attempts for entry in entries],
+        "answered_at": [entry.answered_at for entry in entries],
+        "faces": _faces_column(answers),
+        **{name: _fields(answers, name) for name in _OF_ANSWERS},
+        **{name: _fields(failures, name) for name in _OF_FAILURES},
+        "error_code": _fields(failures, "code"),
+        "asked_by": [entry.asked_by for entry in entries],
+    }
+    return pa.table([_column(columns[field.name], field) for field in ENTRIES], schema=ENTRIES)
+
+
+_OF_ANSWERS: Final = ("outcome", "image_width", "image_height", "source", "face_model_version")
+_OF_FAILURES: Final = (
+    "first_attempt_at",
+    "raw_code",
+    "upstream_code",
+    "http_status",
+    "message",
+    "stage",
+    "maybe_billed",
+)
+
+
+def _fields(results: Sequence[Answer | Failure | None], name: str) -> list[object]:
+    return [None if result is None else getattr(result, name) for result in results]
+
+
+def _column(values: Sequence[object] | pa.Array, field: pa.Field) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
+    return pa.array(
+        [_storable(value) for value in values] if field.type == pa.string() else values, field.type
+    )
+
+
+def _storable(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return str(value) if is_utf8(value) else value.encode("utf-8", "backslashreplace").decode()
+
+
+def _faces_column(answers: Sequence[Answer | None]) -> pa.Array:
+    """Lay the points of all faces end to end: null for a failure, empty for an answer without faces."""
+    points = [face.points for answer in answers if answer for face in answer.faces]
+    lengths = [sum(face.points.size for face in answer.faces) if answer else 0 for answer in answers]
+    return pa.ListArray.from_arrays(
+        pa.array(np.cumsum([0, *lengths]), pa.int32()),
+        pa.array(np.concatenate(points).ravel() if points else _NO_FLOATS),
+        mask=pa.array([answer is None for answer in answers]),
+    )
+
+
+_CODES: Final = {code.value: code for code in ErrorCode}
+
+
+def decode_entries(entries: pa.Table) -> Iterator[tuple[bytes, Answer | Failure]]:
+    """Yield each row's key and result, answers first, as results that this run has not paid for.
+
+    An answer has `from_journal`, no attempts and no latency. A failure was not sent, but keeps its attempts:
+    its fate depends on them. Failures that earlier versions kept, and this one would not, are left out.
+    """
+    is_answer = entries["error_code"].is_null()
+    if pc.all(is_answer).as_py():  # as mostly; a filter copies every face
+        yield from _answers(entries)
+    else:
+        yield from _answers(entries.filter(is_answer))
+        for key, failure in _failures(entries.filter(pc.invert(is_answer))):
+            if not failure.is_mended_elsewhere:
+                yield key, failure
+
+
+def _answers(entries: pa.Table) -> Iterator[tuple[bytes, Answer]]:
+    texts = ("source", "face_model_version", "trace_id", "asked_by")
+    sizes = ("image_width", "image_height")
+    columns = zip(
+        *(entries[name].to_pylist() for name in ("key", *sizes, *texts)),
+        _faces(entries["faces"]),
+        _times(entries["answered_at"]),
+        strict=True,
+    )
+    for key, width, height, source, version, trace_id, by, faces, at in columns:
+        said = faces, width, height, source, version, trace_id
+        yield key, Answer(*said, 0, 0.0, at, from_journal=True, asked_by=by)
+
+
+def _faces(column: pa.ChunkedArray) -> Iterator[tuple[Face, ...]]:
+    """Cut the flat points into images and faces; the arrays are views, nothing is copied."""
+    points = pc.list_flatten(column).to_numpy().reshape(-1, LANDMARK_COUNT, 2)
+    counts = pc.list_value_length(column).to_numpy() // (2 * LANDMARK_COUNT)
+    faces = [*map(Face, points)]
+    for start, stop in pairwise([0, *np.cumsum(counts).tolist()]):
+        yield tuple(faces[start:stop])
+
+
+def _failures(entries: pa.Table) -> Iterator[tuple[bytes, Failure]]:
+    times = {name: _times(entries[name]) for name in ("first_attempt_at", "answered_at")}
+    for i, row in enumerate(entries.drop_columns([*times, "faces"]).to_pylist()):
+        code = row["error_code"]
+        yield (
+            row["key"],
+            Failure(
+                _CODES.get(code, ErrorCode.OTHER),
+                row["message"],
+                row["stage"],
+                row["raw_code"] if code in _CODES else row["raw_code"] or code,
+                row["upstream_code"],
+                row["http_status"],
+                row["trace_id"],
+                row["maybe_billed"],
+                was_sent=False,
+                attempts=row["attempts"],
+                first_attempt_at=times["first_attempt_at"][i],
+                last_attempt_at=times["answered_at"][i],
+                asked_by=row["asked_by"],
+            ),
+        )
+
+
+def _times(column: pa.ChunkedArray) -> list[datetime | None]:
+    """Give datetimes in UTC; several times faster than Arrow, which looks the zone up for each value."""
+    times = pd.DatetimeIndex(column.to_numpy(), tz=UTC).to_pydatetime()
+    return [None if at is pd.NaT else at for at in times]

@@ -7,19 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from schemas.errors import RunError
-from schemas.request_key import bucket_of
-from schemas.values import Answer, Failure
-from transforms.face_source import always
-from transforms.journal.compact import compact
-from transforms.journal.decode_entries import decode_entries
-from transforms.journal.entries import ENTRIES
-from transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
-from transforms.journal.read_entries import read_newest
-from transforms.journal.segment import SegmentVanishedError
-from transforms.journal.segment_files import at_once, bucket_folder, list_segments
-from transforms.output_files import check_writable
-from transforms.thread_window import thread_window
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.request_key import bucket_of
+from facebeam.schemas.values import Answer, Failure
+from facebeam.transforms.files.output_files import check_writable
+from facebeam.transforms.journal.compact import compact
+from facebeam.transforms.journal.entries import ENTRIES, decode_entries
+from facebeam.transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
+from facebeam.transforms.journal.read_entries import read_newest
+from facebeam.transforms.journal.segments import SegmentVanishedError, at_once, bucket_folder, list_segments
+from facebeam.transforms.sources.face_source import always
+from facebeam.transforms.steps.thread_window import thread_window
 
 __all__ = ["Journal", "JournalWriter"]
 

@@ -8,14 +8,12 @@ from itertools import groupby
 from threading import Event, Lock, Thread
 from typing import Final, Self
 
-from schemas.errors import RunError
-from schemas.request_key import bucket_of
-from schemas.values import Answer, Failure, ImageRequest
-from transforms.face_source import always
-from transforms.journal.encode_entries import encode_entries
-from transforms.journal.entries import Entry, is_kept
-from transforms.journal.segment import write_segment
-from transforms.journal.segment_files import at_once, bucket_folder
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.request_key import bucket_of
+from facebeam.schemas.values import Answer, Failure, ImageRequest
+from facebeam.transforms.journal.entries import Entry, encode_entries, is_kept
+from facebeam.transforms.journal.segments import at_once, bucket_folder, write_segment
+from facebeam.transforms.sources.face_source import always
 
 FLUSH_EVERY_S: Final = 4.0
 """The promise is five seconds; the rest is for the writing itself."""

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms.journal.entries import ENTRIES
-from transforms.journal.segment import DAMAGE, open_segment, set_aside
+from facebeam.transforms.journal.entries import ENTRIES
+from facebeam.transforms.journal.segments import DAMAGE, open_segment, set_aside
 
 
 def read_newest(

@@ -4,7 +4,7 @@
 
 `face_model.FaceModel` joins the steps; it is the only name that the rest of the project needs beside
 `decode_image` and, before a run, `weights.check_weights`. The networks are Google's, Apache-2.0; they are
-fetched by `python -m transforms.local_model.fetch_weights` and never committed.
+fetched by `python -m facebeam.transforms.local_model.fetch_weights` and never committed.
 
 Known weak spots: profiles beyond about 60 degrees of yaw are mostly not found. An animal's face can pass
 for a human one. Without the rotation search a face turned by 90 to 270 degrees is missed or, rarely, gets a

@@ -1,8 +1,8 @@
 """One image's bytes to its answer: what every user of the local model asks of it."""
 
-from schemas.values import Answer, Face, ImageRequest
-from transforms.local_model.decode_image import decode_image
-from transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
+from facebeam.schemas.values import Answer, Face, ImageRequest
+from facebeam.transforms.local_model.decode_image import decode_image
+from facebeam.transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
 
 
 def answer_image(model: FaceModel, data: bytes, request: ImageRequest) -> Answer:

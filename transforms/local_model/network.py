@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from transforms.local_model.weights import load_weights
+from facebeam.transforms.local_model.weights import load_weights
 
 
 class Network:

@@ -12,9 +12,9 @@ from typing import Final, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.landmarks import LANDMARK_COUNT, region_slice
-from transforms.local_model.face_contour import face_contour
-from transforms.local_model.face_mesh import EYE_CORNERS
+from facebeam.schemas.landmarks import LANDMARK_COUNT, region_slice
+from facebeam.transforms.local_model.face_contour import face_contour
+from facebeam.transforms.local_model.face_mesh import EYE_CORNERS
 
 _VERTICES: Final = 478
 _CHIN: Final = 152

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from transforms.local_model.colour_profile import Conversion, conversion_of, without_profile
+from facebeam.transforms.local_model.colour_profile import Conversion, conversion_of, without_profile
 
 DEEP_GREY_MODES: Final = frozenset({"I", "F", "I;16", "I;16B", "I;16L"})
 """Greys of more than 8 bits, which `convert("RGB")` turns white in silence."""

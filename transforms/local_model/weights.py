@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import RunError
+from facebeam.schemas.errors import RunError
 
 DETECTOR: Final = "face_detection_full_range.tflite"
 """BlazeFace full-range, dense: uint8 image as float32[1, 192, 192, 3] -> 2304 candidate faces."""
@@ -21,9 +21,7 @@ SHA256: Final[dict[str, str]] = {
 
 WEIGHTS_FOLDER: Final = Path(__file__).parent / "weights"
 
-_CURE: Final = (
-    "Cure: `make weights`, or `python -m transforms.local_model.fetch_weights`, where the package lies."
-)
+_CURE: Final = "Cure: `make weights`, or `python -m facebeam.transforms.local_model.fetch_weights`."
 
 
 class WeightsError(RunError):

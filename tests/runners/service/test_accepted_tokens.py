@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.service.accepted_tokens import AcceptedTokens, find_tokens
-from schemas.errors import ErrorCode, RunError
-from schemas.values import FailureError
+from facebeam.runners.service.tokens import AcceptedTokens, find_tokens
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.values import FailureError
 
 
 def code_of(tokens: AcceptedTokens, authorization: str | None) -> ErrorCode | None:

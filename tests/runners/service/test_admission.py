@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.service.admission import RateCeiling, WaitingRoom
-from schemas.errors import ErrorCode
-from schemas.values import FailureError
+from facebeam.runners.service.admission import RateCeiling, WaitingRoom
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError
 
 
 def is_taken(ceiling: RateCeiling) -> bool:

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from runners.service.read_request import image_request
-from schemas.errors import ErrorCode
-from schemas.values import Failure, FailureError, ImageRequest
+from facebeam.runners.service.face_analyze import image_request
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Failure, FailureError, ImageRequest
 
 URL = "https://example.com/a.jpg"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from runners.service.refusal import STATUSES, refusal_of
-from schemas.errors import ErrorCode, Fate
-from schemas.values import Failure
-from transforms.api_client.upstream_codes import find_upstream_code, upstream_error_code
+from facebeam.runners.service.refusal import STATUSES, refusal_of
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.values import Failure
+from facebeam.transforms.api.service_codes import find_upstream_code, upstream_error_code
 
 CURED = [code for code in ErrorCode if code.about.cure]
 OF_AN_IMAGE = [*CURED, ErrorCode.IMAGE_EMPTY, ErrorCode.IMAGE_UNDECODABLE, ErrorCode.IMAGE_TOO_SMALL]

@@ -19,15 +19,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from schemas.landmarks import REGIONS
+from facebeam.schemas.landmarks import REGIONS
+from facebeam.transforms.api.parse_answer import parse_answer
+from facebeam.transforms.local_model.decode_image import decode_image
+from facebeam.transforms.local_model.face_model import FaceModel
 from tests.helpers.console import FACEBEAM
 from tests.helpers.face_server import BEARER, FaceServer, face_server
 from tests.helpers.processes import running
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.waiting import wait_until
-from transforms.local_model.decode_image import decode_image
-from transforms.local_model.face_model import FaceModel
-from transforms.parse_answer import parse_answer
 
 PHOTOS = Path(__file__).parents[3] / ".photos"
 CURL = """\

@@ -16,9 +16,9 @@ from tests.helpers.scripted_server import Exchange, ScriptedServer
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 ASK = """
 import os, sys
-from schemas.values import FailureError, ImageRequest
-from transforms.api_client.client import ApiClient
-from transforms.api_client.post_request import AttemptLimits
+from facebeam.schemas.values import FailureError, ImageRequest
+from facebeam.transforms.api.client import ApiClient
+from facebeam.transforms.api.client import AttemptLimits
 limits = AttemptLimits(read_timeout_s=0.3, timeout_s=0.3) if "hasty" in sys.argv else AttemptLimits()
 with ApiClient(sys.argv[1], trust_proxies="trust" in sys.argv, limits=limits).open() as ask:
     try:

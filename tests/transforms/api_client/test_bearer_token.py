@@ -6,8 +6,8 @@ import pickle
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from transforms.api_client.bearer_token import Token
-from transforms.api_client.reply import Reply
+from facebeam.transforms.api.reply import Reply
+from facebeam.transforms.api.token import Token
 
 SECRET = 'canary/01"23+4567'  # noqa: S105 - made up
 

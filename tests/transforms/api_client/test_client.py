@@ -11,17 +11,16 @@ from threading import Barrier
 
 import pytest
 
-from schemas.errors import ErrorCode, Fate, RunError
-from schemas.values import Failure, FailureError, ImageRequest
+from facebeam.schemas.errors import ErrorCode, Fate, RunError
+from facebeam.schemas.values import Failure, FailureError, ImageRequest
+from facebeam.transforms.api.client import ApiClient, AttemptLimits
+from facebeam.transforms.api.token import TokenReference
+from facebeam.transforms.sources.face_source import Attempt
 from tests.helpers.paid_service import FaultyServer
 from tests.helpers.paid_service_answers import TRACE_ID, answers
 from tests.helpers.paid_service_faults import ANSWERS, FAULTS
 from tests.helpers.scripted_server import Exchange
 from tests.helpers.self_signed import self_signed_context
-from transforms.api_client.client import ApiClient
-from transforms.api_client.post_request import AttemptLimits
-from transforms.api_client.token_reference import TokenReference
-from transforms.face_source import Attempt
 
 REJECTED: dict[ErrorCode, str] = {
     ErrorCode.BAD_REQUEST: "bad_request",

@@ -11,8 +11,8 @@ import urllib3.exceptions as u3
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 
-from schemas.errors import ErrorCode
-from transforms.api_client.client_fault import client_fault
+from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.api.client_fault import client_fault
 
 POOL = HTTPConnectionPool("example.com")
 CONNECTION = HTTPConnection("example.com")

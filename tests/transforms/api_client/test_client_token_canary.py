@@ -29,9 +29,9 @@ ECHOES = {
 ENDLESS = {"hang", "drip_status", "drip_headers", "drip_body"}
 ASK = """
 import copy, http.client, logging, pickle, sys, traceback
-from schemas.values import FailureError, ImageRequest
-from transforms.api_client.client import ApiClient
-from transforms.api_client.post_request import AttemptLimits
+from facebeam.schemas.values import FailureError, ImageRequest
+from facebeam.transforms.api.client import ApiClient
+from facebeam.transforms.api.client import AttemptLimits
 
 logging.basicConfig(level=logging.DEBUG)
 http.client.HTTPConnection.debuglevel = 1

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import FailureError
-from transforms.api_client.fit_to_send import check_fit_to_send
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError
+from facebeam.transforms.api.fit_to_send import check_fit_to_send
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.api_client.foreign_text import MAX_CHARACTERS, kept_text
+from facebeam.transforms.http.shown_text import MAX_CHARACTERS, kept_text
 
 
 @pytest.mark.parametrize(

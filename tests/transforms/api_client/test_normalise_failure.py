@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import ErrorCode
-from schemas.values import Answer, Failure
-from transforms.api_client.normalise_failure import normalise_failure
-from transforms.api_client.read_reply import read_reply
-from transforms.api_client.reply import Reply
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Answer, Failure
+from facebeam.transforms.api.reply import Reply, normalise_failure, read_reply
 
 UPSTREAM = "[TencentCloudSDKException] code:{} message:sorry requestId:1"
 

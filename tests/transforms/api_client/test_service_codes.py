@@ -2,8 +2,8 @@
 
 import pytest
 
-from schemas.errors import ErrorCode, Fate
-from transforms.api_client.service_codes import error_code_of_status, service_error_code
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.transforms.api.service_codes import error_code_of_status, service_error_code
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.api_client.strict_json import strict_json
+from facebeam.transforms.api.parse_answer import strict_json
 
 
 @pytest.mark.parametrize(

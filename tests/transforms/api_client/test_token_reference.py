@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import RunError
-from transforms.api_client.token_reference import TokenReference
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.api.token import TokenReference
 
 SECRET = "canary-0123456789abcdef"  # noqa: S105 - made up
 
@@ -88,8 +88,8 @@ def test_a_bucket_without_its_extra_is_named() -> None:
 def test_reads_the_environment(value: str | None, told: str) -> None:
     """The variable gives the token; if it is unset or empty, the error names the variable."""
     script = (
-        "from transforms.api_client.token_reference import TokenReference\n"
-        "from schemas.errors import RunError\n"
+        "from facebeam.transforms.api.token import TokenReference\n"
+        "from facebeam.schemas.errors import RunError\n"
         "try: print(TokenReference().resolve().authorization())\n"
         "except RunError as error: print(error)\n"
     )
@@ -148,8 +148,8 @@ def test_reads_a_secret(secret: str, told: str, tmp_path: Path) -> None:
         (tmp_path / "google" / path).write_text(source)
     script = (
         f"import google\ngoogle.__path__ = [{str(tmp_path / 'google')!r}]\n"
-        "from transforms.api_client.token_reference import TokenReference\n"
-        "from schemas.errors import RunError\n"
+        "from facebeam.transforms.api.token import TokenReference\n"
+        "from facebeam.schemas.errors import RunError\n"
         f"try: print(TokenReference(secret={secret!r}).resolve().authorization())\n"
         "except RunError as error: print(error)\n"
     )
@@ -160,8 +160,8 @@ def test_a_secret_without_the_extra_is_named() -> None:
     """A secret raises a RunError that names the extra to install, if it is missing."""
     script = (
         "import sys\nsys.modules['google.cloud'] = None\n"  # as where it is not installed
-        "from transforms.api_client.token_reference import TokenReference\n"
-        "from schemas.errors import RunError\n"
+        "from facebeam.transforms.api.token import TokenReference\n"
+        "from facebeam.schemas.errors import RunError\n"
         "try: TokenReference(secret='projects/p/secrets/s').resolve()\n"
         "except RunError as error: print(error)\n"
     )

@@ -2,8 +2,8 @@
 
 import pytest
 
-from schemas.errors import ErrorCode
-from transforms.api_client.upstream_codes import find_upstream_code, upstream_error_code
+from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.api.service_codes import find_upstream_code, upstream_error_code
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from schemas.errors import ErrorCode
-from schemas.values import FailureError
-from transforms.local_model.decode_image import MAX_BYTES, DecodedImage, decode_image, from_pixels
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError
+from facebeam.transforms.local_model.decode_image import MAX_BYTES, DecodedImage, decode_image, from_pixels
 
 QUADRANTS = {"red": (0, 0), "lime": (30, 0), "blue": (0, 20), "white": (30, 20)}
 """Colour -> its corner in a picture of 60 x 40."""

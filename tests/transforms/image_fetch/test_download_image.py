@@ -11,12 +11,12 @@ from time import sleep
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import Failure, FailureError
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Failure, FailureError
+from facebeam.transforms.http.addresses import Address
+from facebeam.transforms.images.download_image import DownloadLimits
+from facebeam.transforms.images.fetch_image import Fetch, ImageFetcher
 from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
-from transforms.image_fetch.allowed_addresses import Address
-from transforms.image_fetch.download_image import DownloadLimits
-from transforms.image_fetch.fetch_image import Fetch, ImageFetcher
 
 IMAGE = random.Random(0).randbytes(300_000)
 LIMITS = DownloadLimits(connect_timeout_s=10, read_timeout_s=10, timeout_s=20, max_bytes=1_000_000)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from schemas.errors import ErrorCode
-from transforms.image_fetch.fetch_failure import fetch_failure, too_large
-from transforms.image_fetch.http_errors import CLASSES
-from transforms.image_fetch.http_status import status_error_code
+from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.http.errors import CLASSES
+from facebeam.transforms.http.status import status_error_code
+from facebeam.transforms.images.fetch_failure import fetch_failure, too_large
 
 CURED = [code for code in ErrorCode if code.about.cure]
 

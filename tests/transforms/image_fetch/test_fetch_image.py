@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import Failure, FailureError
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Failure, FailureError
+from facebeam.transforms.http.addresses import Address
+from facebeam.transforms.images.download_image import DownloadLimits
+from facebeam.transforms.images.fetch_image import ImageFetcher
 from tests.helpers.scripted_server import ScriptedServer
-from transforms.image_fetch.allowed_addresses import Address
-from transforms.image_fetch.download_image import DownloadLimits
-from transforms.image_fetch.fetch_image import ImageFetcher
 
 
 def anything(_: Address) -> bool:

@@ -15,13 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from schemas.errors import ErrorCode
-from schemas.values import FailureError
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError
+from facebeam.transforms.http.addresses import Address
+from facebeam.transforms.http.errors import error_code
+from facebeam.transforms.http.response import finished_within
+from facebeam.transforms.http.session import guarded_session
 from tests.helpers.scripted_server import Exchange, ScriptedServer
-from transforms.image_fetch.allowed_addresses import Address
-from transforms.image_fetch.deadline import finished_within
-from transforms.image_fetch.guarded_http import guarded_session
-from transforms.image_fetch.http_errors import error_code
 
 
 def anything(_: Address) -> bool:
@@ -67,7 +67,7 @@ def test_a_host_is_looked_up_once_and_the_checked_address_connected_to() -> None
         seen = _run(
             f"""
             import json, sys
-            from transforms.image_fetch.guarded_http import guarded_session
+            from facebeam.transforms.http.session import guarded_session
             seen = {{"asked": [], "connected": []}}
             def watch(event, arguments):
                 if event == "socket.getaddrinfo": seen["asked"].append(arguments[0])
@@ -157,7 +157,7 @@ def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
         names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         body = _run(
             f"""
-            from transforms.image_fetch.guarded_http import guarded_session
+            from facebeam.transforms.http.session import guarded_session
             with guarded_session(lambda address: True) as session:
                 print(session.get("{server.url("/")}", timeout=10).text)
             """,

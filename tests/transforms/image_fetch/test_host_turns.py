@@ -8,12 +8,12 @@ from time import monotonic
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import Failure, FailureError
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Failure, FailureError
+from facebeam.transforms.http.addresses import any_address
+from facebeam.transforms.images.fetch_image import Fetch, ImageFetcher, host_of
+from facebeam.transforms.images.host_turns import MOST_REFUSED_ROUNDS, HostLimits
 from tests.helpers.scripted_server import Exchange, ScriptedServer
-from transforms.image_fetch.allowed_addresses import any_address
-from transforms.image_fetch.fetch_image import Fetch, ImageFetcher, host_of
-from transforms.image_fetch.host_turns import MOST_REFUSED_ROUNDS, HostLimits
 
 
 def polite(limits: HostLimits) -> ImageFetcher:

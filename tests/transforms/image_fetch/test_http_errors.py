@@ -11,8 +11,8 @@ import urllib3.exceptions as u3
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 
-from schemas.errors import ErrorCode
-from transforms.image_fetch.http_errors import CLASSES, error_code, telling
+from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.http.errors import CLASSES, error_code, telling
 
 POOL = HTTPConnectionPool("example.com")
 CONNECTION = HTTPConnection("example.com")

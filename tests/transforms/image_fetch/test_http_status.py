@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, none, one_of, text
 
-from schemas.errors import ErrorCode
-from transforms.image_fetch.http_status import retry_after_s, status_error_code
+from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.http.status import retry_after_s, status_error_code
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 

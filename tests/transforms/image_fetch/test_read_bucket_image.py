@@ -4,9 +4,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import FailureError
-from transforms.image_fetch.read_bucket_image import read_bucket_image
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError
+from facebeam.transforms.images.read_image_file import read_bucket_image
 
 
 @pytest.mark.parametrize(

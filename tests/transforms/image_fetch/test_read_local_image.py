@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import ErrorCode
-from schemas.values import FailureError
-from transforms.image_fetch.read_local_image import read_local_image
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import FailureError
+from facebeam.transforms.images.read_image_file import read_local_image
 
 
 def code_of(url: str, max_bytes: int = 100) -> ErrorCode:

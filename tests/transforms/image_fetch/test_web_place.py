@@ -2,7 +2,7 @@
 
 import pytest
 
-from transforms.image_fetch.web_place import redirect_target, web_place
+from facebeam.transforms.http.web_place import redirect_target, web_place
 
 BASE = web_place("http://ann:pw@host.example/folder/a.jpg?x=1")
 

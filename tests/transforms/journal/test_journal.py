@@ -12,8 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.errors import RunError
-from schemas.values import Answer
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.values import Answer
+from facebeam.transforms.journal.compact import MOST_SMALL_SEGMENTS
+from facebeam.transforms.journal.entries import ENTRIES, VERSION_KEY
+from facebeam.transforms.journal.journal import Journal
 from tests.helpers.journal_entries import (
     NOON,
     REQUEST,
@@ -24,9 +27,6 @@ from tests.helpers.journal_entries import (
     write,
     write_newer,
 )
-from transforms.journal.compact import MOST_SMALL_SEGMENTS
-from transforms.journal.entries import ENTRIES, VERSION_KEY
-from transforms.journal.journal import Journal
 
 KEYS = [key_of(number, bucket=0) for number in range(5)]
 

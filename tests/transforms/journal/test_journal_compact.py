@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.values import Answer, Face
+from facebeam.schemas.values import Answer, Face
+from facebeam.transforms.journal.compact import LARGEST_MERGED_BYTES, MOST_SMALL_SEGMENTS
+from facebeam.transforms.journal.entries import Entry, encode_entries
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.journal.segments import write_segment
 from tests.helpers.journal_entries import NOON, answer, key_of, segments, stored_keys, write
 from tests.helpers.journal_process import journal_process
 from tests.helpers.waiting import DEADLINE_S
-from transforms.journal.compact import LARGEST_MERGED_BYTES, MOST_SMALL_SEGMENTS
-from transforms.journal.encode_entries import encode_entries
-from transforms.journal.entries import Entry
-from transforms.journal.journal import Journal
-from transforms.journal.segment import write_segment
 
 MANY = MOST_SMALL_SEGMENTS + 1
 KEYS = [key_of(number, bucket=0) for number in range(MANY)]

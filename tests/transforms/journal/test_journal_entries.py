@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from schemas.errors import ErrorCode, Fate
-from schemas.values import Answer, Face, Failure, ImageRequest
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.values import Answer, Face, Failure, ImageRequest
+from facebeam.transforms.journal.entries import Entry, encode_entries
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.journal.segments import write_segment
 from tests.helpers.journal_entries import NOON, REJECTS, REQUEST, answer, key_of, reject, stored_keys
-from transforms.journal.encode_entries import encode_entries
-from transforms.journal.entries import Entry
-from transforms.journal.journal import Journal
-from transforms.journal.segment import write_segment
 
 POINTS = npst.arrays(np.float32, (90, 2), elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
 PIXELS = st.none() | st.integers(1, 2**31 - 1)

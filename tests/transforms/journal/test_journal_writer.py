@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import RunError
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.journal.journal import Journal
 from tests.helpers.journal_entries import REQUEST, answer, key_of, segments, stored_keys
 from tests.helpers.journal_process import journal_process
 from tests.helpers.waiting import DEADLINE_S, wait_until
-from transforms.journal.journal import Journal
 
 
 def test_a_kill_takes_nothing_that_was_written(tmp_path: Path) -> None:

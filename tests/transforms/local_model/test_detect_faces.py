@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transforms.local_model.decode_image import decode_image
-from transforms.local_model.detect_faces import detect_faces, is_cut, unturn
-from transforms.local_model.network import Network
-from transforms.local_model.weights import DETECTOR
+from facebeam.transforms.local_model.decode_image import decode_image
+from facebeam.transforms.local_model.detect_faces import detect_faces, is_cut, unturn
+from facebeam.transforms.local_model.network import Network
+from facebeam.transforms.local_model.weights import DETECTOR
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from transforms.local_model.face_contour import convex_hull, face_contour
+from facebeam.transforms.local_model.face_contour import convex_hull, face_contour
 
 Points = NDArray[np.float32]
 

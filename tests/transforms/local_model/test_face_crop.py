@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transforms.local_model.face_crop import FaceCrop, crop_around_box, crop_around_points, cut_out, place
+from facebeam.transforms.local_model.face_crop import (
+    FaceCrop,
+    crop_around_box,
+    crop_around_points,
+    cut_out,
+    place,
+)
 
 
 def crop(side: float, degrees: float = 0) -> FaceCrop:

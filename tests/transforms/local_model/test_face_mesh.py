@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transforms.local_model.decode_image import decode_image
-from transforms.local_model.face_crop import FaceCrop
-from transforms.local_model.face_mesh import Mesh, face_mesh
-from transforms.local_model.network import Network
-from transforms.local_model.weights import MESH
+from facebeam.transforms.local_model.decode_image import decode_image
+from facebeam.transforms.local_model.face_crop import FaceCrop
+from facebeam.transforms.local_model.face_mesh import Mesh, face_mesh
+from facebeam.transforms.local_model.network import Network
+from facebeam.transforms.local_model.weights import MESH
 
 CENTRE = np.array([165, 195], np.float32)
 """The middle of the face of `lfpw_train_0003.png`, which is 130 pixels wide."""

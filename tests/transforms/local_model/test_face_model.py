@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from schemas.landmarks import MIRROR
-from transforms.local_model.decode_image import DecodedImage, decode_image
-from transforms.local_model.face_mesh import Mesh
-from transforms.local_model.face_model import FaceModel, largest_first
+from facebeam.schemas.landmarks import MIRROR
+from facebeam.transforms.local_model.decode_image import DecodedImage, decode_image
+from facebeam.transforms.local_model.face_mesh import Mesh
+from facebeam.transforms.local_model.face_model import FaceModel, largest_first
 
 Points = NDArray[np.float32]
 Affine = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from schemas.landmarks import region_slice
-from transforms.local_model.ninety_points import WEIGHTS, ninety_points
+from facebeam.schemas.landmarks import region_slice
+from facebeam.transforms.local_model.ninety_points import WEIGHTS, ninety_points
 
 MESH: NDArray[np.float32] = np.random.default_rng(90).normal(100, 30, (478, 2)).astype(np.float32)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from transforms.local_model.overlaps import group_overlaps, overlap, suppress_overlaps
+from facebeam.transforms.local_model.overlaps import group_overlaps, overlap, suppress_overlaps
 
 corner = st.integers(0, 20)
 boxes_and_scores = st.lists(st.tuples(corner, corner, corner, corner, st.integers(-5, 5)), max_size=25)

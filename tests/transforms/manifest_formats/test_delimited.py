@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.lines import MAX_LINE_BYTES
+from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestPart
+from facebeam.transforms.manifest.read_records import read_records
 from tests.helpers.manifests import URL, arrow_types, letters, read, rows, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
-from transforms.manifest_formats.manifest_file import ManifestPart
-from transforms.manifest_formats.numbered_lines import MAX_LINE_BYTES
-from transforms.manifest_formats.read_records import read_records
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.manifest_file import ManifestError
 from tests.helpers.manifests import URL, arrow_types, letters, read, rows, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
 
 SCALARS = (
     st.none()

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.lines import MAX_LINE_BYTES, numbered_lines
+from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestPart
+from facebeam.transforms.manifest.read_records import read_records
 from tests.helpers.manifests import URL, letters, read, rows, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
-from transforms.manifest_formats.manifest_file import ManifestPart
-from transforms.manifest_formats.numbered_lines import MAX_LINE_BYTES, numbered_lines
-from transforms.manifest_formats.read_records import read_records
 
 
 def test_a_url_a_line(tmp_path: Path) -> None:

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.tables import DEAD_LETTERS, with_manifest_columns
-from schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.schemas.tables import DEAD_LETTERS, with_manifest_columns
+from facebeam.schemas.values import DeadLetter, ManifestRow, default_image_id
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestPart
+from facebeam.transforms.manifest.read_records import read_records
 from tests.helpers.manifests import URL, arrow_types, entries, letters, read, rows, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
-from transforms.manifest_formats.manifest_file import ManifestPart
-from transforms.manifest_formats.read_records import read_records
 
 NOT_UTF8 = pa.array([b"https://example.com/\xff.jpg"], pa.binary()).view(pa.string())
 

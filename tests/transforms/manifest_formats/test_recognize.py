@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather, orc
 
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.manifest_file import ManifestError
 from tests.helpers.manifests import URL, read, rows, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
 
 CSV = f"image_url,a\n{URL},x\n".encode()
 TABLE = pa.table({"image_url": [URL], "a": ["x"]})

@@ -11,13 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.lines import MAX_LINE_BYTES
+from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestPart, Record
+from facebeam.transforms.manifest.read_records import read_records, split_manifest
 from tests.helpers.manifests import URL, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
-from transforms.manifest_formats.manifest_file import ManifestPart, Record
-from transforms.manifest_formats.numbered_lines import MAX_LINE_BYTES
-from transforms.manifest_formats.read_records import read_records
-from transforms.manifest_formats.split_manifest import split_manifest
 
 
 def split_records(path: Path, part_bytes: int) -> tuple[list[ManifestPart], list[Record]]:

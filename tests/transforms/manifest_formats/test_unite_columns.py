@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
+from facebeam.transforms.manifest.manifest_file import ManifestError
 from tests.helpers.manifests import URL, rows, write
-from transforms.inspect_manifest import inspect_manifest
-from transforms.manifest_formats.manifest_error import ManifestError
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
 

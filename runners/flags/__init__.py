@@ -1,0 +1,1 @@
+"""The flags of all commands: each is one annotated field of a dataclass."""

@@ -1,0 +1,92 @@
+"""Check the flags that are not ours by Beam's own parsers: Beam ignores what it does not know or use."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from apache_beam.options import pipeline_options as beam
+from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+
+from facebeam.runners.flags.option_types import RUNNERS, Runner
+from facebeam.runners.flags.options import run_parser
+from facebeam.runners.flags.strict_parser import StrictParser, flag_names
+from facebeam.schemas.errors import RunError
+
+_CLUSTERS: Final = ("dataflow", "flink", "portable", "prism")
+_USED_BY: Final[Mapping[type[PipelineOptions], Sequence[Runner]]] = {
+    beam.DirectOptions: ("local",),
+    beam.WorkerOptions: _CLUSTERS,
+    beam.SetupOptions: _CLUSTERS,
+    beam.PortableOptions: _CLUSTERS,
+    beam.JobServerOptions: ("flink",),
+    beam.FlinkRunnerOptions: ("flink",),
+    beam.PrismRunnerOptions: ("prism",),
+    beam.GoogleCloudOptions: ("dataflow",),
+    beam.StreamingOptions: (),
+    beam.CrossLanguageOptions: (),
+    beam.SparkRunnerOptions: (),
+    beam.KafkaStreamsRunnerOptions: (),
+    beam.TestOptions: (),
+    beam.TestDataflowOptions: (),
+}
+"""Groups of Beam's flags -> the runners that use them; groups that are not here are used by every runner."""
+_FLAG_USED_BY: Final[Mapping[str, Sequence[Runner]]] = {
+    "--runner": RUNNERS,
+    "--streaming": (),
+    "--no_wait_until_finish": (),
+    "--job_name": _CLUSTERS,
+    "--resource_hint": _CLUSTERS,
+    "--number_of_worker_harness_threads": _CLUSTERS,
+    "--dataflow_job_file": ("dataflow",),
+    "--no_auth": RUNNERS,
+    "--impersonate_service_account": RUNNERS,
+    "--gcp_oauth_scope": RUNNERS,
+}
+"""Flags that differ from their group: the last three are about access to gs:// files."""
+
+
+def check_beam_flags(flags: Sequence[str], runner: Runner) -> PipelineOptions:
+    """Turn Beam's flags into its options.
+
+    Raises:
+        RunError: a flag is neither ours nor Beam's, its value is wrong, or the runner does not use it.
+    """
+    parser = _beam_parser()
+    _, unknown = parser.parse_known_args(flags)
+    if unknown:
+        raise RunError(_unknown_flag(unknown[0].partition("=")[0], parser))
+    users = _users()
+    for flag in (flag.partition("=")[0] for flag in flags if flag.startswith("--")):
+        if runner not in users[flag]:
+            others = " or ".join(f"--runner {name}" for name in users[flag])
+            cure = f"use it with {others}, or leave it out" if others else "leave it out"
+            raise RunError(f"{flag} is a flag of Beam's that --runner {runner} does not use: {cure}")
+    return PipelineOptions(list(flags))
+
+
+class _BeamFlagsParser(StrictParser, _BeamArgumentParser):
+    """Beam's flags, with errors as ours."""
+
+
+def _beam_parser(*groups: type[PipelineOptions]) -> _BeamFlagsParser:
+    """Build the parser of these groups of flags, or of all."""
+    parser = _BeamFlagsParser(
+        prog="facebeam annotate", add_help=False, allow_abbrev=False, conflict_handler="resolve"
+    )
+    for options in groups or PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)  # noqa: SLF001 - Beam's own way to them, without a public one
+    return parser
+
+
+def _users() -> Mapping[str, Sequence[Runner]]:
+    """List Beam's flags with the runners that use them."""
+    groups = {
+        flag: group for group in PipelineOptions.__subclasses__() for flag in flag_names(_beam_parser(group))
+    }
+    return {flag: _FLAG_USED_BY.get(flag, _USED_BY.get(group, RUNNERS)) for flag, group in groups.items()}
+
+
+def _unknown_flag(flag: str, parser: StrictParser) -> str:
+    nearest = get_close_matches(flag, [*flag_names(run_parser()), *flag_names(parser)], n=1)
+    cure = f"did you mean {nearest[0]}?" if nearest else "see 'facebeam annotate --help'"
+    return f"there is no flag {flag}: {cure}"

@@ -1,0 +1,307 @@
+"""What the user asks of a run: each flag once, with its type, rule, help and default."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, Literal
+
+from facebeam.runners.exit_codes import MEANINGS
+from facebeam.runners.flags import option_types as types
+from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.runners.flags.flag import Flag, Inherited, OptionsParser
+from facebeam.runners.flags.shared_options import DownloadOptions, TalkOptions
+
+EXAMPLES: Final = """\
+examples:
+  facebeam annotate --manifest photos.csv --output out/
+  facebeam annotate --manifest 'shots/*.jsonl.gz' --output out/ --mode 1 --workers 4
+  facebeam annotate --manifest photos/ --output out/ --allow-local-files
+  facebeam annotate --source api --manifest urls.csv --output out/ --rate 20 --stop-at 06:00
+  facebeam annotate --runner flink --flink-master flink:8081 --worker-pool localhost:50000 \\
+      --manifest s3://bucket/urls.csv --output s3://bucket/out
+  facebeam annotate --manifest out/dead_letters/run=<id>/*/*.parquet --output out/
+"""
+
+USUAL_SERVICE: Final = "https://api.acedata.cloud"
+Source = Literal["local", "api", "fake"]
+_API: Final = ("source", ("api",))
+_LOCAL: Final = ("source", ("local",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    TITLE: ClassVar[str] = "data"
+
+    manifest: Annotated[
+        tuple[str, ...],
+        Flag(
+            "files or globs of .txt, .csv, .tsv, .jsonl, .ndjson (each also .gz) or .parquet, on any file "
+            "system; '-' reads standard input; with --allow-local-files also a folder or a glob of images",
+            types.path,
+            "PATH",
+            several=True,
+            changes_rows=False,  # manifests are compared by their contents
+        ),
+    ]
+    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR", changes_rows=False)]
+    url_column: Annotated[str, Flag("the manifest's column of URLs", str, "C")] = "image_url"
+    limit: Annotated[
+        int | None,
+        Flag("take only the first N rows of the manifest", types.count, "N", instead_of="sample"),
+    ] = None
+    sample: Annotated[
+        int | None,
+        Flag(
+            "take N rows at random, the same ones each time; the manifest is read twice",
+            types.count,
+            "N",
+            instead_of="limit",
+        ),
+    ] = None
+    run_id: Annotated[
+        str | None,
+        Flag(
+            "name of the run",
+            types.chosen_run_id,
+            "ID",
+            default_is="UTC time and a short digest",
+            changes_rows=False,
+        ),
+    ] = None
+    umask: Annotated[
+        int,
+        Flag(
+            "rights that nobody gets on what this process writes; 027 lets your group read",
+            types.umask,
+            "OCTAL",
+            default_is="077, only you may read it",
+            changes_rows=False,
+        ),
+    ] = 0o077
+    journal: Annotated[
+        str | None,
+        Flag(
+            "where answers are kept, so that no image is paid for twice",
+            types.full_path,
+            "DIR",
+            default_is="OUTPUT/responses",
+            inherited=Inherited.QUESTION,
+        ),
+    ] = None
+    max_age: Annotated[
+        float | None,
+        Flag("ignore stored answers older than 12h, 30d, ...", types.duration_s, "T"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Faces:
+    TITLE: ClassVar[str] = "faces"
+
+    source: Annotated[
+        Source,
+        Flag(
+            "local: the model on this machine; api: the web API; fake: made-up faces, to rehearse",
+            str,
+            choices=("local", "api", "fake"),
+            inherited=Inherited.QUESTION,
+        ),
+    ] = "local"
+    mode: Annotated[
+        Literal[0, 1],
+        Flag("0: all faces, 1: the largest one", int, choices=(0, 1), inherited=Inherited.QUESTION),
+    ] = 0
+    need_rotate_detection: Annotated[
+        Literal[0, 1],
+        Flag(
+            "1: look for turned faces too; the local model's detector then costs four times as much",
+            int,
+            choices=(0, 1),
+            inherited=Inherited.QUESTION,
+        ),
+    ] = 0
+    allow_local_files: Annotated[
+        bool,
+        Flag(
+            "take paths, file://, gs://, s3:// and hdfs:// as images, not only http and https",
+            inherited=Inherited.MANNER,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    TITLE: ClassVar[str] = "run"
+
+    workers: Annotated[
+        int | None,
+        Flag(
+            "number of local models that work in parallel, or 'auto'",
+            types.models,
+            "N",
+            default_is="auto: one per CPU core on this machine, one per shard on a cluster",
+            only_with=_LOCAL,
+            changes_rows=False,
+        ),
+    ] = None
+    shards: Annotated[
+        int | None,
+        Flag(
+            "split the images into N groups that workers process in parallel; --rate and the budget are "
+            "divided among them",
+            types.shards,
+            "N",
+            default_is="1 for the API and on this machine, else by the manifest's size",
+            changes_rows=False,
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        Flag(
+            "time limit per attempt, for example 20s or 2m",
+            types.duration_s,
+            "T",
+            default_is="75s per API call, 60s per download",
+            only_with=("source", ("local", "api")),
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = None
+    trust_proxies: Annotated[
+        bool,
+        Flag(
+            "trust the certificate authorities that the environment names (REQUESTS_CA_BUNDLE, "
+            "CURL_CA_BUNDLE, SSL_CERT_FILE), and send web API calls through its proxies; downloads never use "
+            "a proxy",
+            only_with=("source", ("local", "api")),
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = False
+    max_failure_share: Annotated[
+        float,
+        Flag("exit with 3 if more than this share of the rows, 0 to 1, are dead letters", types.share, "X"),
+    ] = 0.05
+    ask_again: Annotated[
+        tuple[str, ...],
+        Flag(
+            "ask the source again for images whose stored result is one of these: error codes, 'ok' or "
+            "'no_face', separated by commas",
+            types.codes,
+            "CODES",
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Api:
+    TITLE: ClassVar[str] = "web API (--source api); the token: ACEDATACLOUD_API_TOKEN, or a flag"
+
+    rate: Annotated[
+        float | None,
+        Flag(
+            "calls per second at most, retries included, or 'unlimited'",
+            types.rate,
+            "R",
+            default_is="10",
+            only_with=_API,
+            inherited=Inherited.MANNER,
+        ),
+    ] = 10.0
+    budget_calls: Annotated[int | None, Flag("send at most N calls", types.count, "N", only_with=_API)] = None
+    budget_credits: Annotated[
+        float | None, Flag("spend at most X credits", types.credit, "X", only_with=_API)
+    ] = None
+    price: Annotated[
+        float,
+        Flag("credits per call", types.credit, "P", only_with=_API, inherited=Inherited.MANNER),
+    ] = 0.0025
+    stop_at: Annotated[
+        datetime | None,
+        Flag(
+            "send nothing after this time of day",
+            types.time_of_day,
+            "HH:MM",
+            only_with=_API,
+            changes_rows=False,  # the same time of day is another moment each night
+        ),
+    ] = None
+    max_duration: Annotated[
+        float | None,
+        Flag("send nothing after 90s, 45m, 5h, ...", types.duration_s, "T", only_with=_API),
+    ] = None
+    window: Annotated[
+        int | None,
+        Flag(
+            "calls in flight at most, or 'auto'",
+            types.window,
+            "N",
+            default_is="auto: what rate and latency need",
+            only_with=_API,
+            changes_rows=False,
+        ),
+    ] = None
+    base_url: Annotated[
+        str,
+        Flag("the service", types.base_url, "URL", only_with=_API, inherited=Inherited.QUESTION),
+    ] = USUAL_SERVICE
+    face_model_version: Annotated[
+        str,
+        Flag("the service's model", types.model_version, "V", only_with=_API, inherited=Inherited.QUESTION),
+    ] = "3.0"
+    token_file: Annotated[
+        str | None,
+        Flag(
+            "a file that holds the token",
+            types.full_path,
+            "PATH",
+            only_with=_API,
+            instead_of="token_secret",
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = None
+    token_secret: Annotated[
+        str | None,
+        Flag(
+            "projects/.../secrets/... of Secret Manager",
+            str,
+            "NAME",
+            only_with=_API,
+            instead_of="token_file",
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, TalkOptions):
+    """What the user asked for; every value is checked. Lengths of time are in seconds."""
+
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+    beam_flags: tuple[str, ...] = ()
+    """What is not ours, for Beam's own parsers to judge."""
+
+
+def run_parser(prog: str = "facebeam annotate", **defaults: object) -> OptionsParser[RunOptions]:
+    """Build the parser of `facebeam annotate`, which `plan` and `replay` share."""
+    return OptionsParser(
+        RunOptions,
+        prog,
+        "Annotate every image of a manifest with 90 landmarks per face, into Parquet tables.",
+        f"{EXAMPLES}\n{MEANINGS}\nBeam's own flags (--direct_num_workers ...) are taken as well.",
+        **defaults,
+    )
+
+
+def parse_run(
+    parser: OptionsParser[RunOptions], argv: Sequence[str], inherited: Mapping[str, object] | None = None
+) -> RunOptions:
+    """Parse and check the flags of one run; a wrong one ends the process with exit code 2."""
+    options, beam_flags = parser.parse(argv, inherited)
+    if stray := [flag for flag in beam_flags[:1] if not flag.startswith("--")]:
+        parser.error(f"unexpected argument {stray[0]!r}; list several manifests after one --manifest")
+    if options.budget_credits is not None and options.budget_credits < options.price:
+        parser.error(f"--budget-credits {options.budget_credits:g} pays for no call at {options.price:g}")
+    return replace(options, beam_flags=tuple(beam_flags))

@@ -1,0 +1,97 @@
+"""Flags that several commands share: how much they say, and how they download images."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal
+
+from facebeam.runners.flags import option_types as types
+from facebeam.runners.flags import request_headers
+from facebeam.runners.flags.flag import Flag, Inherited
+
+
+@dataclass(frozen=True, kw_only=True)
+class TalkOptions:
+    """What the user asked of the output."""
+
+    TITLE: ClassVar[str] = "what it says"
+
+    quiet: Annotated[bool, Flag("say nothing but errors", changes_rows=False)] = False
+    log_format: Annotated[
+        Literal["text", "json"],
+        Flag("json: one object per line", str, choices=("text", "json"), changes_rows=False),
+    ] = "text"
+
+
+_LOCAL: Final = ("source", ("local",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions:
+    """What the user asked of downloads; every value is checked."""
+
+    TITLE: ClassVar[str] = "downloads of images"
+
+    allow_private_urls: Annotated[
+        bool,
+        Flag(
+            "reach private and loopback addresses too, or let the service reach them",
+            inherited=Inherited.MANNER,
+        ),
+    ] = False
+    connections_per_host: Annotated[
+        int,
+        Flag(
+            "download at most N images at a time from one host, in each worker process",
+            types.connections,
+            "N",
+            only_with=_LOCAL,
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = 6
+    host_rate: Annotated[
+        float | None,
+        Flag(
+            "send one host at most R requests per second, in each worker process",
+            types.rate,
+            "R",
+            default_is="unlimited",
+            only_with=_LOCAL,
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = None
+    user_agent: Annotated[
+        str | None,
+        Flag(
+            "name that image hosts see, with a contact if they ask for one",
+            request_headers.user_agent,
+            "TEXT",
+            default_is="facebeam/VERSION",
+            only_with=_LOCAL,
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = None
+    header: Annotated[
+        tuple[str, ...],
+        Flag(
+            "send every image host one more header, such as 'Referer: https://example.com/', but no secret; "
+            "may be given several times",
+            request_headers.header,
+            "'NAME: VALUE'",
+            repeated=True,
+            only_with=_LOCAL,
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = ()
+    ca_file: Annotated[
+        str | None,
+        Flag(
+            "trust the certificate authorities of this file besides the usual ones",
+            types.full_path,
+            "PEM",
+            inherited=Inherited.MANNER,
+            changes_rows=False,
+        ),
+    ] = None

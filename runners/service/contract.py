@@ -1,0 +1,137 @@
+"""The contract of `POST /face/analyze`: its models, its answers, and how it says why an image failed."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.landmarks import REGIONS
+from facebeam.schemas.values import MAX_FACES, Answer, Face
+
+MODEL_VERSION_ILLEGAL: Final = "InvalidParameterValue.FaceModelVersionIllegal"
+URL_ILLEGAL: Final = "InvalidParameterValue.UrlIllegal"
+DOWNLOAD_FAILED: Final = "FailedOperation.ImageDownloadError"
+
+_OF_THE_IMAGE: Final = {
+    ErrorCode.IMAGE_EMPTY: "InvalidParameterValue.ImageEmpty",
+    ErrorCode.IMAGE_TOO_LARGE: "FailedOperation.ImageSizeExceed",
+    ErrorCode.IMAGE_TOO_SMALL: "FailedOperation.ImageResolutionTooSmall",
+    ErrorCode.IMAGE_UNDECODABLE: "FailedOperation.ImageDecodeFailed",
+}
+
+
+def upstream_code(code: ErrorCode) -> str:
+    """Give the upstream's code for a failure of the image, or of reaching it.
+
+    The upstream has two for an image that it did not get: one that may be tried again, one that may not.
+
+    >>> upstream_code(ErrorCode.TIMEOUT), upstream_code(ErrorCode.NOT_FOUND)
+    ('FailedOperation.ImageDownloadError', 'InvalidParameterValue.UrlIllegal')
+    """
+    if code in _OF_THE_IMAGE:
+        return _OF_THE_IMAGE[code]
+    return DOWNLOAD_FAILED if code.fate() is Fate.RETRY else URL_ILLEGAL
+
+
+def upstream_message(upstream: str, message: str, request_id: str) -> str:
+    """Write a message as the service passes it on.
+
+    >>> upstream_message(DOWNLOAD_FAILED, "HTTP 503", "7")
+    '[TencentCloudSDKException] code:FailedOperation.ImageDownloadError message:HTTP 503 requestId:7'
+    """
+    return f"[TencentCloudSDKException] code:{upstream} message:{message} requestId:{request_id}"
+
+
+FACE_MODEL_VERSION: Final = "3.0"
+"""The contract's one version; an answer names it, whatever the local model's own name is."""
+
+GUIDE_EXAMPLE: Final = json.loads(Path(__file__).with_name("guide_example.json").read_bytes())
+"""The response that the service's guide shows."""
+
+
+class FaceAnalyzeRequest(BaseModel):
+    """What is asked for; other keys are ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    image_url: Annotated[str, Field(min_length=1, examples=["https://cdn.acedata.cloud/lrbtcn.jpg"])]
+    mode: Annotated[int, Field(ge=0, le=1, description="0: all faces, 1: the largest")] = 0
+    face_model_version: Annotated[str, Field(examples=[FACE_MODEL_VERSION])] = FACE_MODEL_VERSION
+    need_rotate_detection: Annotated[int, Field(ge=0, le=1, description="1: look for turned faces too")] = 0
+
+
+class Point(BaseModel):
+    """A landmark in pixels of the upright image; it may lie outside."""
+
+    x: int
+    y: int
+
+
+def _all_of(region: str) -> FieldInfo:
+    count = REGIONS[region]
+    field: FieldInfo = Field(min_length=count, max_length=count)
+    return field
+
+
+class FaceShape(BaseModel):
+    """The 90 landmarks of a face; left is the image's left."""
+
+    face_profile: Annotated[list[Point], _all_of("face_profile")]
+    left_eye: Annotated[list[Point], _all_of("left_eye")]
+    right_eye: Annotated[list[Point], _all_of("right_eye")]
+    left_eye_brow: Annotated[list[Point], _all_of("left_eye_brow")]
+    right_eye_brow: Annotated[list[Point], _all_of("right_eye_brow")]
+    mouth: Annotated[list[Point], _all_of("mouth")]
+    nose: Annotated[list[Point], _all_of("nose")]
+    left_pupil: Annotated[list[Point], _all_of("left_pupil")]
+    right_pupil: Annotated[list[Point], _all_of("right_pupil")]
+
+
+class FaceAnalyzeResponse(BaseModel):
+    """An image with its faces, the largest first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": GUIDE_EXAMPLE})
+
+    image_width: int
+    image_height: int
+    face_model_version: str
+    face_shape_set: Annotated[list[FaceShape], Field(min_length=1, max_length=MAX_FACES)]
+
+
+class ErrorDetail(BaseModel):
+    """Why there are no faces."""
+
+    code: str
+    message: str
+
+
+class ErrorResponse(BaseModel):
+    """The contract's error."""
+
+    success: Literal[False]
+    error: ErrorDetail
+    trace_id: str
+
+
+_Points = list[dict[str, int]]
+
+
+def answer_body(answer: Answer) -> dict[str, object]:
+    """Give the JSON of a successful response; each coordinate is half a pixel off at most."""
+    return {
+        "image_width": answer.image_width,
+        "image_height": answer.image_height,
+        "face_model_version": FACE_MODEL_VERSION,
+        "face_shape_set": [_face_shape(face) for face in answer.faces],
+    }
+
+
+def _face_shape(face: Face) -> dict[str, _Points]:
+    whole = Face(np.rint(face.points))
+    return {
+        region: [{"x": int(x), "y": int(y)} for x, y in whole.region(region).tolist()] for region in REGIONS
+    }

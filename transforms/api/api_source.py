@@ -1,0 +1,217 @@
+"""The web API as a face source: every call paced, within its budget, and stopped when it makes no sense."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from threading import TIMEOUT_MAX, Lock, Timer
+from time import monotonic
+from typing import Final, Self
+
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.transforms.api.call_limits import CallLedger, CallLimits, window_closed
+from facebeam.transforms.api.circuit import Circuit, Outage
+from facebeam.transforms.api.client import ApiClient
+from facebeam.transforms.api.fit_to_send import check_fit_to_send
+from facebeam.transforms.api.pacer import Pacer
+from facebeam.transforms.api.session import told_when_sent
+from facebeam.transforms.sources.face_source import Attempt, OpenSource
+
+LARGEST_WINDOW: Final = 1000
+UNPACED_PER_S: Final = 10_000.0
+"""More than a process can send: without `--rate` only refusals slow a run down."""
+UNPACED_WINDOW: Final = 64
+"""Requests in flight where no rate says how many are needed."""
+SPARE: Final = 1.3
+"""The window is this much wider than rate times latency: latencies vary."""
+LONGEST_PAUSE_S: Final = 60.0
+"""A `Retry-After` holds the whole run up for at most this long."""
+SERVER_FAULTS_IN_A_ROW: Final = 3
+"""So many 500s on end are taken as a sign of throttling: the gateway turns its upstream's 429s into 500s."""
+
+
+@dataclass(frozen=True)
+class ApiSource:
+    """The web API as a face source.
+
+    Args:
+        client: makes single calls.
+        rate_per_s: calls a second at most, retries included; None for no ceiling.
+        limits: what the run may spend.
+        window: requests in flight; None keeps as many as rate times latency needs.
+        allow_private_urls: send URLs with a user or of a private host too.
+    """
+
+    client: ApiClient
+    rate_per_s: float | None = None
+    limits: CallLimits = field(default_factory=CallLimits)
+    window: int | None = None
+    allow_private_urls: bool = False
+    name: str = "api"
+
+    @property
+    def identity(self) -> str:
+        """Host and model version."""
+        return self.client.identity
+
+    @property
+    def largest_window(self) -> int:
+        """Threads that there may be."""
+        return self.window or (LARGEST_WINDOW if self.rate_per_s else UNPACED_WINDOW)
+
+    def for_shard(self, shard: int, shards: int) -> Self:
+        """Give a shard's part of rate, budget and window; the parts add up to the whole, or less.
+
+        Raises:
+            RunError: more shards than calls a second. Each sends one a second at least, else a second could
+                see more calls than the rate allows.
+        """
+        return replace(
+            self,
+            rate_per_s=None if self.rate_per_s is None else rate_part(self.rate_per_s, shard, shards),
+            limits=self.limits.for_shard(shard, shards),
+            window=self.window and max(1, self.window // shards),
+        )
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Open the connections; pace, budget and circuit begin anew."""
+        with self.client.open() as attempt:
+            session = _Session(self, attempt)
+            with session.ended_in_time():
+                yield OpenSource(
+                    session.attempt,
+                    session.window,
+                    session.may_retry,
+                    session.sleep,
+                    session.ledger.recall,
+                    session.held_back_s,
+                )
+
+
+def rate_part(rate_per_s: float, shard: int, shards: int) -> float:
+    """Give a shard's part of the rate: whole calls a second, and what is left over to the last.
+
+    Whole, because 2.5 a second is three in some seconds: four such shards would send twelve where ten may go.
+
+    >>> [rate_part(10.5, shard, 4) for shard in range(4)]
+    [3.0, 3.0, 2.0, 2.5]
+    """
+    if shards == 1:
+        return rate_per_s
+    whole = int(rate_per_s)
+    if whole < shards:
+        raise RunError(
+            f"{shards} shards cannot share {rate_per_s:g} calls a second: give --shards {max(1, whole)}"
+        )
+    rest = rate_per_s - whole if shard == shards - 1 else 0.0
+    return whole // shards + (shard < whole % shards) + rest
+
+
+class _Session:
+    """What the threads of one worker share while the source is open."""
+
+    def __init__(self, source: ApiSource, attempt: Attempt) -> None:
+        self._source = source
+        self._attempt = attempt
+        self.circuit = Circuit()
+        self.ledger = CallLedger(source.limits)
+        self._outage = Outage(self.circuit)
+        self._pacer = Pacer(source.rate_per_s or UNPACED_PER_S, sleep=self.circuit.sleep)
+        self._lock = Lock()
+        self._latency_s = 1.0
+        self._asleep = 0
+        self._server_faults = 0
+
+    def attempt(self, request: ImageRequest) -> Answer:
+        """Send one call when its turn has come, and learn from what comes back."""
+        if not self._source.allow_private_urls:
+            check_fit_to_send(request.image_url)
+        while True:
+            try:
+                with self._outage.turn():
+                    return self._call(request)
+            except FailureError as error:
+                # A call that was never sent costs no attempt while nobody can be reached.
+                if not (error.failure.was_sent and not error.failure.maybe_billed and self.circuit.is_out):
+                    raise
+
+    def _call(self, request: ImageRequest) -> Answer:
+        with told_when_sent(self._pacer.wait_for_turn().sent):
+            self.circuit.check()
+            self._reserve()
+            began = monotonic()
+            try:
+                answer = self._attempt(request)
+            except FailureError as error:
+                self._failed(error.failure, monotonic() - began)
+                raise
+            self._answered(monotonic() - began)
+            return answer
+
+    def may_retry(self) -> bool:
+        """Count one retry, unless the run has had its share. In an outage retries wait, and are few."""
+        return self.circuit.is_out or self.ledger.may_retry()
+
+    @contextmanager
+    def ended_in_time(self) -> Iterator[None]:
+        """Open the circuit when the time is over: who waits for a turn, or to ask again, waits no longer."""
+        stop_at = self._source.limits.stop_at
+        if stop_at is None:
+            yield
+            return
+        left_s = (stop_at - datetime.now(UTC)).total_seconds()
+        timer = Timer(min(max(0.0, left_s), TIMEOUT_MAX), self.circuit.open, [window_closed(stop_at)])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def window(self) -> int:
+        """Give rate times the latency of late, and a place for each request that waits to retry."""
+        if self._source.window or not self._source.rate_per_s:
+            return self._source.largest_window
+        needed = math.ceil(self._pacer.rate_per_s * self._latency_s * SPARE)
+        return min(LARGEST_WINDOW, 2 + needed + self._asleep)
+
+    def held_back_s(self) -> float:
+        """Tell for how long calls have waited for their turn."""
+        return self._pacer.held_back_s
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before a retry; raises when the circuit opens meanwhile."""
+        with self._lock:
+            self._asleep += 1
+        try:
+            self.circuit.sleep(seconds)
+        finally:
+            with self._lock:
+                self._asleep -= 1
+
+    def _reserve(self) -> None:
+        try:
+            self.ledger.reserve(datetime.now(UTC))
+        except FailureError as error:
+            self.circuit.open(error.failure)
+            raise
+
+    def _answered(self, latency_s: float) -> None:
+        self.circuit.succeeded()
+        with self._lock:
+            self._server_faults = 0
+            self._latency_s += (latency_s - self._latency_s) / 16
+
+    def _failed(self, failure: Failure, took_s: float) -> None:
+        self.circuit.failed(failure, took_s)
+        if not failure.maybe_billed and self.circuit.is_out:
+            self.ledger.give_back()
+        with self._lock:
+            is_fault = failure.code in {ErrorCode.API_ERROR, ErrorCode.SERVER_ERROR}
+            self._server_faults = self._server_faults + 1 if is_fault else 0
+            throttled = failure.code.about.asks_to_slow_down or self._server_faults >= SERVER_FAULTS_IN_A_ROW
+        if throttled:
+            self._pacer.slow_down(min(failure.retry_after_s or 0.0, LONGEST_PAUSE_S))

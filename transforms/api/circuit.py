@@ -1,0 +1,160 @@
+"""Stop all sending when every further call would fail in the same way; hold it back while nobody answers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from logging import getLogger
+from threading import Event, Lock
+from time import monotonic
+from typing import Final
+
+from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.values import NOT_SENT, Failure, FailureError
+from facebeam.transforms.steps.progress import stop_if_asked
+
+UNBROKEN_SERIES: Final = 50
+"""So many failures in a row that say nothing of an image, and the service counts as gone."""
+ACCOUNT_SERIES: Final = 3
+"""So many refusals of the provider's own account in a row."""
+_NOT_THE_SERVICE: Final = frozenset(
+    {
+        # somebody else answers: a wrong path in the address, a wrong host, a proxy
+        ErrorCode.TLS_ERROR,
+        ErrorCode.HTTP_ERROR,
+        ErrorCode.INVALID_RESPONSE,
+    }
+)
+_UNREACHABLE: Final = frozenset(
+    {
+        ErrorCode.CONNECTION_FAILED,
+        ErrorCode.HOST_NOT_FOUND,
+        ErrorCode.SERVER_ERROR,
+        ErrorCode.RESPONSE_TRUNCATED,
+    }
+)
+"""Nobody answers, or a gateway does in the service's place: a restart, a switch, a name server."""
+_SLOW_DOWN: Final = {code for code in ErrorCode if code.about.asks_to_slow_down}
+_IN_TROUBLE: Final = _UNREACHABLE | {ErrorCode.API_ERROR, ErrorCode.TIMEOUT} | _SLOW_DOWN
+"""What may be over soon: only time tells."""
+TROUBLE_S: Final = 120.0
+"""After so long without one answer, and `FEWEST` calls, the service counts as gone."""
+FEWEST: Final = 10
+OUTAGE_SERIES: Final = 5
+"""After so many calls in a row that reached nobody, the others wait until one gets through."""
+_LOOK_S: Final = 0.5
+
+
+def stops_a_run(code: ErrorCode) -> bool:
+    """Tell whether failures of this code can open a circuit: at once, or by a series of them."""
+    return code in _NOT_THE_SERVICE | _IN_TROUBLE or code.fate(ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
+
+
+class Circuit:
+    """Closed while calls may be sent; once open it stays so for the run. Many threads share it."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._opened = Event()
+        self._cause: Failure | None = None
+        self._series = 0
+        self._fruitless = 0
+        self._fruitless_since = 0.0
+        self._unreached = 0
+
+    @property
+    def is_out(self) -> bool:
+        """Tell whether the service cannot be reached just now."""
+        return self._unreached >= OUTAGE_SERIES
+
+    def check(self) -> None:
+        """Raise FailureError when the circuit is open, RunError when the run was asked to stop."""
+        stop_if_asked()
+        if self._cause is not None:
+            raise FailureError(self._cause)
+
+    def open(self, cause: Failure) -> None:
+        """Open the circuit; the first cause counts."""
+        with self._lock:
+            if self._cause is None:
+                self._cause = replace(cause, stage=NOT_SENT, was_sent=False, maybe_billed=False)
+                self._opened.set()
+
+    def succeeded(self) -> None:
+        """Take note of an answer: a series is broken."""
+        self._series = self._fruitless = self._unreached = 0
+
+    def failed(self, failure: Failure, took_s: float = 0.0) -> None:
+        """Take note of a failure, and open where it means that others would fail as well.
+
+        Args:
+            failure: what came of a call.
+            took_s: how long the call took: a service that hangs is silent from its beginning on.
+        """
+        code = failure.code
+        with self._lock:
+            self._unreached = self._unreached + 1 if code in _UNREACHABLE else 0
+            gone = code in _NOT_THE_SERVICE or code is ErrorCode.UPSTREAM_ACCOUNT
+            self._series = self._series + 1 if gone else 0
+            self._fruitless = self._fruitless + 1 if gone or code in _IN_TROUBLE else 0
+            if self._fruitless == 1:
+                self._fruitless_since = self._clock() - took_s
+            longest = ACCOUNT_SERIES if code is ErrorCode.UPSTREAM_ACCOUNT else UNBROKEN_SERIES
+            over = self._series >= longest or (
+                self._fruitless >= FEWEST and self._clock() - self._fruitless_since >= TROUBLE_S
+            )
+        if over or failure.fate is Fate.OPEN_CIRCUIT:
+            self.open(failure)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless the circuit opens or the run is asked to stop: then raise as `check` does."""
+        until = monotonic() + seconds
+        while (left_s := until - monotonic()) > 0:
+            self.check()
+            self._opened.wait(min(left_s, _LOOK_S))
+        self.check()
+
+
+PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
+"""Before each trial of an outage; the last one is repeated. Few trials: a call has only so many attempts."""
+_LOGGER: Final = getLogger("facebeam")
+
+
+class Outage:
+    """A gate that is open unless the circuit says that the service is out. Many threads share it."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self._circuit = circuit
+        self._trial = Lock()
+        self._trials = 0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until the service is there again, or until this call may be the next to try.
+
+        Raises:
+            FailureError, RunError: as `Circuit.check`.
+        """
+        if self._circuit.is_out:
+            while not self._trial.acquire(timeout=_LOOK_S):
+                self._circuit.check()
+            try:
+                self._pause()
+                if self._circuit.is_out:
+                    yield
+                    return
+            finally:
+                self._trial.release()
+        yield
+
+    def _pause(self) -> None:
+        """Wait before the next trial; say so before the first, and that it is over after the last."""
+        if not self._circuit.is_out:
+            if self._trials:
+                _LOGGER.warning("the service answers again: the run goes on")
+            self._trials = 0
+            return
+        if not self._trials:
+            _LOGGER.warning("the service cannot be reached: waiting until it can be, for two minutes at most")
+        self._circuit.sleep(PAUSES_S[min(self._trials, len(PAUSES_S) - 1)])
+        self._trials += 1

@@ -1,0 +1,156 @@
+"""Read the service's answer: tolerant in spelling, strict in counting.
+
+Source: the contract of `POST /face/analyze`; the guide's example is the golden input of the tests. Published
+examples also spell `X` and `Y` in capitals, and give `face_shape_set` as a string of JSON: both are read.
+"""
+
+import json
+from itertools import chain
+from typing import Any, Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.landmarks import REGIONS
+from facebeam.schemas.values import Answer, Face, Failure, FailureError
+
+Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+"""What `json.loads` gives."""
+
+_NUMBERS: Final = frozenset({int, float})
+_LARGEST: Final = float(np.finfo(np.float32).max)
+
+
+def parse_answer(body: Json) -> Answer:
+    """Read the body of a successful response; no faces in it is the outcome `no_face`.
+
+    Shape: a list of f faces with 90 points each -> Answer with f faces of float32[90, 2], in the order sent
+
+    Unknown keys are ignored. Points may lie outside the image. A width or height that is missing, or not a
+    whole number of pixels, is None.
+
+    Raises:
+        FailureError: `invalid_response`, naming what is wrong and where: a missing key, a list of another
+            length, a coordinate that is no finite number.
+    """
+    if not isinstance(body, dict):
+        _invalid("the body", "an object", body)
+    faces = _face_shape_set(body)
+    return Answer(
+        tuple(_face(face, f"face_shape_set[{i}]") for i, face in enumerate(faces)),
+        _pixels(body, "image_width"),
+        _pixels(body, "image_height"),
+        source="api",
+        face_model_version=str(body.get("face_model_version", "")),
+    )
+
+
+def _face_shape_set(body: dict[str, Json]) -> list[Json]:
+    faces = body.get("face_shape_set", False)  # null is no face, a missing key is no answer
+    if isinstance(faces, str):
+        try:
+            faces = json.loads(faces)
+        except (ValueError, RecursionError):
+            _invalid("face_shape_set", "a list of faces", faces)
+    if faces is None:
+        return []
+    if faces is False:
+        raise FailureError(_failure("face_shape_set is missing, not a list of faces"))
+    if not isinstance(faces, list):
+        _invalid("face_shape_set", "a list of faces", faces)
+    return faces
+
+
+def _face(face: Json, where: str) -> Face:
+    if not isinstance(face, dict):
+        _invalid(where, "an object of nine regions", face)
+    usual = _usual_points(face)
+    if usual is not None:
+        return Face(usual)
+    points = [point for region in REGIONS for point in _region(face, region, where)]
+    return Face(np.array(points, np.float32))
+
+
+def _usual_points(face: dict[str, Any]) -> NDArray[np.float32] | None:
+    """Read a face in the usual spelling at one go, in a fifth of the time; None where anything is unusual."""
+    try:
+        if any(len(face[region]) != count for region, count in REGIONS.items()):
+            return None
+        points = [(point["x"], point["y"]) for region in REGIONS for point in face[region]]
+        if not _NUMBERS.issuperset(map(type, chain.from_iterable(points))):
+            return None
+        array = np.array(points, np.float64)
+    except (KeyError, TypeError, OverflowError):
+        return None
+    return array.astype(np.float32) if (np.abs(array) <= _LARGEST).all() else None
+
+
+def _region(face: dict[str, Json], region: str, where: str) -> list[tuple[float, float]]:
+    points = face.get(region)
+    if not isinstance(points, list) or len(points) != REGIONS[region]:
+        found = f"{len(points)} points" if isinstance(points, list) else points
+        _invalid(f"{where}.{region}", f"{REGIONS[region]} points", found)
+    return [_point(point, f"{where}.{region}[{i}]") for i, point in enumerate(points)]
+
+
+def _point(point: Json, where: str) -> tuple[float, float]:
+    if not isinstance(point, dict):
+        _invalid(where, "a point {x, y}", point)
+    axes = {key.lower(): value for key, value in point.items()}
+    return _coordinate(axes.get("x"), f"{where}.x"), _coordinate(axes.get("y"), f"{where}.y")
+
+
+def _coordinate(value: Json, where: str) -> float:
+    # A NaN fails the comparison, and an int of a thousand digits passes it without becoming a float.
+    number = _number(value)
+    if number is None or not abs(number) <= _LARGEST:
+        _invalid(where, "a finite number", value)
+    return float(number)
+
+
+def _pixels(body: dict[str, Json], key: str) -> int | None:
+    """Read a size, 690 or 690.0. None where there is no usable one: the points are paid for, and whole."""
+    number = _number(body.get(key))
+    return int(number) if number is not None and 0 < number < 2**31 and number == int(number) else None
+
+
+def _number(value: Json) -> int | float | None:
+    """Give a number; None for anything else, to which Python counts True."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _invalid(where: str, expected: str, found: Json) -> NoReturn:
+    # Python refuses to write an int of more than 4,300 digits in decimals.
+    shown = (hex(found) if isinstance(found, int) and found > _LARGEST else repr(found))[:80]
+    raise FailureError(_failure(f"{where} is {shown}, not {expected}"))
+
+
+def _failure(message: str) -> Failure:
+    return Failure(ErrorCode.INVALID_RESPONSE, message, stage="annotate")
+
+
+def strict_json(body: bytes) -> Json:
+    """Read JSON in UTF-8; a byte order mark is read over, as RFC 8259, section 8.1, allows.
+
+    Raises:
+        ValueError: not UTF-8, not JSON, NaN or Infinity, a key twice, nested too deeply, a number too long.
+    """
+    try:
+        found: Json = json.loads(
+            body.decode("utf-8-sig"), object_pairs_hook=_without_repetition, parse_constant=_no_number
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return found
+
+
+def _without_repetition(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number in JSON")

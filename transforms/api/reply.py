@@ -1,0 +1,170 @@
+"""Read the service's reply: an answer with its trace id, or the failure that it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from json import JSONDecodeError
+from typing import Final
+
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.values import Answer, Failure, FailureError
+from facebeam.transforms.api.parse_answer import Json, parse_answer, strict_json
+from facebeam.transforms.api.service_codes import (
+    NO_FACE,
+    error_code_of_status,
+    find_upstream_code,
+    service_error_code,
+    upstream_error_code,
+)
+from facebeam.transforms.http.shown_text import kept_text
+from facebeam.transforms.http.status import retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole response, its body decoded.
+
+    Args:
+        status: HTTP status.
+        headers: by name, in any case.
+        body: bytes; empty where an error's body could not be read.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status says so; the body may still say otherwise."""
+        return self.status // 100 == HTTPStatus.OK // 100
+
+
+_MAX_NAME_CHARACTERS: Final = 200
+_RAW_BYTES: Final = 10_000
+"""So much of a body without a message is looked at."""
+
+
+def normalise_failure(reply: Reply) -> Failure:
+    """Read a failure out of a reply; never raises. Code first, status second.
+
+    An `api_error`, and a code that is not one of the service's, are looked through for an upstream code.
+    Every reply counts as maybe billed.
+    """
+    body = _object(reply.body)
+    raw_code, text = _raw_code(body), _message(body, reply.body)
+    known = service_error_code(raw_code)
+    upstream = None
+    if known in {None, ErrorCode.API_ERROR}:
+        upstream = find_upstream_code(f"{raw_code} {text}")
+    code = (upstream and upstream_error_code(upstream)) or known or error_code_of_status(reply.status)
+    return Failure(
+        code,
+        kept_text(f"HTTP {reply.status}: {text or _without_words(reply)}"),
+        stage="annotate",
+        raw_code=None if raw_code == code else raw_code or f"http_{reply.status}",
+        upstream_code=upstream and upstream[:_MAX_NAME_CHARACTERS],
+        http_status=reply.status,
+        trace_id=trace_id_of(reply, body),
+        maybe_billed=True,
+        retry_after_s=retry_after_s(reply.headers.get("Retry-After"), reply.headers.get("Date")),
+    )
+
+
+def trace_id_of(reply: Reply, body: Mapping[str, Json]) -> str | None:
+    """Find the name by which the service's support finds a call: in the body, else in the headers."""
+    headers = reply.headers
+    found = _text(body.get("trace_id")) or headers.get("x-trace-id") or headers.get("x-request-id")
+    return kept_text(found, _MAX_NAME_CHARACTERS) if found else None
+
+
+def _object(body: bytes) -> dict[str, Json]:
+    try:
+        found = strict_json(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _raw_code(body: Mapping[str, Json]) -> str | None:
+    error = body.get("error")
+    found = (isinstance(error, dict) and _text(error.get("code"))) or _text(body.get("code"))
+    return kept_text(found, _MAX_NAME_CHARACTERS) if found else None
+
+
+def _message(body: Mapping[str, Json], raw: bytes) -> str:
+    error = body.get("error")
+    told = error.get("message") if isinstance(error, dict) else error
+    found = (_text(candidate) for candidate in (told, body.get("detail"), body.get("message")))
+    return next(filter(None, found), None) or raw[:_RAW_BYTES].decode("utf-8", "replace")
+
+
+def _without_words(reply: Reply) -> str:
+    location = reply.headers.get("Location")
+    return f"redirects to {location}; correct --base-url" if location else "no body"
+
+
+def _text(value: Json) -> str | None:
+    """Take a name or message that is a text or a number; a list of details is left to the raw body."""
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def read_reply(reply: Reply, face_model_version: str) -> Answer | Failure:
+    """Tell an answer from a failure by status and body; never raises.
+
+    Args:
+        reply: what came back.
+        face_model_version: what was asked for, for an answer that does not name it.
+    """
+    if not reply.is_success:
+        return _failure_or_no_face(reply, face_model_version)
+    try:
+        body = strict_json(reply.body)
+    except (JSONDecodeError, UnicodeDecodeError) as error:  # a page of a gateway's, or an answer cut short
+        return _unread(reply, ErrorCode.RESPONSE_TRUNCATED, {}, _not_json(error, reply.body))
+    except ValueError as error:
+        return _invalid(reply, {}, _not_json(error, reply.body))
+    if isinstance(body, dict) and _tells_of_failure(body):
+        return _failure_or_no_face(reply, face_model_version)
+    return _answer(reply, body, face_model_version)
+
+
+def _tells_of_failure(body: Mapping[str, Json]) -> bool:
+    is_bare_code = "code" in body and "face_shape_set" not in body
+    return bool(body.get("error")) or body.get("success") is False or is_bare_code
+
+
+def _failure_or_no_face(reply: Reply, face_model_version: str) -> Answer | Failure:
+    failure = normalise_failure(reply)
+    if failure.upstream_code == NO_FACE:
+        return Answer((), None, None, "api", face_model_version, failure.trace_id)
+    return failure
+
+
+def _answer(reply: Reply, body: Json, face_model_version: str) -> Answer | Failure:
+    fields = body if isinstance(body, dict) else {}
+    try:
+        answer = parse_answer(body)
+    except FailureError as error:
+        return _invalid(reply, fields, error.failure.message)
+    version = kept_text(answer.face_model_version, 64) or face_model_version
+    return replace(answer, face_model_version=version, trace_id=trace_id_of(reply, fields))
+
+
+def _not_json(error: ValueError, body: bytes) -> str:
+    return f"the body is not JSON: {error}; it begins {body[:80]!r}"
+
+
+def _invalid(reply: Reply, fields: Mapping[str, Json], detail: str) -> Failure:
+    return _unread(reply, ErrorCode.INVALID_RESPONSE, fields, detail)
+
+
+def _unread(reply: Reply, code: ErrorCode, fields: Mapping[str, Json], detail: str) -> Failure:
+    return Failure(
+        code,
+        kept_text(f"HTTP {reply.status}: {detail} ({code.meaning})"),
+        stage="annotate",
+        http_status=reply.status,
+        trace_id=trace_id_of(reply, fields),
+        maybe_billed=True,
+    )

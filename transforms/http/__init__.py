@@ -1,0 +1,1 @@
+"""HTTP for everyone here: which addresses may be reached, within which time, and what an error means."""

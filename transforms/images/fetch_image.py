@@ -1,0 +1,117 @@
+"""Fetch the bytes of an image from wherever its URL leads, and from nowhere it must not."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import requests
+
+from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.http.addresses import AddressRule, is_public
+from facebeam.transforms.http.session import guarded_session
+from facebeam.transforms.http.web_place import web_place
+from facebeam.transforms.images.download_image import DownloadLimits, download_image
+from facebeam.transforms.images.fetch_failure import fetch_failure
+from facebeam.transforms.images.host_turns import HostLimits, HostTurns
+from facebeam.transforms.images.read_image_file import BUCKETS, read_bucket_image, read_local_image
+
+_WEB: Final = frozenset({"http", "https"})
+Fetch = Callable[[str], bytes]
+"""Image URL -> the bytes behind it. Many threads may call it at the same time.
+
+Raises `FailureError` of stage `fetch`, and nothing else that a URL could cause.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFetcher:
+    """A live fetcher, a `Fetch`, and the turns of its threads at their hosts."""
+
+    fetcher: "ImageFetcher"
+    session: requests.Session
+    turns: HostTurns
+
+    def __call__(self, image_url: str) -> bytes:
+        """Fetch the bytes of an image; raises FailureError."""
+        fetcher, scheme = self.fetcher, url_scheme(image_url)
+        if scheme in _WEB:
+            return download_image(self.session, image_url, fetcher.limits, self.turns)
+        if scheme not in {"", "file", *BUCKETS}:
+            raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, image_url, f"nobody here reads {scheme}://")
+        if not fetcher.allow_local_files:
+            cure = "put the image on a public host, or allow files with --allow-local-files"
+            raise fetch_failure(ErrorCode.FORBIDDEN_ADDRESS, image_url, "a file, not a web address", cure)
+        if scheme in BUCKETS:
+            return read_bucket_image(image_url, fetcher.limits.max_bytes)
+        path = image_url if scheme else os.path.join(fetcher.folder, image_url)  # noqa: PTH118 - a NUL, too, is a name
+        return read_local_image(path, fetcher.limits.max_bytes)
+
+
+def host_of(image_url: str) -> str:
+    """Give the host, and port, that an image is downloaded from; empty for files and for what is no URL."""
+    try:
+        return web_place(image_url).authority
+    except ValueError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFetcher:
+    """Describe how images are fetched; `open` makes it live on the worker.
+
+    Args:
+        allow_local_files: read plain paths, `file://`, `gs://`, `s3://` and `hdfs://` too.
+        rule: the addresses that may be connected to.
+        window: connections kept, to a host and hosts; no fewer than threads that fetch, or they reconnect.
+        limits: seconds and bytes that one image may take.
+        host_limits: what one image host is asked for at a time.
+        headers: names and values that every image host gets; they replace our own of the same name.
+        ca_data: certificates to trust besides the usual ones, in PEM.
+        folder: where relative paths begin; workers elsewhere start in a folder of their own.
+    """
+
+    allow_local_files: bool = False
+    rule: AddressRule = is_public
+    window: int = 32
+    limits: DownloadLimits = field(default_factory=DownloadLimits)
+    host_limits: HostLimits = field(default_factory=HostLimits)
+    headers: tuple[tuple[str, str], ...] = ()
+    ca_data: str = ""
+    folder: str = ""
+
+    @contextmanager
+    def open(self) -> Iterator[OpenFetcher]:
+        """Open the connections; leaving the context closes them."""
+        with _image_session(self) as session:
+            yield OpenFetcher(self, session, HostTurns(self.host_limits))
+
+
+def _image_session(fetcher: ImageFetcher) -> requests.Session:
+    """Open a guarded session that asks for images, uncompressed, under our own name or the user's."""
+    session = guarded_session(fetcher.rule, fetcher.window, fetcher.ca_data)
+    session.headers["User-Agent"] = f"facebeam/{_version()}"
+    session.headers["Accept"] = "image/*,*/*;q=0.5"
+    session.headers["Accept-Encoding"] = "identity"
+    session.headers.update(fetcher.headers)
+    return session
+
+
+def _version() -> str:
+    try:
+        return version("facebeam")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
+
+
+def url_scheme(url: str) -> str:
+    """Give a URL's scheme in lower case; a plain path has none.
+
+    >>> url_scheme("GS://bucket/a.jpg"), url_scheme("photos/a.jpg")
+    ('gs', '')
+    """
+    found = re.match(r"([a-z][a-z0-9+.-]*)://", url, re.IGNORECASE)
+    return found[1].lower() if found else ""

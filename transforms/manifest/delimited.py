@@ -1,0 +1,202 @@
+"""Manifests in csv and tsv: rows, as long as the quotes leave no doubt where a row ends, and records."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+from facebeam.schemas.image_url import NOT_UTF8, is_utf8
+from facebeam.schemas.manifest_columns import ID_COLUMN
+from facebeam.transforms.manifest.lines import MAX_LINE_BYTES, numbered_lines
+from facebeam.transforms.manifest.manifest_file import (
+    ManifestError,
+    ManifestFile,
+    ManifestFormat,
+    ManifestPart,
+    Record,
+)
+from facebeam.transforms.manifest.recognize import iconv_line
+
+DELIMITERS: Final = {ManifestFormat.CSV: ",", ManifestFormat.TSV: "\t"}
+
+_IMAGE: Final = re.compile(r"\w+://|\S+\.(avif|bmp|gif|heic|jpe?g|png|tiff?|webp)\s*$", re.IGNORECASE)
+
+
+class DelimitedRow(NamedTuple):
+    """The header, or a row below it."""
+
+    number: int
+    """Line where it begins, 1-based."""
+    fields: Sequence[str]
+    flaw: str | None = None
+    """Why it cannot be divided into fields, and the cure; `fields` then holds its text."""
+
+
+def delimited_rows(file: ManifestFile) -> Iterator[DelimitedRow]:
+    """Stream the header and the rows below it. A row without any text is skipped, as a blank line is.
+
+    A row with wrong quotes is flawed where they come in pairs on its one line: the next line is a new row.
+
+    Raises:
+        ManifestError: the row's end is in doubt: read on, and other rows could be lost inside it.
+    """
+    csv.field_size_limit(MAX_LINE_BYTES)
+    taken: list[str] = []
+    reader = csv.reader(_noted(file, taken), delimiter=DELIMITERS[file.format], strict=True)
+    header: Sequence[str] = ()
+    while True:
+        taken.clear()
+        number = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:  # the reader has taken the line, and begins anew with the next one
+            yield DelimitedRow(number, ["".join(taken)], _flaw(file, number, taken, error))
+            continue
+        if fields is None:
+            return
+        if len(taken) > 1 or '\\"' in taken[0]:
+            _check_end(file, number, taken, fields, header)
+        if any(fields):
+            header = header or fields
+            yield DelimitedRow(number, fields)
+
+
+def _noted(file: ManifestFile, taken: list[str]) -> Iterator[str]:
+    """Stream the lines of a file, and note those that belong to the row under way."""
+    for _, line in numbered_lines(ManifestPart(file)):
+        taken.append(line)
+        yield line
+
+
+def _flaw(file: ManifestFile, number: int, taken: Sequence[str], error: csv.Error) -> str:
+    if '\\"' in "".join(taken):
+        raise _backslashes(file, number)
+    if len(taken) > 1 or taken[0].count('"') % 2:
+        raise ManifestError(
+            f"{file.place(number)}: the row that begins here is broken ({error}), and where it ends is "
+            'unknown: close every quote, and write a quote inside quotes twice ("")'
+        )
+    return f'is broken ({error}): write a quote inside quotes twice (""), end lines with \\n or \\r\\n'
+
+
+def _check_end(
+    file: ManifestFile, number: int, taken: Sequence[str], fields: Sequence[str], header: Sequence[str]
+) -> None:
+    """Doubt a row of several lines, or with a backslash before a quote."""
+    if '\\"' in "".join(taken) and _differs_with_escapes(file, taken, fields):
+        raise _backslashes(file, number)
+    inside = [line for line in taken[1:] if line.strip()]
+    rows = sum(_looks_like_row(line, file, header) for line in inside)
+    if rows and rows >= len(inside) / 2:
+        raise ManifestError(
+            f"{file.place(number)}: a quote that opens in this row takes in the next {len(taken) - 1} lines, "
+            "which look like rows: close the quote, or write such texts as .jsonl or .parquet"
+        )
+
+
+def _differs_with_escapes(file: ManifestFile, taken: Sequence[str], fields: Sequence[str]) -> bool:
+    reader = csv.reader(taken, delimiter=DELIMITERS[file.format], strict=True, escapechar="\\")
+    try:
+        escaped = next(reader)
+    except csv.Error:  # then these are backslashes like any other, as in "C:\"
+        return False
+    return (len(escaped), reader.line_num) != (len(fields), len(taken))
+
+
+def _looks_like_row(line: str, file: ManifestFile, header: Sequence[str]) -> bool:
+    """Tell whether a line alone would be a row with a URL, or the name of an image."""
+    if file.url_column not in header:
+        return False
+    try:
+        fields = next(csv.reader([line], delimiter=DELIMITERS[file.format]))
+    except csv.Error:
+        return False
+    return len(fields) == len(header) and bool(_IMAGE.match(fields[header.index(file.url_column)].strip()))
+
+
+def _backslashes(file: ManifestFile, number: int) -> ManifestError:
+    return ManifestError(
+        f'{file.place(number)}: a backslash stands before a quote (\\"), as Spark and MySQL write it: write '
+        'the quote twice (""), with .option("escape", \'"\') in Spark, ESCAPED BY \'"\' in MySQL'
+    )
+
+
+_EMPTY: Final = DelimitedRow(1, [])
+_OTHER_DELIMITER: Final = re.compile("[;,|\t]")
+_RENAMED: Final = {"\t": ".tsv", ",": ".csv"}
+
+
+def delimited_schema(file: ManifestFile) -> pa.Schema:
+    """Give the header's columns; none where the file is empty.
+
+    Raises:
+        ManifestError: the first row is no header.
+    """
+    number, header, flaw = next(delimited_rows(file), _EMPTY)
+    if flaw := flaw or _flaw_of_header(file, header):
+        raise ManifestError(f"{file.place(number)}: the header {flaw}")
+    return pa.schema([pa.field(name, pa.string()) for name in header])
+
+
+def check_rows(file: ManifestFile) -> None:
+    """Read the whole file, to see that no row's end is in doubt: some two seconds per million rows.
+
+    Raises:
+        ManifestError: one is.
+    """
+    for _ in delimited_rows(file):
+        pass
+
+
+def delimited_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
+    """Stream the rows below the header; blank ones are none."""
+    rows = delimited_rows(part.file)
+    header = next(rows, _EMPTY).fields
+    place = {name: i for i, name in enumerate(header)}
+    # -1 is the None appended to each row: the value of a column that only other files have
+    wanted = itemgetter(*(place.get(name, -1) for name in (part.file.url_column, ID_COLUMN, *columns.names)))
+    for number, fields, flaw in rows:
+        text = DELIMITERS[part.file.format].join(fields)
+        if flaw is None and len(fields) == len(header):
+            url, image_id, *own = wanted([*fields, None])
+            yield Record(number, url, image_id, tuple(own), None if is_utf8(text) else NOT_UTF8)
+        else:
+            flaw = flaw or _wrong_length(fields, header)  # noqa: PLW2901 - read once
+            yield Record(number, text.strip(), None, (None,) * len(columns), flaw)
+
+
+def _flaw_of_header(file: ManifestFile, header: Sequence[str]) -> str | None:
+    """Say why a row is no header of this format, and the cure."""
+    text = DELIMITERS[file.format].join(header)
+    if not is_utf8(text):
+        return (
+            "is not UTF-8: convert the file from the encoding that it was saved in; for Excel in Western "
+            f"Europe with {iconv_line(file, 'cp1252')}"
+        )
+    if text.lower().startswith("sep="):
+        return f"is Excel's {text!r}: delete this line"
+    other = _OTHER_DELIMITER.search(text)
+    if len(header) != 1 or file.url_column in header or other is None:
+        return None
+    if ending := _RENAMED.get(other[0]):
+        return f"is {text!r}, with the delimiter of {ending}: rename the file to {ending}"
+    return f"is {text!r}, with {other[0]!r} between columns: convert the file with {_convert(file, other[0])}"
+
+
+def _convert(file: ManifestFile, delimiter: str) -> str:
+    """Give the shell command that writes a text with the delimiter that its ending promises."""
+    code = (
+        f"import pandas; pandas.read_csv({file.path!r}, sep={delimiter!r}, dtype=str, keep_default_na=False)"
+        f".to_csv('converted.{file.format}', sep={DELIMITERS[file.format]!r}, index=False)"
+    )
+    return f'python -c "{code}"'
+
+
+def _wrong_length(fields: Sequence[str], header: Sequence[str]) -> str:
+    return (
+        f"has {len(fields)} fields, the header has {len(header)}: "
+        "put values that hold a delimiter into quotes, fill in what is missing"
+    )

@@ -1,0 +1,103 @@
+"""Find the files that a manifest's paths and patterns name, images among them."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Final
+
+from facebeam.transforms.manifest.manifest_file import FileState, ManifestError, manifest_errors
+from facebeam.transforms.manifest.open_manifest import is_remote, local_state, remote_errors, remote_state
+
+ENDINGS: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff")
+
+
+def image_files(pattern: str) -> Mapping[str, str]:
+    """Find the images that a pattern names, sorted: path -> its path below the folder, or the path itself.
+
+    A folder is searched to its end; what begins with a dot is passed over. Of a bucket only globs that end
+    like images are looked for. The result is empty where a pattern names no image, or a manifest too.
+
+    Raises:
+        ManifestError: a bucket or a folder cannot be read.
+    """
+    with manifest_errors(pattern):
+        if is_remote(pattern):
+            return {path: path for path in sorted(_in_bucket(pattern))} if is_image(pattern) else {}
+        if Path(pattern).is_dir():
+            return {path: os.path.relpath(path, pattern) for path in sorted(_below(pattern))}
+        names = [pattern] if Path(pattern).is_file() else glob(pattern, recursive=True)  # noqa: PTH207 - as for manifests
+        files = [name for name in names if not Path(name).is_dir()]
+        return {name: name for name in sorted(files)} if all(map(is_image, files)) else {}
+
+
+def is_image(path: str) -> bool:
+    """Tell an image by its ending."""
+    return path.lower().endswith(ENDINGS)
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Walk a folder; links to folders are followed by nobody, since they may lead in a circle."""
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (str(Path(place, name)) for name in names if is_image(name) and name[0] != ".")
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _in_bucket(pattern: str) -> Iterator[str]:
+    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
+
+    with remote_errors(pattern):
+        yield from (file.path for file in FileSystems.match([pattern])[0].metadata_list)
+
+
+def find_manifests(patterns: Iterable[str]) -> Mapping[str, FileState]:
+    """Find every file once, in the order of the patterns: path -> state. A glob skips folders.
+
+    Raises:
+        ManifestError: a pattern finds nothing, or what is no file.
+    """
+    found: dict[str, FileState] = {}
+    for pattern in patterns:
+        files = _remote(pattern) if is_remote(pattern) else _local(pattern)
+        if not files:
+            raise ManifestError(f"{pattern}: no such file: check --manifest, and quote a glob")
+        found.update(files)
+    return found
+
+
+def _remote(pattern: str) -> Mapping[str, FileState]:
+    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
+
+    with manifest_errors(pattern), remote_errors(pattern):
+        matches = FileSystems.match([pattern])[0].metadata_list
+    return {
+        file.path: remote_state(file.size_in_bytes, file.last_updated_in_seconds)
+        for file in sorted(matches, key=lambda file: file.path)
+    }
+
+
+def _local(pattern: str) -> Mapping[str, FileState]:
+    """Take a name as it is where such a file lies; only then as a glob."""
+    with manifest_errors(pattern):
+        if not has_magic(pattern) or Path(pattern).exists():
+            return {str(Path(pattern)): _state(pattern)}
+        paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
+        return {str(Path(path)): _state(path) for path in paths if not Path(path).is_dir()}
+
+
+def _state(path: str) -> FileState:
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise ManifestError(
+            f"{path}: is a folder without images: name its files, for example '{path.rstrip('/')}/*.csv'"
+        )
+    if not stat.S_ISREG(mode):
+        raise ManifestError(
+            f"{path}: is no regular file: it is read more than once, so write it to disk first"
+        )
+    return local_state(path)

@@ -1,0 +1,145 @@
+"""Look at a manifest before the run starts: what is wrong with it as a whole is found here.
+
+Beam is imported for remote files only.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
+
+import pyarrow as pa
+
+from facebeam.schemas.manifest_columns import ID_COLUMN, URL_COLUMN, check_column_names, own_columns
+from facebeam.schemas.tables import DEAD_LETTERS, RESERVED_COLUMNS
+from facebeam.transforms.manifest.column_types import unite_columns, with_common_types
+from facebeam.transforms.manifest.find_manifests import find_manifests
+from facebeam.transforms.manifest.manifest_file import (
+    FileState,
+    ManifestError,
+    ManifestFile,
+    ManifestFormat,
+    ManifestPart,
+    Record,
+)
+from facebeam.transforms.manifest.read_records import read_records, read_schema, read_through
+from facebeam.transforms.manifest.recognize import check_contents
+
+_TABLE = b"facebeam.table"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a run, and the own columns of all of them together."""
+
+    files: tuple[ManifestFile, ...]
+    columns: pa.Schema
+    allow_local_files: bool = False
+    """Whether paths, file://, gs://, s3:// and hdfs:// are URLs too."""
+    largest_draw: int | None = None
+    """Of a sample: rows that draw more are left out. None: all rows are taken."""
+
+
+def inspect_manifest(
+    patterns: Iterable[str], url_column: str = URL_COLUMN, *, allow_local_files: bool = False
+) -> Manifest:
+    """Find the manifest's files, tell their formats by their endings, read their columns.
+
+    A jsonl is read to its end, since each line may bring a column; a csv or tsv, since each quote may take in
+    the rows below it; of the others only the beginning.
+
+    Raises:
+        ManifestError: a file is missing, unreadable or of no known format, or its columns cannot be.
+    """
+    found = find_manifests(patterns)
+    inspected = [_inspect_file(path, state, url_column) for path, state in found.items()]
+    of_runs = with_common_types([file for file in inspected if _is_of_a_run(file.columns)])
+    typed = {file.path: file for file in of_runs}
+    files = tuple(typed.get(file.path, file) for file in inspected)
+    columns = unite_columns(files)
+    if flaw := check_column_names([URL_COLUMN, *columns.names], URL_COLUMN):
+        raise ManifestError(f"the manifest, all its files together, {flaw}")
+    return Manifest(files, columns, allow_local_files)
+
+
+def _inspect_file(path: str, state: FileState, url_column: str) -> ManifestFile:
+    manifest_format, compressed = _format_of(path)
+    file = ManifestFile(path, manifest_format, compressed, state, url_column, pa.schema([]))
+    if compressed and not state.size_bytes:
+        raise ManifestError(f"{path}: has 0 bytes, which is no .gz: pack it again")
+    check_contents(file)
+    schema = read_schema(file)
+    if _is_of_a_run(schema):
+        schema, url_column = _replayed(schema), URL_COLUMN
+    _check_columns(path, schema, url_column)
+    read_through(file)
+    own = [schema.field(name) for name in own_columns(schema.names, url_column)]
+    return replace(file, url_column=url_column, columns=pa.schema(own, schema.metadata))
+
+
+def _is_of_a_run(schema: pa.Schema) -> bool:
+    """Tell dead letters from a manifest that a user has written."""
+    return (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]
+
+
+def _format_of(path: str) -> tuple[ManifestFormat, bool]:
+    """Tell format and compression by the ending, in any case of letters."""
+    stem = path.lower().removesuffix(".gz")
+    compressed = len(stem) < len(path)
+    ending = stem.rpartition(".")[2]
+    known = {str(each): each for each in ManifestFormat} | {"ndjson": ManifestFormat.JSONL}
+    if ending not in known or (compressed and known[ending] is ManifestFormat.PARQUET):
+        raise ManifestError(
+            f"{path}: unknown ending: a manifest is .txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, "
+            "or .parquet"
+        )
+    return known[ending], compressed
+
+
+def _replayed(schema: pa.Schema) -> pa.Schema:
+    """Keep of a dead letter file what was its manifest's; the failure's columns are the output's own."""
+    kept = [
+        field
+        for field in schema
+        if field.name in {URL_COLUMN, ID_COLUMN} or field.name not in RESERVED_COLUMNS
+    ]
+    return pa.schema(kept, schema.metadata)
+
+
+def _check_columns(path: str, schema: pa.Schema, url_column: str) -> None:
+    """Refuse names that cannot be; a text without a single column has no rows either."""
+    reason = check_column_names(schema.names, url_column)
+    if reason and (schema.names or path.lower().endswith(".parquet")):
+        raise ManifestError(f"{path}: {reason}")
+
+
+ROWS: Final = 100_000
+"""Rows that are looked at, in equal parts of all files: manifests with ids 1, 2, 3, ... clash at once."""
+
+
+def ambiguous_id(manifest: Manifest) -> str | None:
+    """Say which id names two images, and where; None where no such id is among the first rows.
+
+    A file that turns out to be damaged is left to the run itself.
+    """
+    files = [file for file in manifest.files if file.format is not ManifestFormat.TXT]
+    seen: dict[str, tuple[object, str]] = {}
+    for file in files:
+        for record in _first_records(file, ROWS // len(files)):
+            image_id, here = str(record.image_id), file.place(record.number)
+            url, place = seen.setdefault(image_id, (record.image_url, here))
+            if url != record.image_url:
+                return (
+                    f"image_id {image_id!r} names two images, in {place} and {here}: the tables hold "
+                    "both; give each image an id of its own"
+                )
+    return None
+
+
+def _first_records(file: ManifestFile, rows: int) -> Iterator[Record]:
+    """Stream the records with an id among the first rows; only URL and id are read."""
+    with suppress(ManifestError):
+        for record in islice(read_records(ManifestPart(file), pa.schema([])), rows):
+            if isinstance(record.image_id, str | int) and record.image_id != "" and not record.flaw:
+                yield record

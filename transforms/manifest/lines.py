@@ -1,0 +1,68 @@
+"""A manifest of URLs, one per line; and the numbered lines that all text formats are read from."""
+
+import codecs
+from collections.abc import Iterator
+from itertools import count
+from typing import BinaryIO, Final
+
+import pyarrow as pa
+
+from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestFile, ManifestPart, Record
+from facebeam.transforms.manifest.open_manifest import open_text
+
+MAX_LINE_BYTES: Final = 16 << 20
+"""Bounds the memory that a file without line ends could take."""
+
+
+def numbered_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
+    """Stream the lines of a part: number and text with its line end, without a byte order mark.
+
+    Bytes that are not UTF-8 come out as surrogates (`surrogateescape`): one bad line is no reason to stop.
+
+    Raises:
+        ManifestError: a line over 16 MiB.
+        OSError, EOFError, zlib.error: the file cannot be read.
+    """
+    with open_text(part.file) as stream:
+        stream.seek(part.start)
+        position = part.start
+        for number in count(part.first):
+            line = b"" if position == part.stop else read_line(stream, part, number)
+            if not line:
+                break
+            position += len(line)
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            yield number, text.decode("utf-8", "surrogateescape")
+
+
+def read_line(stream: BinaryIO, part: ManifestPart, number: int) -> bytes:
+    """Read a line of bounded length."""
+    line = stream.readline(MAX_LINE_BYTES + 1)
+    if len(line) > MAX_LINE_BYTES:
+        raise ManifestError(
+            f"{part.file.place(number)}: a line over 16 MiB: is this a manifest? Look at its line ends"
+        )
+    return line
+
+
+def lines_schema(file: ManifestFile) -> pa.Schema:
+    """Give the one column; the first line is read to see that it is no header.
+
+    Raises:
+        ManifestError: it is one.
+    """
+    _, first = next(numbered_lines(ManifestPart(file)), (1, ""))
+    for delimiter, ending in (("\t", ".tsv"), (",", ".csv"), (";", ".csv")):
+        names = [name.strip(' "\r\n') for name in first.split(delimiter)]
+        if len(names) > 1 and file.url_column in names:
+            raise ManifestError(f"{file.place(1)}: is the header of a {ending}: rename the file to {ending}")
+    return pa.schema([pa.field(file.url_column, pa.string())])
+
+
+def lines_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
+    """Stream the URLs; blank lines are none."""
+    nothing = (None,) * len(columns)
+    for number, line in numbered_lines(part):
+        url = line.strip(" \t\r\n")
+        if url:
+            yield Record(number, url, None, nothing)

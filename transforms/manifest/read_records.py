@@ -1,0 +1,126 @@
+"""Read a file of any format: its columns, its records, and the parts that workers read side by side."""
+
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from facebeam.transforms.files.vendor_errors import vendor_errors
+from facebeam.transforms.manifest.delimited import check_rows, delimited_records, delimited_schema
+from facebeam.transforms.manifest.json_lines import json_lines_records, json_lines_schema
+from facebeam.transforms.manifest.lines import lines_records, lines_schema, read_line
+from facebeam.transforms.manifest.manifest_file import (
+    UNREADABLE,
+    ManifestFile,
+    ManifestFormat,
+    ManifestPart,
+    Record,
+    manifest_errors,
+    unreadable,
+)
+from facebeam.transforms.manifest.open_manifest import check_unchanged, open_packed
+from facebeam.transforms.manifest.parquet import parquet_records, parquet_schema
+
+
+def read_schema(file: ManifestFile) -> pa.Schema:
+    """Give all columns of a file; none for an empty one.
+
+    Raises:
+        ManifestError: the file cannot be read.
+    """
+    with manifest_errors(file.path):
+        match file.format:
+            case ManifestFormat.TXT:
+                return lines_schema(file)
+            case ManifestFormat.CSV | ManifestFormat.TSV:
+                return delimited_schema(file)
+            case ManifestFormat.JSONL:
+                return json_lines_schema(file)
+            case ManifestFormat.PARQUET:
+                return parquet_schema(file)
+
+
+def read_through(file: ManifestFile) -> None:
+    """Find before the run what no row of a csv or tsv can be blamed for; the whole file is read for it.
+
+    Raises:
+        ManifestError: quotes leave open where rows begin and end, or the file is damaged.
+    """
+    if file.format in {ManifestFormat.CSV, ManifestFormat.TSV}:
+        with manifest_errors(file.path):
+            check_rows(file)
+
+
+def read_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
+    """Stream the records of a part, their values in the order and of the types of the run's columns.
+
+    Raises:
+        ManifestError: the file cannot be read, from the first bad place on, or somebody has written to it.
+    """
+    number = part.first - 1
+    try:
+        for record in _records(part, columns):
+            number = record.number
+            yield record
+    except (*UNREADABLE, *vendor_errors()) as error:
+        raise unreadable(f"{part.file.path}, after {part.file.unit} {number}", error) from error
+    check_unchanged(part.file)
+
+
+def _records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
+    match part.file.format:
+        case ManifestFormat.TXT:
+            return lines_records(part, columns)
+        case ManifestFormat.CSV | ManifestFormat.TSV:
+            return delimited_records(part, columns)
+        case ManifestFormat.JSONL:
+            return json_lines_records(part, columns)
+        case ManifestFormat.PARQUET:
+            return parquet_records(part, columns)
+
+
+PART_BYTES: Final = 16 << 20
+
+
+def split_manifest(file: ManifestFile, part_bytes: int = PART_BYTES) -> Iterator[ManifestPart]:
+    """Split lines at line ends and Parquet at row groups, into parts of `part_bytes` and a little.
+
+    A .gz cannot be entered in the middle; nor can csv, where a line end may stand inside quotes.
+
+    Raises:
+        ManifestError: the file cannot be read, or is not the one that was inspected.
+    """
+    check_unchanged(file)
+    with manifest_errors(file.path), open_packed(file.path) as stream:
+        if file.most_rows is not None:
+            yield ManifestPart(file)
+            return
+        match file.format:
+            case ManifestFormat.PARQUET:
+                yield from _row_groups(file, stream, part_bytes)
+            case ManifestFormat.TXT | ManifestFormat.JSONL if not file.compressed:
+                yield from _lines(file, stream, part_bytes)
+            case _:
+                yield ManifestPart(file)
+
+
+def _lines(file: ManifestFile, stream: BinaryIO, part_bytes: int) -> Iterator[ManifestPart]:
+    start, number = 0, 1
+    while block := stream.read(part_bytes):
+        here = ManifestPart(file, start, None, number + block.count(b"\n"))
+        rest = read_line(stream, here, here.first)
+        stop = start + len(block) + len(rest)
+        yield ManifestPart(file, start, stop, number)
+        start, number = stop, here.first + rest.count(b"\n")
+
+
+def _row_groups(file: ManifestFile, stream: BinaryIO, part_bytes: int) -> Iterator[ManifestPart]:
+    groups = pq.ParquetFile(stream).metadata
+    start, first, row, size_bytes = 0, 1, 1, 0
+    for group in range(groups.num_row_groups):
+        row += groups.row_group(group).num_rows
+        size_bytes += groups.row_group(group).total_byte_size
+        if size_bytes >= part_bytes or group == groups.num_row_groups - 1:
+            yield ManifestPart(file, start, group + 1, first)
+            start, first, size_bytes = group + 1, row, 0

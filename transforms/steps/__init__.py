@@ -1,0 +1,1 @@
+"""The steps of the pipeline: pure functions first, then the PTransform of the same words."""

@@ -1,0 +1,186 @@
+"""Check a run's staged tables against its laws, then publish them: the run is seen whole or not at all."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import AsSingleton, PCollection
+from apache_beam.transforms.combiners import ToList
+
+from facebeam.schemas.errors import ErrorCode, RunError, SetUpError
+from facebeam.schemas.layout import NO_CODE, Layout
+from facebeam.schemas.run_record import CallCounts, RunCounts, sum_of_calls
+from facebeam.schemas.tables import TABLES, with_manifest_columns
+from facebeam.schemas.values import Outcome
+from facebeam.transforms.files.output_files import exists, files_below, make_durable, output_errors, writing
+from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.publish import Plan, finish, is_committed, publish
+from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
+
+
+def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
+    """Count a run from its staged files themselves: what is on the disk, not what was meant to be."""
+    outcomes: Counter[str] = Counter()
+    dead: Counter[str] = Counter()
+    face_count = faces = 0
+    for file in staged:
+        match file.table:
+            case "images":
+                table = _read(file, ["outcome", "face_count"])
+                outcomes.update(table["outcome"].to_pylist())
+                face_count += pc.sum(table["face_count"]).as_py() or 0
+            case "faces":
+                faces += _read(file, []).num_rows
+            case _:
+                dead[file.partition.removeprefix("error_code=")] += _read(file, []).num_rows
+    ok, no_face = outcomes[Outcome.OK], outcomes[Outcome.NO_FACE]
+    return RunCounts(rows_read, ok, no_face, face_count, faces, dict(sorted(dead.items())))
+
+
+def latency_percentiles(staged: Iterable[StagedFile]) -> dict[str, float | None]:
+    """Give median, 95th and 99th percentile of the last attempts' latencies in ms; None without answers."""
+    images = [_read(file, ["latency_ms"])["latency_ms"] for file in staged if file.table == "images"]
+    chunks = [chunk for column in images for chunk in column.chunks]
+    found = pc.tdigest(pa.chunked_array(chunks, pa.float64()), q=[0.5, 0.95, 0.99])
+    return dict(zip(("p50", "p95", "p99"), found.to_pylist(), strict=True))
+
+
+def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.Schema) -> list[StagedFile]:
+    """Stage an empty file for each table that has none, so that every run can be read with its schema."""
+    missing = TABLES.keys() - {file.table for file in staged}
+    return [*staged, *(_stage_empty(table, layout, columns) for table in sorted(missing))]
+
+
+def files_to_publish(staged: Iterable[StagedFile], layout: Layout) -> dict[str, int]:
+    """See that the staged files are on the disk: path below the staging folder -> size in bytes."""
+    sizes = files_below(layout.staging)
+    paths = sorted(file.path for file in staged)
+    for path in paths:
+        make_durable(path)
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        make_durable(folder)
+    return {path.removeprefix(f"{layout.staging}/"): sizes[path].size_bytes for path in paths}
+
+
+def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one place
+    layout: Layout,
+    staged: Sequence[StagedFile],
+    rows_read: int,
+    calls: CallCounts,
+    columns: pa.Schema,
+    facts: Mapping[str, object],
+) -> None:
+    """Check and publish a run; a run that is committed already, or half, is only finished.
+
+    Args:
+        layout: where the run's files are and will be.
+        staged: the files that the run wrote.
+        rows_read: rows of the manifest, good or bad.
+        calls: what the face source was asked for.
+        columns: the manifest's own columns.
+        facts: what the run's record says besides counts and files: versions, options, start.
+
+    Raises:
+        RunError: a law is broken, or the output cannot be written; nothing is visible.
+    """
+    if is_committed(layout):
+        return
+    if exists(layout.plan):
+        finish(layout)
+        return
+    counts = count_tables(staged, rows_read)
+    if law := counts.broken_law():
+        raise RunError(f"run {layout.run_id} is not committed, a law is broken: {law}")
+    if cure := _cure_of_all(counts):
+        raise SetUpError(f"all {counts.rows_read} rows fail alike, so that nothing is committed: {cure}")
+    files = files_to_publish(with_empty_tables(staged, layout, columns), layout)
+    record = {
+        "run_id": layout.run_id,
+        **facts,
+        "committed_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "counts": asdict(counts),
+        "calls": calls._asdict(),
+        "latency_ms": latency_percentiles(staged),
+        "files": [_published(path, layout) for path in files],
+    }
+    publish(layout, Plan(files=files, record=record))
+
+
+def _published(path: str, layout: Layout) -> str:
+    """Give the path below the output: the record holds wherever the output is moved to."""
+    table, _, below = path.partition("/")
+    return layout.published(table, below).removeprefix(f"{layout.output.rstrip('/')}/")
+
+
+def _cure_of_all(counts: RunCounts) -> str | None:
+    """Say what every row fails by, and the cure, where that is one rule of the set-up."""
+    match [ErrorCode.named(code) for code in counts.dead]:
+        case [code] if code.about.set_up_cure and counts.dead_total == counts.rows_read:
+            return f"{code}, {code.meaning}; {code.about.set_up_cure}"
+    return None
+
+
+@dataclass
+class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
+    """PCollection[StagedFile] -> PCollection[str], the id of the committed run.
+
+    Law: a run is visible whole or not at all. Repeating the step is harmless.
+
+    Args:
+        layout: where the run's files are and will be.
+        row_counts: numbers of rows read, of which the sum counts.
+        calls: what was asked for, of which the sum counts.
+        columns: the manifest's own columns.
+        facts: what the run's record says besides counts and files.
+    """
+
+    layout: Layout
+    row_counts: PCollection[int]
+    calls: PCollection[CallCounts]
+    columns: pa.Schema
+    facts: Mapping[str, object]
+
+    def expand(self, staged: PCollection[StagedFile]) -> PCollection[str]:
+        """Bring all file names and the number of rows to one place, and commit there."""
+        rows_read = self.row_counts | "CountRows" >> beam.CombineGlobally(sum)
+        calls = self.calls | "CountCalls" >> beam.CombineGlobally(sum_of_calls)
+        return (
+            staged
+            | "GatherFiles" >> ToList()
+            | beam.ParDo(
+                _Commit(self.layout, self.columns, self.facts), AsSingleton(rows_read), AsSingleton(calls)
+            )
+        )
+
+
+class _Commit(beam.DoFn):
+    def __init__(self, layout: Layout, columns: pa.Schema, facts: Mapping[str, object]) -> None:
+        self._layout = layout
+        self._columns = columns
+        self._facts = facts
+
+    def process(self, element: list[StagedFile], rows_read: int, calls: CallCounts) -> Iterator[str]:
+        with PROGRESS.publishing:
+            commit_run(self._layout, element, rows_read, calls, self._columns, self._facts)
+            PROGRESS.committed = True
+        yield self._layout.run_id
+
+
+def _read(file: StagedFile, columns: list[str]) -> pa.Table:
+    with output_errors("read back", file.path), FileSystems.open(file.path) as opened:
+        return pq.read_table(opened, columns=columns)
+
+
+def _stage_empty(table: str, layout: Layout, columns: pa.Schema) -> StagedFile:
+    partition = f"error_code={NO_CODE}" if table == "dead_letters" else ""
+    file = new_staged_file(layout, table, partition)
+    with writing(file.path) as opened:
+        # A footer alone: Hugging Face's datasets cannot read a row group of zero rows.
+        pq.ParquetWriter(opened, with_manifest_columns(TABLES[table], columns)).close()
+    return file

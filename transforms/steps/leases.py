@@ -1,0 +1,141 @@
+"""Who works on a run, and on a shard, where the file system has no locks."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Event, Thread
+from time import sleep
+from typing import Final
+from uuid import uuid4
+
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import Layout
+from facebeam.transforms.files.output_files import (
+    exists,
+    files_below,
+    read_bytes,
+    read_json,
+    remove_file,
+    write_json,
+    write_mark,
+    writing,
+)
+
+RENEWED_EVERY_S: Final = 30.0
+DEAD_AFTER_S: Final = 120.0
+"""A lease that was not renewed for so long is nobody's: the process died, or its machine did."""
+SETTLED_AFTER_S: Final = 1.0
+"""Two that start at the same time both write: the later one has it, and both see that after this time."""
+
+
+@contextmanager
+def run_lease(layout: Layout, lost: Callable[[], None]) -> Iterator[None]:
+    """Hold a run's lease while the block runs.
+
+    Args:
+        layout: where the run is.
+        lost: called from another thread when another process has taken the lease meanwhile.
+
+    Raises:
+        RunError: another process works on this run, or the output cannot be written.
+    """
+    _refuse_if_held(layout)
+    owner, ended = uuid4().hex, Event()
+    _renew(layout, owner)
+    sleep(SETTLED_AFTER_S)
+    if not _is_owned(layout, owner):
+        raise RunError(_held(layout))
+
+    def keep() -> None:
+        while not ended.wait(RENEWED_EVERY_S):
+            if not _is_owned(layout, owner):
+                lost()
+                return
+            with suppress(RunError):  # the next time may go well; others wait for longer
+                _renew(layout, owner)
+
+    keeper = Thread(target=keep, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+        with suppress(RunError):
+            if _is_owned(layout, owner):
+                remove_file(layout.lease)
+
+
+def lease_age_s(layout: Layout) -> float | None:
+    """Tell how long ago a run's lease was renewed, by the store's own clock; None where there is no lease."""
+    if not exists(layout.lease):
+        return None
+    now = f"{layout.records}/_{uuid4().hex}.now"
+    write_mark(now)
+    times = {path: file.changed for path, file in files_below(layout.records).items()}
+    remove_file(now)
+    return times[now] - times[layout.lease] if layout.lease in times else None
+
+
+def _refuse_if_held(layout: Layout) -> None:
+    age_s = lease_age_s(layout)
+    if age_s is not None and age_s < DEAD_AFTER_S:
+        raise RunError(_held(layout))
+
+
+def _held(layout: Layout) -> str:
+    holder = read_json(layout.lease) if exists(layout.lease) else {}
+    return (
+        f"run {layout.run_id} is under way in process {holder.get('process')} on {holder.get('host')}; wait "
+        f"for it, or give another --run-id (a process that died counts as gone after {DEAD_AFTER_S:.0f} s)"
+    )
+
+
+def _renew(layout: Layout, owner: str) -> None:
+    write_json(layout.lease, {"owner": owner, "host": socket.gethostname(), "process": os.getpid()})
+
+
+def _is_owned(layout: Layout, owner: str) -> bool:
+    """Tell whether the lease is still ours; one that cannot be read just now is no proof of the contrary."""
+    try:
+        return bool(read_json(layout.lease).get("owner") == owner)
+    except RunError:
+        return True
+
+
+@dataclass(frozen=True)
+class ShardLeases:
+    """A folder with a file for each shard; a description that can be pickled.
+
+    No store has to know locks or conditional writes: a worker writes its name into the file when it begins,
+    and stops when it finds another name there. The journal's thread looks every few seconds.
+
+    Args:
+        folder: below the run's staging folder.
+    """
+
+    folder: str
+
+    def take(self, shard: int) -> "ShardLease":
+        """Take a shard; whoever has it now will stop."""
+        lease = ShardLease(f"{self.folder}/shard={shard:03d}", uuid4().hex)
+        with writing(lease.path) as file:
+            file.write(lease.owner.encode())
+        return lease
+
+
+@dataclass(frozen=True)
+class ShardLease:
+    """A shard that this worker has."""
+
+    path: str
+    owner: str
+
+    def is_held(self) -> bool:
+        """Tell whether nobody has taken the shard since; a file that cannot be read is no proof of that."""
+        try:
+            return read_bytes(self.path) in {self.owner.encode(), b""}
+        except RunError:
+            return True

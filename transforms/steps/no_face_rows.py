@@ -1,0 +1,43 @@
+"""Make one manifest of rows that are run again: rows without a face, and dead letters of several runs."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from facebeam.schemas.manifest_columns import ID_COLUMN, URL_COLUMN
+from facebeam.schemas.tables import DEAD_LETTERS, IMAGES
+from facebeam.schemas.values import Outcome
+from facebeam.transforms.files.output_files import output_errors, writing
+
+
+def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
+    """Copy the rows without a face from a run's files of the table `images` into a manifest.
+
+    Shape: files of the table `images` -> one Parquet file of `image_id`, `image_url` and own columns, which
+    is read as dead letters are
+
+    Returns:
+        The number of rows; without any, nothing is written.
+
+    Raises:
+        RunError: a file cannot be read, or the manifest not written.
+    """
+    found = [rows for rows in map(_no_face_rows, images) if rows.num_rows]
+    if not found:
+        return 0
+    rows = pa.concat_tables(found)
+    with writing(manifest) as file:
+        pq.write_table(rows, file)
+    return int(rows.num_rows)
+
+
+def _no_face_rows(path: str) -> pa.Table:
+    with output_errors("read", path), FileSystems.open(path) as file:
+        # In this thread alone: no thread of Arrow's may hold a Python file when the process ends.
+        table = pq.read_table(file, use_threads=False, pre_buffer=False)
+    own = [name for name in table.column_names if name not in IMAGES.names]
+    chosen = table.filter(pc.equal(table["outcome"], Outcome.NO_FACE.value))
+    return chosen.select([ID_COLUMN, URL_COLUMN, *own]).replace_schema_metadata(DEAD_LETTERS.metadata)

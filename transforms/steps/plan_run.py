@@ -1,0 +1,77 @@
+"""What a run would do, before it does it."""
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from facebeam.schemas.values import ManifestRow
+from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.manifest.inspect_manifest import Manifest
+from facebeam.transforms.manifest.read_records import split_manifest
+from facebeam.transforms.steps.questions import Question
+from facebeam.transforms.steps.read_manifest import read_manifest
+
+
+class RunPlan(NamedTuple):
+    """Counts of a manifest against a journal."""
+
+    rows: int
+    invalid_rows: int
+    images: int
+    """Distinct images that the valid rows ask for."""
+    from_journal: int
+    """Images that are answered already."""
+    not_sent: int
+    """Images that the service is not asked for, because of their URL."""
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that share another row's image."""
+        return self.rows - self.invalid_rows - self.images
+
+    @property
+    def calls(self) -> int:
+        """Calls that are left to send, where none has to be repeated."""
+        return self.images - self.from_journal - self.not_sent
+
+
+def plan_run(
+    manifest: Manifest,
+    question: Question,
+    journal: Journal,
+    is_sent: Callable[[str], bool],
+    ask_again: Collection[str] = (),
+) -> RunPlan:
+    """Count rows, distinct images, and those that the journal answers; nothing is asked for.
+
+    Holds 32 bytes for each distinct image.
+
+    Args:
+        manifest: the run's.
+        question: what the run asks of each image.
+        journal: where answers are looked up.
+        is_sent: tells of an image's URL whether the source asks for it.
+        ask_again: error codes, or `no_face`, whose stored answers do not count.
+
+    Raises:
+        ManifestError: a file is damaged.
+        RunError: the journal cannot be read.
+    """
+    keys: set[bytes] = set()
+    unfit: set[bytes] = set()
+    rows = invalid = 0
+    for part in (part for file in manifest.files for part in split_manifest(file)):
+        for entry in read_manifest(part, manifest):
+            rows += 1
+            if isinstance(entry, ManifestRow):
+                key = question.key(entry)
+                keys.add(key)
+                if not is_sent(entry.image_url):
+                    unfit.add(key)
+            else:
+                invalid += 1
+    stored = 0
+    for key, result in journal.stored(keys):
+        if result.name not in ask_again:
+            stored += 1
+            unfit.discard(key)
+    return RunPlan(rows, invalid, len(keys), stored, len(unfit))

@@ -1,0 +1,52 @@
+"""How far the run in this process has come, and whether it was asked to stop.
+
+Beam's local runner gives no metrics before the end, and pickles the DoFns that it runs: what they share with
+the runner in the same process has to be a module's own state. On a cluster's worker nobody reads it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from threading import Event, Lock
+
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.schemas.values import Answer
+
+
+@dataclass
+class Progress:
+    """Counts of one run in this process, written on the bundle's thread and read by any."""
+
+    rows_read: int = 0
+    ok: int = 0
+    no_face: int = 0
+    faces: int = 0
+    dead: Counter[ErrorCode] = field(default_factory=Counter)
+    stop: Event = field(default_factory=Event)
+    """Set by the runner: no new image is asked for, and the run ends without a commit."""
+    publishing: Lock = field(default_factory=Lock)
+    """Held while tables are published: whoever ends the process takes it first."""
+    committed: bool = False
+
+    @property
+    def rows_done(self) -> int:
+        """Rows that have reached their one end."""
+        return self.ok + self.no_face + self.dead.total()
+
+    def count_answer(self, answer: Answer, rows: int) -> None:
+        """Count the rows that share one answer."""
+        self.ok += rows if answer.faces else 0
+        self.no_face += 0 if answer.faces else rows
+        self.faces += rows * len(answer.faces)
+
+    def count_dead(self, code: ErrorCode, rows: int) -> None:
+        """Count the rows that share one failure."""
+        self.dead[code] += rows
+
+
+PROGRESS = Progress()
+
+
+def stop_if_asked() -> None:
+    """Raise RunError when the run was asked to stop."""
+    if PROGRESS.stop.is_set():
+        raise RunError("the run was asked to stop")

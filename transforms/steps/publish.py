@@ -1,0 +1,199 @@
+"""Publish a checked run: move its staged files to where readers look, and write the run's record last.
+
+Several renames are not one step on any file system. So the plan is written first. From then on a run can only
+be finished: by its own process or, if that dies, by the next run into the same output.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from logging import getLogger
+from pathlib import PurePosixPath
+from typing import Final, TypedDict, cast
+
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import RUNS, STAGING, Layout
+from facebeam.schemas.tables import TABLES
+from facebeam.transforms.files.output_files import (
+    exists,
+    files_below,
+    folders_in,
+    is_object_store,
+    make_durable,
+    move,
+    move_many,
+    read_json,
+    remove,
+    remove_files,
+    write_json,
+    write_mark,
+)
+
+Claim = Callable[[str, float], AbstractContextManager[bool]]
+"""Given a run id and the time of its last change (Unix seconds): gives whether nobody works on the run, and
+keeps others away from it meanwhile."""
+
+_LOGGER: Final = getLogger("facebeam")
+
+
+class Plan(TypedDict):
+    """What is left to do when a run is checked. No path in it depends on where the output is."""
+
+    files: Mapping[str, int]
+    """`<table>/<partition>/<name>`, below both the staging folder and the output -> size in bytes."""
+    record: Mapping[str, object]
+    """What becomes `run.json`."""
+
+
+def publish(layout: Layout, plan: Plan) -> None:
+    """Make a checked run visible: write the plan, then carry it out."""
+    write_json(layout.plan, cast("Mapping[str, object]", plan))
+    finish(layout)
+
+
+def finish(layout: Layout) -> None:
+    """Carry out a run's plan, from wherever an earlier process left it.
+
+    Afterwards the run's published folders hold exactly the plan's files.
+
+    Raises:
+        RunError: the plan cannot be read or carried out; it stays, so that a later run can finish it.
+    """
+    plan = _read_plan(layout)
+    if is_object_store(layout.output):
+        _move_files(layout, plan)
+    else:
+        _rename_folders(layout, plan)
+    _check_published(layout, plan)
+    write_json(layout.run_json, plan["record"])
+    write_mark(layout.success)
+    make_durable(layout.success)
+    remove(layout.staging)
+
+
+def is_committed(layout: Layout) -> bool:
+    """Tell whether a run has its mark of success and a record with bytes: a power cut can take them."""
+    return layout.run_id in _committed(layout.records)
+
+
+def committed_runs(output: str) -> list[str]:
+    """List the committed runs of an output, sorted by their ids."""
+    return sorted(_committed(f"{output.rstrip('/')}/{RUNS}"))
+
+
+def last_committed_run(output: str) -> str | None:
+    """Name the run whose mark of success is the newest; None where no run is committed."""
+    when = _committed(f"{output.rstrip('/')}/{RUNS}")
+    return max(when, key=lambda run_id: (when[run_id], run_id), default=None)
+
+
+def _committed(folder: str) -> dict[str, float]:
+    """Find the committed runs: id -> when its mark of success was written (Unix seconds)."""
+    marks: dict[str, float] = {}
+    records: set[str] = set()
+    for path, file in files_below(folder).items():
+        *_, run_id, name = path.split("/")
+        if name == "_SUCCESS":
+            marks[run_id] = file.changed
+        elif name == "run.json" and file.size_bytes:
+            records.add(run_id)
+    return {run_id: when for run_id, when in marks.items() if run_id in records}
+
+
+def resume(layout: Layout) -> bool:
+    """Take over a run that nobody works on: finish it if it was checked, otherwise delete what it staged.
+
+    Returns:
+        Whether the run is committed now.
+    """
+    if exists(layout.plan):
+        finish(layout)
+        return True
+    remove(layout.staging)
+    return False
+
+
+def discard(layout: Layout) -> bool:
+    """Delete what a run staged, unless it is checked already; tell whether it is gone."""
+    if exists(layout.plan):
+        return False
+    remove(layout.staging)
+    return True
+
+
+def sweep_staging(output: str, claim: Claim) -> None:
+    """Resume every run that died. One that cannot be resumed is reported and left as it is."""
+    for run_id, changed in folders_in(f"{output.rstrip('/')}/{STAGING}").items():
+        if run_id.startswith("."):  # a desktop's, not a run
+            continue
+        layout = Layout(output, run_id)
+        try:
+            with claim(run_id, changed) as is_ours:
+                if is_ours:
+                    resume(layout)
+        except RunError as error:
+            _LOGGER.warning(
+                "run %s was cut off and cannot be finished (%s); to replace it, delete %s and start it again "
+                "with --run-id %s",
+                run_id,
+                error,
+                layout.staging,
+                run_id,
+            )
+
+
+def _read_plan(layout: Layout) -> Plan:
+    """Read a plan; raises RunError where it is damaged, or names a file outside the run's own folders."""
+    plan = read_json(layout.plan)
+    files = plan.get("files")
+    if not isinstance(files, dict) or not all(map(_is_of_a_table, files)) or "record" not in plan:
+        raise RunError(f"{layout.plan} is not a plan of this version of facebeam")
+    return cast("Plan", plan)
+
+
+def _is_of_a_table(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return len(parts) > 1 and parts[0] in TABLES and ".." not in parts
+
+
+def _rename_folders(layout: Layout, plan: Plan) -> None:
+    """Publish each table by one rename of its folder, where the file system has folders."""
+    for table in TABLES:
+        staged, published = layout.staged(table), layout.published(table)
+        if exists(staged):
+            _keep_only(staged, _planned(layout.staged, table, plan))  # a bundle that was retried left others
+            remove(published)
+            move(staged, published)
+            make_durable(layout.folder(table))
+
+
+def _move_files(layout: Layout, plan: Plan) -> None:
+    """Publish the files that are still staged, in lots, from one listing."""
+    staged = files_below(layout.staging)
+    moves: dict[str, str] = {}
+    for table in TABLES:
+        published = _planned(layout.published, table, plan)
+        _keep_only(layout.published(table), published)
+        moves |= dict(zip(_planned(layout.staged, table, plan), published, strict=True))
+    move_many({source: target for source, target in moves.items() if source in staged})
+
+
+def _planned(place: Callable[[str, str], str], table: str, plan: Plan) -> dict[str, int]:
+    """Give the plan's files of a table below a place: path -> size in bytes."""
+    own = {
+        path.partition("/")[2]: size for path, size in plan["files"].items() if path.startswith(f"{table}/")
+    }
+    return {place(table, below): size for below, size in own.items()}
+
+
+def _keep_only(folder: str, wanted: Mapping[str, int]) -> None:
+    """Delete what lies in a folder besides the wanted files: nobody has counted it."""
+    remove_files(files_below(folder).keys() - wanted.keys())
+
+
+def _check_published(layout: Layout, plan: Plan) -> None:
+    """See that readers find exactly the files that were counted."""
+    for table in TABLES:
+        wanted = _planned(layout.published, table, plan)
+        found = {path: file.size_bytes for path, file in files_below(layout.published(table)).items()}
+        if wrong := sorted(dict(wanted.items() ^ found.items())):
+            raise RunError(f"{wrong[0]} is missing, or has another size than when it was counted")

@@ -1,0 +1,94 @@
+"""Read a manifest's rows, in parts that workers take side by side."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+import apache_beam as beam
+from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
+
+from facebeam.schemas.values import DeadLetter, ManifestRow
+from facebeam.transforms.manifest.inspect_manifest import Manifest
+from facebeam.transforms.manifest.manifest_file import ManifestPart
+from facebeam.transforms.manifest.manifest_row import manifest_row
+from facebeam.transforms.manifest.read_records import split_manifest
+from facebeam.transforms.manifest.take_part import records_of
+from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.same_version import check_same_version, installed_version
+
+
+def read_manifest(part: ManifestPart, manifest: Manifest) -> Iterator[ManifestRow | DeadLetter]:
+    """Stream a part's rows; a bad one is a dead letter `invalid_manifest_row` that names file and line.
+
+    Raises:
+        ManifestError: the file is damaged, cut short or gone.
+    """
+    for record in records_of(part, manifest):
+        yield manifest_row(record, part.file, allow_local_files=manifest.allow_local_files)
+
+
+class ManifestRows(NamedTuple):
+    """The two ends of a manifest's entry, and the count that shows that none was lost."""
+
+    rows: PCollection[ManifestRow]
+    dead_letters: PCollection[DeadLetter]
+    row_counts: PCollection[int]
+    """Entries of each part that was read, good or bad; their sum is the manifest's."""
+
+
+@dataclass
+class ReadManifest(beam.PTransform[PBegin, ManifestRows]):
+    """PBegin -> ManifestRows(rows, dead_letters, row_counts).
+
+    Each entry comes out exactly once, as row or dead letter. Only the parts are shuffled, never the rows. No
+    order.
+
+    Args:
+        manifest: what `inspect_manifest` found.
+
+    Raises:
+        ManifestError: a file is damaged, cut short, gone, or changed since it was inspected.
+    """
+
+    manifest: Manifest
+
+    def expand(self, pbegin: PBegin) -> ManifestRows:
+        """Split the files, spread the parts, read each."""
+        read = (
+            pbegin
+            | "Files" >> beam.Create(self.manifest.files)
+            | "Split" >> beam.FlatMap(split_manifest)
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_ReadPart(self.manifest)).with_outputs(_DEAD, _COUNTS, main=_ROWS)
+        )
+        return ManifestRows(read[_ROWS], read[_DEAD], read[_COUNTS])
+
+
+_ROWS: Final = "rows"
+_DEAD: Final = "dead_letters"
+_COUNTS: Final = "row_counts"
+_Dead = TaggedOutput[Literal["dead_letters"], DeadLetter]
+_Count = TaggedOutput[Literal["row_counts"], int]
+
+
+class _ReadPart(beam.DoFn):
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._built_by = installed_version()
+
+    def setup(self) -> None:
+        """See that this worker runs what the pipeline was built by."""
+        check_same_version(self._built_by)
+
+    def process(self, element: ManifestPart) -> Iterator[ManifestRow | _Dead | _Count]:
+        count = 0
+        for entry in read_manifest(element, self._manifest):
+            count += 1
+            PROGRESS.rows_read += 1
+            yield entry if isinstance(entry, ManifestRow) else _dead(entry)
+        yield _Count(_COUNTS, count)
+
+
+def _dead(letter: DeadLetter) -> _Dead:
+    PROGRESS.count_dead(letter.failure.code, 1)
+    return _Dead(_DEAD, letter)

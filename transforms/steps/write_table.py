@@ -1,0 +1,160 @@
+"""Write values into Parquet files of one table, in the run's staging folder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+from uuid import uuid4
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.pvalue import PCollection
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.tables import DICTIONARY_BYTES, TABLES, with_manifest_columns
+from facebeam.transforms.files.output_files import output_errors, writing
+
+Value = TypeVar("Value")
+FlattenValues = Callable[[Sequence[Value], pa.Schema], pa.RecordBatch]
+
+VALUES_A_ROW_GROUP = 10_000
+VALUES_A_FILE = 250_000
+
+
+class StagedFile(NamedTuple):
+    """A finished Parquet file that no reader sees yet."""
+
+    table: str
+    partition: str
+    """The folder between the run's and the file: `error_code=timeout`, or nothing."""
+    path: str
+
+
+def new_staged_file(layout: Layout, table: str, partition: str) -> StagedFile:
+    """Name a new file. It keeps its name when it is published, so that a whole folder can be renamed."""
+    name = f"part-{uuid4().hex}.parquet"
+    return StagedFile(table, partition, layout.staged(table, f"{partition}/{name}".lstrip("/")))
+
+
+def no_partition(_value: object) -> str:
+    """Put every value into the run's own folder."""
+    return ""
+
+
+@dataclass
+class WriteTable(beam.PTransform[PCollection[Value], PCollection[StagedFile]], Generic[Value]):
+    """PCollection[Value] -> PCollection[StagedFile].
+
+    At least once: a bundle that is tried again leaves files of its first try behind, under other names and
+    in no StagedFile, so they are never published. A bundle that did not fail is on disk, whole.
+
+    Args:
+        table: the table's name.
+        flatten: how a list of values becomes rows, given the manifest's own columns.
+        columns: the manifest's own columns.
+        layout: where the run's staging folder is.
+        partition: names the folder of a value's rows.
+
+    Raises:
+        RunError: the output cannot be written.
+    """
+
+    table: str
+    flatten: FlattenValues[Value]
+    columns: pa.Schema
+    layout: Layout
+    partition: Callable[[Value], str] = no_partition
+
+    def expand(self, values: PCollection[Value]) -> PCollection[StagedFile]:
+        """Write each bundle into files of its own."""
+        return values | beam.ParDo(_WriteFiles(self))
+
+
+class _WriteFiles(beam.DoFn, Generic[Value]):
+    def __init__(self, step: WriteTable[Value]) -> None:
+        self._step = step
+
+    def setup(self) -> None:
+        """Start with no file open."""
+        self._files: dict[str, _OpenFile[Value]] = {}
+
+    def process(self, element: Value) -> Sequence[StagedFile]:
+        partition = self._step.partition(element)
+        file = self._files.get(partition)
+        if file is None:
+            file = self._files[partition] = _OpenFile(self._step, partition)
+        if file.add(element) < VALUES_A_FILE:
+            return ()
+        staged = file.close()  # while it is in the list: teardown lets go of one that fails here
+        del self._files[partition]
+        return [staged]
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Close what is open."""
+        window = GlobalWindow()
+        for file in self._files.values():
+            yield WindowedValue(file.close(), window.max_timestamp(), (window,))
+        self._files.clear()
+
+    def teardown(self) -> None:
+        """Let go of the files of a bundle that failed."""
+        for file in self._files.values():
+            file.give_up()
+
+
+class _OpenFile(Generic[Value]):
+    """One Parquet file that is being written, a row group at a time, while the next one is gathered."""
+
+    def __init__(self, step: WriteTable[Value], partition: str) -> None:
+        self._step = step
+        self._buffer: list[Value] = []
+        self._values = 0
+        self._staged = new_staged_file(step.layout, step.table, partition)
+        self._open = ExitStack()
+        file = self._open.enter_context(writing(self._staged.path))
+        schema = with_manifest_columns(TABLES[step.table], step.columns)
+        self._writer = self._open.enter_context(
+            pq.ParquetWriter(file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES)
+        )
+        self._thread = self._open.enter_context(ThreadPoolExecutor(1, "parquet"))
+        self._written: Future[None] | None = None
+
+    def add(self, value: Value) -> int:
+        """Take a value; give the number of values so far."""
+        self._buffer.append(value)
+        self._values += 1
+        if len(self._buffer) == VALUES_A_ROW_GROUP:
+            self._write_row_group()
+        return self._values
+
+    def close(self) -> StagedFile:
+        """Write the rest and the footer."""
+        self._write_row_group()
+        self._wait()
+        with output_errors("write", self._staged.path):
+            self._open.close()
+        return self._staged
+
+    def give_up(self) -> None:
+        """Close a file that nobody will publish; that this fails too is no news."""
+        self._writer.is_open = False  # else it writes a footer, at the latest when it is collected
+        with suppress(RunError):
+            self._open.close()
+
+    def _write_row_group(self) -> None:
+        batch = self._step.flatten(self._buffer, self._step.columns)
+        self._buffer.clear()
+        self._wait()
+        if batch.num_rows:  # images without faces; Hugging Face's datasets cannot read a group of zero rows
+            self._written = self._thread.submit(self._writer.write_batch, batch)
+
+    def _wait(self) -> None:
+        """See the last row group written; raises RunError where it could not be."""
+        if self._written:
+            with output_errors("write", self._staged.path):
+                self._written.result()
