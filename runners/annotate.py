@@ -61,7 +61,7 @@ def _tell_again(options: RunOptions, layout: Layout) -> int:
     """
     from facebeam.runners.earlier_runs import what_differs  # noqa: PLC0415 - imports Beam
     from facebeam.runners.summary import show_summary  # noqa: PLC0415 - imports Beam
-    from facebeam.transforms.files.output_files import read_json  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.files.any_store import read_json  # noqa: PLC0415 - imports Beam
 
     if difference := what_differs(options, layout, read_json(layout.run_json)):
         raise RunError(

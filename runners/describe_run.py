@@ -8,7 +8,7 @@ from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.prepare_run import choose_source, facts_of, journal_path, shards_for
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.values import AskedBy
-from facebeam.transforms.files.output_files import exists, read_json, write_json
+from facebeam.transforms.files.any_store import exists, read_json, write_json
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 

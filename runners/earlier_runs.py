@@ -9,7 +9,6 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystems import FileSystems
 
 from facebeam.runners.flags.flag import flags_of, spelled
 from facebeam.runners.flags.options import RunOptions
@@ -19,7 +18,7 @@ from facebeam.runners.prepare_run import manifest_fingerprints
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.tables import IMAGES
-from facebeam.transforms.files.output_files import files_below, output_errors
+from facebeam.transforms.files.any_store import files_below, reading
 from facebeam.transforms.manifest.find_manifests import find_manifests
 from facebeam.transforms.manifest.manifest_file import ManifestError
 from facebeam.transforms.steps.publish import last_committed_run, resume, sweep_staging
@@ -112,7 +111,7 @@ def _own_columns(layout: Layout) -> pa.Schema:
     path = next(iter(files_below(folder)), None)
     if path is None:
         raise RunError(f"{folder} has no file")
-    with output_errors("read", path), FileSystems.open(path) as file:
+    with reading(path) as file:
         return pa.schema(field for field in pq.read_schema(file) if field.name not in IMAGES.names)
 
 

@@ -12,15 +12,11 @@ from facebeam.runners.logs import LOGGER
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import RUNS, STAGING, Layout
 from facebeam.schemas.tables import TABLES
+from facebeam.transforms.files.any_store import is_local
 
 _NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 REMOTE_RUN_DEAD_AFTER_S = 7 * 24 * 3600
 """Where no lock tells, on other file systems and of jobs on a cluster: what nobody touched for a week."""
-
-
-def is_local(output: str) -> bool:
-    """Tell a path of this machine from one of another file system."""
-    return "://" not in output
 
 
 def check_output(output: str) -> None:

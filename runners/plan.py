@@ -12,7 +12,7 @@ from facebeam.runners.exit_codes import COMMITTED, WRONG_SETUP
 from facebeam.runners.flags.options import RunOptions, parse_run, run_parser
 from facebeam.runners.logs import LOGGER, set_up_logs, spared_output
 from facebeam.schemas.errors import RunError
-from facebeam.transforms.steps.plan_run import RunPlan
+from facebeam.schemas.run_plan import RunPlan
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from hashlib import file_digest
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
@@ -26,10 +25,10 @@ from facebeam.transforms.api.api_source import LARGEST_WINDOW, UNPACED_WINDOW, A
 from facebeam.transforms.api.call_limits import CallLimits
 from facebeam.transforms.api.client import ApiClient, AttemptLimits
 from facebeam.transforms.api.token import TokenReference
+from facebeam.transforms.files.any_store import fingerprint, is_local
 from facebeam.transforms.images.download_image import DownloadLimits
 from facebeam.transforms.local_model.weights import check_weights
 from facebeam.transforms.manifest.inspect_manifest import Manifest, ambiguous_id, inspect_manifest
-from facebeam.transforms.manifest.open_manifest import is_remote
 from facebeam.transforms.manifest.take_part import first_rows, sample
 from facebeam.transforms.sources.face_source import FaceSource
 from facebeam.transforms.sources.fake_source import FakeSource
@@ -37,18 +36,7 @@ from facebeam.transforms.sources.fake_source import FakeSource
 
 def manifest_fingerprints(paths: Iterable[str]) -> dict[str, str]:
     """Give path -> `sha256:<hex>`, or the checksum that a bucket keeps of an object."""
-    return {path: _checksum(path) if is_remote(path) else _sha256(path) for path in paths}
-
-
-def _sha256(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
-
-
-def _checksum(path: str) -> str:
-    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
-
-    return str(FileSystems.checksum(path))
+    return {path: fingerprint(path) for path in paths}
 
 
 FEWEST_SHARDS: Final = 128
@@ -213,7 +201,7 @@ def use_remote_files(
     Raises:
         RunError: a flag of Beam's is wrong.
     """
-    if not any(path and is_remote(path) for path in paths):
+    if all(path is None or is_local(path) for path in paths):
         return
     from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
 

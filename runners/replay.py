@@ -43,7 +43,7 @@ def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mappin
     Raises:
         RunError: they ask different questions, and no flag says which is meant.
     """
-    from facebeam.transforms.files.output_files import read_json  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.files.any_store import read_json  # noqa: PLC0415 - imports Beam
 
     records = [read_json(Layout(output, run).run_json)["options"] for run in runs]
     given = {flag.partition("=")[0].removeprefix("--").replace("-", "_") for flag in flags}
@@ -145,7 +145,7 @@ def no_face_files(output: str, runs: Collection[str], codes: Collection[str]) ->
 
 def _files(output: str, run: str, table: str) -> list[str]:
     """List a table's files, of one run or of `all`."""
-    from facebeam.transforms.files.output_files import files_below  # noqa: PLC0415 - imports Beam
+    from facebeam.transforms.files.any_store import files_below  # noqa: PLC0415 - imports Beam
 
     folder = (
         Layout(output, "").folder(table) if run == types.ALL_RUNS else Layout(output, run).published(table)

@@ -15,7 +15,7 @@ from facebeam.schemas.layout import Layout
 from facebeam.schemas.run_record import CallCounts, RunCounts
 from facebeam.schemas.tables import TABLES
 from facebeam.transforms.api.circuit import ACCOUNT_SERIES, stops_a_run
-from facebeam.transforms.files.output_files import read_json
+from facebeam.transforms.files.any_store import read_json
 
 
 @dataclass(frozen=True)

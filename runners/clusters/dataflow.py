@@ -21,8 +21,8 @@ from facebeam.runners.clusters.cluster import JobState, UnreachableError
 from facebeam.runners.clusters.dataflow_flags import check_names, dataflow_flags
 from facebeam.runners.flags.cluster_options import ClusterOptions
 from facebeam.schemas.errors import RunError
-from facebeam.transforms.files.output_files import check_writable
-from facebeam.transforms.files.vendor_errors import vendor_errors
+from facebeam.transforms.files.any_store import check_writable
+from facebeam.transforms.files.remote import vendor_errors
 
 _TIMEOUT_S: Final = 20.0
 _SETTLES: Final = Retry(if_exception_type(NotFound), initial=1.0, maximum=2.0, timeout=10.0)
@@ -37,6 +37,11 @@ _STATES: Final = {
     dataflow.JobState.JOB_STATE_UPDATED: JobState.CANCELLED,
     dataflow.JobState.JOB_STATE_DRAINED: JobState.CANCELLED,
 }
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    """Give what Google's clients and the network raise."""
+    return (OSError, *vendor_errors())
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class DataflowJobs:
         """Translate what Google's client raises; raises UnreachableError."""
         try:
             yield
-        except vendor_errors() as error:
+        except _client_errors() as error:
             cause = " ".join(str(error).split())[:300]
             raise UnreachableError(
                 f"Dataflow does not answer for project {self.project}, region {self.region} ({cause}): check "
@@ -201,7 +206,7 @@ def _submission_errors(job_name: str) -> Iterator[None]:
 
 def _refusals() -> tuple[type[Exception], ...]:
     """Give what Beam raises, and what Google's clients do."""
-    return (ValueError, RuntimeError, *vendor_errors())
+    return (ValueError, RuntimeError, *_client_errors())
 
 
 def _active_already(job_name: str, what: str) -> RunError:

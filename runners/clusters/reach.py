@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from facebeam.runners.flags.options import RunOptions
-from facebeam.runners.output_folder import is_local
 from facebeam.schemas.errors import RunError
+from facebeam.transforms.files.any_store import is_local
 
 _TIMEOUT_S = 5.0
 

@@ -29,7 +29,7 @@ from facebeam.runners.logs import LOGGER
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
-from facebeam.transforms.files.output_files import check_writable, exists
+from facebeam.transforms.files.any_store import check_writable, exists
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 
 

@@ -15,7 +15,7 @@ from facebeam.runners.root_cause import root_cause
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
-from facebeam.transforms.files.output_files import exists, read_json, remove_file, write_json
+from facebeam.transforms.files.any_store import exists, read_json, remove_files, write_json
 from facebeam.transforms.steps.publish import is_committed, resume
 
 
@@ -66,7 +66,7 @@ def read_job(layout: Layout) -> JobRecord:
 def forget_job(layout: Layout) -> None:
     """Delete the record of a job that is over."""
     if exists(layout.job):
-        remove_file(layout.job)
+        remove_files([layout.job])
 
 
 _LOOK_EVERY_S: Final = 1.0

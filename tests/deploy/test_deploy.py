@@ -84,7 +84,7 @@ def test_the_workers_wheel_holds_the_weights(worker: Path) -> None:
     """The one wheel that the image installs contains the weights of both networks."""
     (wheel,) = (worker / "wheel").glob("facebeam-*.whl")
     names = ZipFile(wheel).namelist()
-    assert {f"transforms/local_model/weights/{name}" for name in (DETECTOR, MESH)} < set(names)
+    assert {f"facebeam/transforms/local_model/weights/{name}" for name in (DETECTOR, MESH)} < set(names)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")

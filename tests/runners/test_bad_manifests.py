@@ -37,7 +37,7 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
         ("latin1.csv", "convert the file from the encoding"),
         ("quote.csv", ":5002: the row that begins here is broken"),
         ("torn.csv.gz", "copy it again until `gzip -t` is content"),
-        ("s3://bucket/photos.csv", "pip install facebeam[aws]"),
+        ("s3://bucket/photos.csv", "pip install 'facebeam[aws]'"),
         (
             "nourl.csv",
             "has no column 'image_url': rename 'url2', or give --url-column url2",

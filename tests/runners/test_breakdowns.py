@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from facebeam.transforms.files import output_files
+from facebeam.transforms.files import any_store
 from tests.helpers.api_console import UNPACED, environment, images
 from tests.helpers.console import TABLES, table, write_urls
 from tests.helpers.paid_service import FaultyServer
@@ -104,4 +104,4 @@ def test_a_run_that_breaks_down_is_made_good(tmp_path: Path, seed: int) -> None:
     for name in TABLES:
         assert set(table(output, name)["run"]) <= {"one", "two"}
     assert not [path for path in (output / "_staging").glob("*/**/*") if path.is_file()], broken
-    assert output_files.files_below(str(output / "_staging")) == {}
+    assert any_store.files_below(str(output / "_staging")) == {}

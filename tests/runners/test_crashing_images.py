@@ -9,7 +9,7 @@ from shutil import copy
 from threading import Event
 
 from facebeam.schemas.values import Answer, ImageRequest
-from facebeam.transforms.files.output_files import files_below, write_mark
+from facebeam.transforms.files.any_store import files_below, write_mark
 from facebeam.transforms.local_model.answer_image import answer_image
 from facebeam.transforms.local_model.face_model import FaceModel
 from facebeam.transforms.sources import local_source

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
@@ -19,7 +19,7 @@ from threading import Event, Semaphore
 import pytest
 from PIL import Image
 
-from facebeam.transforms.files.output_files import move
+from facebeam.transforms.files.any_store import move
 from facebeam.transforms.images.host_turns import HostLimits
 from facebeam.transforms.steps import publish
 from tests.helpers.console import (
@@ -241,13 +241,13 @@ def test_a_file_system_without_locks_has_leases(host: SlowHost, tmp_path: Path) 
 
 
 def die_after_moves(count: int) -> None:
-    """Make the process of a run die after `count` published files, like a power cut at a known place."""
+    """Make the process of a run die after `count` published tables, like a power cut at a known place."""
     moves = itertools.count(1)
 
-    def cut_off(source: str, target: str) -> None:
+    def cut_off(targets: Mapping[str, str]) -> None:
         if next(moves) > count:
             os._exit(137)
-        move(source, target)
+        move(targets)
 
     publish.move = cut_off  # type: ignore[attr-defined]  # the name under which it was imported
 

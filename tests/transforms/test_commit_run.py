@@ -144,10 +144,10 @@ def test_what_is_counted_is_what_is_on_the_disk(layout: Layout) -> None:
     whole = Path(staged[3].path).read_bytes()
     for broken in (whole[:-10], whole[:10], b""):
         Path(staged[3].path).write_bytes(broken)
-        with pytest.raises(RunError, match=f"cannot read back {staged[3].path}"):
+        with pytest.raises(RunError, match=f"cannot read {staged[3].path}"):
             commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     Path(staged[3].path).unlink()
-    with pytest.raises(RunError, match=f"cannot read back {staged[3].path}"):
+    with pytest.raises(RunError, match=f"cannot read {staged[3].path}"):
         commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     assert nothing_is_visible(layout)
 

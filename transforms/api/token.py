@@ -11,7 +11,8 @@ from requests.structures import CaseInsensitiveDict
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.values import FailureError
 from facebeam.transforms.api.reply import Reply
-from facebeam.transforms.images.read_image_file import BUCKETS, read_bucket_image
+from facebeam.transforms.files.any_store import CURES
+from facebeam.transforms.images.read_image_file import read_bucket_image
 
 MASK: Final = "[token]"
 _SHORTEST_MASKED: Final = 8
@@ -156,7 +157,7 @@ class TokenReference:
 def _read_file(path: str, place: str) -> str:
     """Read a local file with Python's own means, since Beam's cost 1.7 s to import."""
     try:
-        if path.partition("://")[0].lower() in BUCKETS:
+        if path.partition("://")[0].lower() in CURES:
             return read_bucket_image(path, _MAX_BYTES).decode("latin-1")
         if Path(path).is_fifo() or Path(path).is_char_device():
             raise RunError(

@@ -11,13 +11,14 @@ from typing import Final
 import requests
 
 from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.files.any_store import CURES
 from facebeam.transforms.http.addresses import AddressRule, is_public
 from facebeam.transforms.http.session import guarded_session
 from facebeam.transforms.http.web_place import web_place
 from facebeam.transforms.images.download_image import DownloadLimits, download_image
 from facebeam.transforms.images.fetch_failure import fetch_failure
 from facebeam.transforms.images.host_turns import HostLimits, HostTurns
-from facebeam.transforms.images.read_image_file import BUCKETS, read_bucket_image, read_local_image
+from facebeam.transforms.images.read_image_file import read_bucket_image, read_local_image
 
 _WEB: Final = frozenset({"http", "https"})
 Fetch = Callable[[str], bytes]
@@ -40,12 +41,12 @@ class OpenFetcher:
         fetcher, scheme = self.fetcher, url_scheme(image_url)
         if scheme in _WEB:
             return download_image(self.session, image_url, fetcher.limits, self.turns)
-        if scheme not in {"", "file", *BUCKETS}:
+        if scheme not in {"", "file", *CURES}:
             raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, image_url, f"nobody here reads {scheme}://")
         if not fetcher.allow_local_files:
             cure = "put the image on a public host, or allow files with --allow-local-files"
             raise fetch_failure(ErrorCode.FORBIDDEN_ADDRESS, image_url, "a file, not a web address", cure)
-        if scheme in BUCKETS:
+        if scheme in CURES:
             return read_bucket_image(image_url, fetcher.limits.max_bytes)
         path = image_url if scheme else os.path.join(fetcher.folder, image_url)  # noqa: PTH118 - a NUL, too, is a name
         return read_local_image(path, fetcher.limits.max_bytes)

@@ -2,12 +2,10 @@
 
 import os
 import stat
-from http import HTTPStatus
-from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from facebeam.schemas.errors import ErrorCode
-from facebeam.transforms.files.vendor_errors import vendor_errors
+from facebeam.schemas.errors import ErrorCode, RunError
+from facebeam.transforms.files.any_store import CURES, store_of
 from facebeam.transforms.images.fetch_failure import fetch_failure, too_large
 
 
@@ -49,42 +47,21 @@ def _read_path(url: str, path: bytes, max_bytes: int) -> bytes:
         return file.read(status.st_size)
 
 
-BUCKETS: Final = {
-    "gs": "pip install facebeam[gcp], and give credentials that may read it",
-    "s3": "pip install facebeam[aws], and give credentials that may read it",
-    "hdfs": "pip install apache-beam[hadoop], and give --hdfs_host, --hdfs_port and --hdfs_user",
-}
-"""URL scheme -> what it takes to read from there."""
-
-
 def read_bucket_image(url: str, max_bytes: int) -> bytes:
     """Read a file by its `gs://`, `s3://` or `hdfs://` URL.
 
     Raises:
         FailureError: `not_found`, `image_too_large` (over `max_bytes`), or `file_unreadable`, also when the
-            extra that knows the scheme is not installed.
+            library for the scheme is not installed.
     """
-    from apache_beam.io.filesystem import CompressionTypes  # noqa: PLC0415 - Beam takes 1.7 s to import
-    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415
-
+    cure = CURES[url.partition(":")[0].lower()][1]
     try:
-        with FileSystems.open(url, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            data: bytes = file.read(max_bytes + 1)
-    except _bucket_errors() as error:
-        cure = BUCKETS[url.partition(":")[0].lower()]
-        raise fetch_failure(_code(error), url, f"{type(error).__name__}: {error}", cure) from error
+        with store_of(url).opened(url) as file:
+            data = file.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        raise fetch_failure(ErrorCode.NOT_FOUND, url, "no such file", cure) from error
+    except (OSError, RunError) as error:
+        raise fetch_failure(ErrorCode.FILE_UNREADABLE, url, str(error), cure) from error
     if len(data) > max_bytes:
         raise too_large(url, f"over {max_bytes} bytes", max_bytes)
     return data
-
-
-def _bucket_errors() -> tuple[type[Exception], ...]:
-    """Give what Beam raises, and what vendors do."""
-    # AssertionError: once a pipeline has set its options, Beam's S3 says in this way that boto3 is missing.
-    return (ValueError, RuntimeError, AssertionError, *vendor_errors())
-
-
-def _code(error: Exception) -> ErrorCode:
-    """Tell a missing object by its HTTP status, which Google's and Amazon's exceptions carry as `code`."""
-    missing = isinstance(error, FileNotFoundError) or getattr(error, "code", None) == HTTPStatus.NOT_FOUND
-    return ErrorCode.NOT_FOUND if missing else ErrorCode.FILE_UNREADABLE

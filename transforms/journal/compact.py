@@ -8,8 +8,9 @@ from typing import Final
 import pyarrow as pa
 
 from facebeam.schemas.errors import RunError
+from facebeam.transforms.files.store import FoundFile
 from facebeam.transforms.journal.read_entries import newest, read_entries
-from facebeam.transforms.journal.segments import delete, size_bytes, write_segment
+from facebeam.transforms.journal.segments import delete, write_segment
 
 MOST_SMALL_SEGMENTS: Final = 8
 """Opening a segment costs as much as reading some sixty answers in it."""
@@ -17,7 +18,7 @@ LARGEST_MERGED_BYTES: Final = 8 << 20
 """Bounds the memory of reading a segment. Above half of it a segment is left alone, not written once more."""
 
 
-def compact(folder: str, segments: Sequence[str]) -> Sequence[str]:
+def compact(folder: str, listed: Mapping[str, FoundFile]) -> Sequence[str]:
     """Merge the smallest segments of a bucket into one where there are many; give the segments that remain.
 
     The merged segment has its name before one of the old ones is deleted. Whoever dies in between, or merges
@@ -27,9 +28,8 @@ def compact(folder: str, segments: Sequence[str]) -> Sequence[str]:
     Raises:
         RunError, SegmentVanishedError: as `open_segment` does.
     """
-    if len(segments) <= MOST_SMALL_SEGMENTS:
-        return segments
-    sizes = {path: size_bytes(path) for path in segments}
+    segments = [*listed]
+    sizes = {path: file.size_bytes for path, file in listed.items()}
     small = sorted(
         (path for path in segments if sizes[path] <= LARGEST_MERGED_BYTES // 2), key=sizes.__getitem__
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.request_key import bucket_of
 from facebeam.schemas.values import Answer, Failure
-from facebeam.transforms.files.output_files import check_writable
+from facebeam.transforms.files.any_store import check_writable
 from facebeam.transforms.journal.compact import compact
 from facebeam.transforms.journal.entries import ENTRIES, decode_entries
 from facebeam.transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
@@ -83,7 +83,7 @@ class Journal:
         for _ in range(_MOST_LISTINGS):
             try:
                 listed = list_segments(folder)
-                segments = compact(folder, listed) if self.tidy else listed
+                segments = compact(folder, listed) if self.tidy else [*listed]
                 return read_newest(segments, wanted, self._not_before(), tidy=self.tidy)
             except SegmentVanishedError as vanished:
                 missing = vanished

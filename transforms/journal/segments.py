@@ -1,28 +1,26 @@
 """Segments of the journal: where they lie, how one is written, opened, and set aside when it is damaged."""
 
-import os
 from collections.abc import Iterable
 from contextlib import suppress
-from glob import escape
 from logging import getLogger
-from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystems import FileSystems
 
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.tables import DICTIONARY_BYTES
-from facebeam.transforms.files.output_files import (
+from facebeam.transforms.files.any_store import (
     exists,
+    files_in,
     is_local,
     move,
-    output_errors,
-    remove_file,
+    read_bytes,
+    remove_files,
     write_whole,
 )
+from facebeam.transforms.files.store import FoundFile
 from facebeam.transforms.journal.entries import ENTRIES, ENTRIES_1, JOURNAL_VERSION, VERSION_KEY
 
 REMOTE_AT_ONCE: Final = 16
@@ -39,41 +37,20 @@ def at_once(path: str) -> int:
     return 1 if is_local(path) else REMOTE_AT_ONCE
 
 
-def list_segments(folder: str) -> list[str]:
-    """List the segments of a bucket, by their names only; unfinished and set aside files are none.
+def list_segments(folder: str) -> dict[str, FoundFile]:
+    """List the segments of a bucket by their names, from one look; unfinished and set aside files are none.
 
     Raises:
         RunError: the folder is there but cannot be listed.
     """
-    with output_errors("list", folder):
-        if is_local(folder):
-            return [f"{folder}/{name}" for name in _local_names(folder) if name.endswith(".parquet")]
-        return [file.path for file in FileSystems.match([f"{escape(folder)}/*.parquet"])[0].metadata_list]
-
-
-def size_bytes(path: str) -> int:
-    """Give a segment's size, 0 where it is gone."""
-    with output_errors("look for", path):
-        if is_local(path):
-            with suppress(FileNotFoundError):
-                return Path(path).stat().st_size
-            return 0
-        return sum(file.size_in_bytes for file in FileSystems.match([escape(path)])[0].metadata_list)
+    return {path: file for path, file in files_in(folder).items() if path.endswith(".parquet")}
 
 
 def delete(paths: Iterable[str]) -> None:
     """Delete files as far as they are there and may be deleted; what stays does no harm."""
     for path in paths:
         with suppress(RunError):
-            remove_file(path)
-
-
-def _local_names(folder: str) -> list[str]:
-    """List a folder in one go: a merged segment is seen, or the ones that it replaces."""
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - one system call, where iterdir may take its time
-    except FileNotFoundError:
-        return []
+            remove_files([path])
 
 
 ROWS_A_GROUP: Final = 2_000
@@ -140,13 +117,12 @@ def set_aside(path: str, *, tidy: bool) -> None:
         return
     folder, _, name = path.rpartition("/")
     with suppress(RunError):  # another process was faster, or the journal may only be read
-        move(path, f"{folder}/_{name}.torn")
+        move({path: f"{folder}/_{name}.torn"})
 
 
 def _read(path: str) -> bytes:
     try:
-        with output_errors("read", path), FileSystems.open(path) as file:
-            return file.read()
+        return read_bytes(path)
     except RunError as error:
         if exists(path):
             raise

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facebeam.schemas.common_type import common_type, has_wide_integers
+from facebeam.transforms.files.any_store import store_of
 from facebeam.transforms.manifest.json_lines import JSON_TEXT, is_json, is_json_text, unite_json
 from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestFile, manifest_errors
-from facebeam.transforms.manifest.open_manifest import open_packed
 from facebeam.transforms.manifest.value_range import extremes
 
 
@@ -196,5 +196,5 @@ def _replayed_type(name: str, paths: dict[pa.DataType, str], files: Sequence[Man
 
 def _footers(files: Sequence[ManifestFile]) -> Iterator[pq.FileMetaData]:
     for file in files:
-        with manifest_errors(file.path), open_packed(file.path) as stream:
+        with manifest_errors(file.path), store_of(file.path).opened(file.path) as stream:
             yield pq.read_metadata(stream)

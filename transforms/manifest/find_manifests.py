@@ -7,8 +7,10 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Final
 
-from facebeam.transforms.manifest.manifest_file import FileState, ManifestError, manifest_errors
-from facebeam.transforms.manifest.open_manifest import is_remote, local_state, remote_errors, remote_state
+from facebeam.transforms.files import local
+from facebeam.transforms.files.any_store import is_local, store_of
+from facebeam.transforms.files.store import FoundFile
+from facebeam.transforms.manifest.manifest_file import ManifestError, manifest_errors
 
 ENDINGS: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff")
 
@@ -23,8 +25,8 @@ def image_files(pattern: str) -> Mapping[str, str]:
         ManifestError: a bucket or a folder cannot be read.
     """
     with manifest_errors(pattern):
-        if is_remote(pattern):
-            return {path: path for path in sorted(_in_bucket(pattern))} if is_image(pattern) else {}
+        if not is_local(pattern):
+            return {path: path for path in store_of(pattern).matching(pattern)} if is_image(pattern) else {}
         if Path(pattern).is_dir():
             return {path: os.path.relpath(path, pattern) for path in sorted(_below(pattern))}
         names = [pattern] if Path(pattern).is_file() else glob(pattern, recursive=True)  # noqa: PTH207 - as for manifests
@@ -48,49 +50,30 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _in_bucket(pattern: str) -> Iterator[str]:
-    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
-
-    with remote_errors(pattern):
-        yield from (file.path for file in FileSystems.match([pattern])[0].metadata_list)
-
-
-def find_manifests(patterns: Iterable[str]) -> Mapping[str, FileState]:
+def find_manifests(patterns: Iterable[str]) -> Mapping[str, FoundFile]:
     """Find every file once, in the order of the patterns: path -> state. A glob skips folders.
 
     Raises:
         ManifestError: a pattern finds nothing, or what is no file.
     """
-    found: dict[str, FileState] = {}
+    found: dict[str, FoundFile] = {}
     for pattern in patterns:
-        files = _remote(pattern) if is_remote(pattern) else _local(pattern)
+        with manifest_errors(pattern):
+            files = _local(pattern) if is_local(pattern) else store_of(pattern).matching(pattern)
         if not files:
             raise ManifestError(f"{pattern}: no such file: check --manifest, and quote a glob")
         found.update(files)
     return found
 
 
-def _remote(pattern: str) -> Mapping[str, FileState]:
-    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
-
-    with manifest_errors(pattern), remote_errors(pattern):
-        matches = FileSystems.match([pattern])[0].metadata_list
-    return {
-        file.path: remote_state(file.size_in_bytes, file.last_updated_in_seconds)
-        for file in sorted(matches, key=lambda file: file.path)
-    }
-
-
-def _local(pattern: str) -> Mapping[str, FileState]:
+def _local(pattern: str) -> Mapping[str, FoundFile]:
     """Take a name as it is where such a file lies; only then as a glob."""
-    with manifest_errors(pattern):
-        if not has_magic(pattern) or Path(pattern).exists():
-            return {str(Path(pattern)): _state(pattern)}
-        paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
-        return {str(Path(path)): _state(path) for path in paths if not Path(path).is_dir()}
+    if not has_magic(pattern) or Path(pattern).exists():
+        return {str(Path(pattern)): _state(pattern)}
+    return {str(Path(path)): _state(path) for path in local.matching(pattern)}
 
 
-def _state(path: str) -> FileState:
+def _state(path: str) -> FoundFile:
     mode = Path(path).stat().st_mode
     if stat.S_ISDIR(mode):
         raise ManifestError(
@@ -100,4 +83,4 @@ def _state(path: str) -> FileState:
         raise ManifestError(
             f"{path}: is no regular file: it is read more than once, so write it to disk first"
         )
-    return local_state(path)
+    return local.state(path)

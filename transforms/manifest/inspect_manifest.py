@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from facebeam.schemas.manifest_columns import ID_COLUMN, URL_COLUMN, check_column_names, own_columns
 from facebeam.schemas.tables import DEAD_LETTERS, RESERVED_COLUMNS
+from facebeam.transforms.files.store import FoundFile
 from facebeam.transforms.manifest.column_types import unite_columns, with_common_types
 from facebeam.transforms.manifest.find_manifests import find_manifests
 from facebeam.transforms.manifest.manifest_file import (
-    FileState,
     ManifestError,
     ManifestFile,
     ManifestFormat,
@@ -63,7 +63,7 @@ def inspect_manifest(
     return Manifest(files, columns, allow_local_files)
 
 
-def _inspect_file(path: str, state: FileState, url_column: str) -> ManifestFile:
+def _inspect_file(path: str, state: FoundFile, url_column: str) -> ManifestFile:
     manifest_format, compressed = _format_of(path)
     file = ManifestFile(path, manifest_format, compressed, state, url_column, pa.schema([]))
     if compressed and not state.size_bytes:

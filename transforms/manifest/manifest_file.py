@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from facebeam.schemas.errors import RunError
-from facebeam.transforms.files.vendor_errors import vendor_errors
+from facebeam.transforms.files.store import FoundFile
 
 UNREADABLE: Final = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
 """What opening and reading raise: files (Beam's BeamIOError is an OSError), gzip, Parquet."""
@@ -32,11 +32,11 @@ def manifest_errors(place: str) -> Iterator[None]:
     """Translate what opening and reading raise.
 
     Raises:
-        ManifestError: instead of any of `UNREADABLE`, and of what the client of an object store raises.
+        ManifestError: instead of any of `UNREADABLE`.
     """
     try:
         yield
-    except (*UNREADABLE, *vendor_errors()) as error:
+    except UNREADABLE as error:
         raise unreadable(place, error) from error
 
 
@@ -64,14 +64,6 @@ class ManifestFormat(StrEnum):
     PARQUET = auto()
 
 
-class FileState(NamedTuple):
-    """What differs after somebody has written to a file."""
-
-    size_bytes: int
-    changed_at: int
-    """Nanoseconds since 1970; of a remote file seconds, or 0 where its store does not say."""
-
-
 @dataclass(frozen=True)
 class ManifestFile:
     """One file of a manifest, as it was found before the run started."""
@@ -79,7 +71,7 @@ class ManifestFile:
     path: str
     format: ManifestFormat
     compressed: bool
-    state: FileState
+    state: FoundFile
     url_column: str
     columns: pa.Schema
     """The file's own columns: all but the URL's and `image_id`."""

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from facebeam.schemas.image_url import NOT_UTF8, is_utf8
 from facebeam.schemas.manifest_columns import ID_COLUMN, MOST_COLUMNS
+from facebeam.transforms.files.any_store import store_of
 from facebeam.transforms.manifest.column_types import flaw_of_type, plain_type
 from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestFile, ManifestPart, Record
-from facebeam.transforms.manifest.open_manifest import open_packed
 from facebeam.transforms.manifest.value_range import with_range
 
 
@@ -69,7 +69,7 @@ def parquet_schema(file: ManifestFile) -> pa.Schema:
         ManifestError: the URL is no text, `image_id` neither text nor integer, or a column cannot be read.
         OSError, pyarrow.ArrowException: the file is no Parquet.
     """
-    with open_packed(file.path) as stream:
+    with store_of(file.path).opened(file.path) as stream:
         parquet = pq.ParquetFile(stream)
         stored = parquet.schema_arrow
         if len(stored) > MOST_COLUMNS:
@@ -92,7 +92,7 @@ def parquet_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
         OSError, pyarrow.ArrowException, UnicodeDecodeError: the row groups are damaged.
     """
     file, number = part.file, part.first
-    with open_packed(file.path) as stream:
+    with store_of(file.path).opened(file.path) as stream:
         for batch in _batches(stream, part):
             yield from _records(batch, number, file, columns)
             number += len(batch)

@@ -6,7 +6,7 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facebeam.transforms.files.vendor_errors import vendor_errors
+from facebeam.transforms.files.any_store import store_of
 from facebeam.transforms.manifest.delimited import check_rows, delimited_records, delimited_schema
 from facebeam.transforms.manifest.json_lines import json_lines_records, json_lines_schema
 from facebeam.transforms.manifest.lines import lines_records, lines_schema, read_line
@@ -19,7 +19,7 @@ from facebeam.transforms.manifest.manifest_file import (
     manifest_errors,
     unreadable,
 )
-from facebeam.transforms.manifest.open_manifest import check_unchanged, open_packed
+from facebeam.transforms.manifest.open_manifest import check_unchanged
 from facebeam.transforms.manifest.parquet import parquet_records, parquet_schema
 
 
@@ -63,7 +63,7 @@ def read_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
         for record in _records(part, columns):
             number = record.number
             yield record
-    except (*UNREADABLE, *vendor_errors()) as error:
+    except UNREADABLE as error:
         raise unreadable(f"{part.file.path}, after {part.file.unit} {number}", error) from error
     check_unchanged(part.file)
 
@@ -92,7 +92,7 @@ def split_manifest(file: ManifestFile, part_bytes: int = PART_BYTES) -> Iterator
         ManifestError: the file cannot be read, or is not the one that was inspected.
     """
     check_unchanged(file)
-    with manifest_errors(file.path), open_packed(file.path) as stream:
+    with manifest_errors(file.path), store_of(file.path).opened(file.path) as stream:
         if file.most_rows is not None:
             yield ManifestPart(file)
             return

@@ -5,13 +5,14 @@ import shlex
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from typing import Final, NamedTuple
 
+from facebeam.transforms.files.any_store import store_of
 from facebeam.transforms.manifest.manifest_file import (
     ManifestError,
     ManifestFile,
     ManifestFormat,
     manifest_errors,
 )
-from facebeam.transforms.manifest.open_manifest import open_packed, open_text
+from facebeam.transforms.manifest.open_manifest import open_text
 
 _HEAD_BYTES: Final = 4096
 
@@ -82,7 +83,7 @@ def check_contents(file: ManifestFile) -> None:
         ManifestError: the file is of another kind, or text in an encoding other than UTF-8.
     """
     with manifest_errors(file.path):
-        with open_packed(file.path) as stream:
+        with store_of(file.path).opened(file.path) as stream:
             head = stream.read(_HEAD_BYTES)
         if file.compressed:
             _expect(file, head, _GZIP, "take .gz off its name")

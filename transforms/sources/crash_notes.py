@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import Failure, FailureError
-from facebeam.transforms.files.output_files import files_below, remove_files, write_mark
+from facebeam.transforms.files.any_store import files_below, remove_files, write_mark
 
 MOST_NOTES: Final = 2
 """Crashes of which an image has left a note; the crash before them set the mark, so it is the third."""

@@ -9,7 +9,6 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
@@ -18,7 +17,7 @@ from facebeam.schemas.layout import NO_CODE, Layout
 from facebeam.schemas.run_record import CallCounts, RunCounts, sum_of_calls
 from facebeam.schemas.tables import TABLES, with_manifest_columns
 from facebeam.schemas.values import Outcome
-from facebeam.transforms.files.output_files import exists, files_below, make_durable, output_errors, writing
+from facebeam.transforms.files.any_store import exists, files_below, make_durable, reading, writing
 from facebeam.transforms.steps.progress import PROGRESS
 from facebeam.transforms.steps.publish import Plan, finish, is_committed, publish
 from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
@@ -173,7 +172,7 @@ class _Commit(beam.DoFn):
 
 
 def _read(file: StagedFile, columns: list[str]) -> pa.Table:
-    with output_errors("read back", file.path), FileSystems.open(file.path) as opened:
+    with reading(file.path) as opened:
         return pq.read_table(opened, columns=columns)
 
 

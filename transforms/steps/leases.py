@@ -12,12 +12,12 @@ from uuid import uuid4
 
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
-from facebeam.transforms.files.output_files import (
+from facebeam.transforms.files.any_store import (
     exists,
     files_below,
     read_bytes,
     read_json,
-    remove_file,
+    remove_files,
     write_json,
     write_mark,
     writing,
@@ -65,7 +65,7 @@ def run_lease(layout: Layout, lost: Callable[[], None]) -> Iterator[None]:
         keeper.join()
         with suppress(RunError):
             if _is_owned(layout, owner):
-                remove_file(layout.lease)
+                remove_files([layout.lease])
 
 
 def lease_age_s(layout: Layout) -> float | None:
@@ -75,7 +75,7 @@ def lease_age_s(layout: Layout) -> float | None:
     now = f"{layout.records}/_{uuid4().hex}.now"
     write_mark(now)
     times = {path: file.changed for path, file in files_below(layout.records).items()}
-    remove_file(now)
+    remove_files([now])
     return times[now] - times[layout.lease] if layout.lease in times else None
 
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from apache_beam.io.filesystems import FileSystems
 
 from facebeam.schemas.manifest_columns import ID_COLUMN, URL_COLUMN
 from facebeam.schemas.tables import DEAD_LETTERS, IMAGES
 from facebeam.schemas.values import Outcome
-from facebeam.transforms.files.output_files import output_errors, writing
+from facebeam.transforms.files.any_store import reading, writing
 
 
 def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
@@ -35,7 +34,7 @@ def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
 
 
 def _no_face_rows(path: str) -> pa.Table:
-    with output_errors("read", path), FileSystems.open(path) as file:
+    with reading(path) as file:
         # In this thread alone: no thread of Arrow's may hold a Python file when the process ends.
         table = pq.read_table(file, use_threads=False, pre_buffer=False)
     own = [name for name in table.column_names if name not in IMAGES.names]

@@ -1,37 +1,14 @@
 """What a run would do, before it does it."""
 
 from collections.abc import Callable, Collection
-from typing import NamedTuple
 
+from facebeam.schemas.run_plan import RunPlan
 from facebeam.schemas.values import ManifestRow
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.manifest.read_records import split_manifest
 from facebeam.transforms.steps.questions import Question
 from facebeam.transforms.steps.read_manifest import read_manifest
-
-
-class RunPlan(NamedTuple):
-    """Counts of a manifest against a journal."""
-
-    rows: int
-    invalid_rows: int
-    images: int
-    """Distinct images that the valid rows ask for."""
-    from_journal: int
-    """Images that are answered already."""
-    not_sent: int
-    """Images that the service is not asked for, because of their URL."""
-
-    @property
-    def duplicates(self) -> int:
-        """Rows that share another row's image."""
-        return self.rows - self.invalid_rows - self.images
-
-    @property
-    def calls(self) -> int:
-        """Calls that are left to send, where none has to be repeated."""
-        return self.images - self.from_journal - self.not_sent
 
 
 def plan_run(

@@ -13,14 +13,13 @@ from typing import Final, TypedDict, cast
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import RUNS, STAGING, Layout
 from facebeam.schemas.tables import TABLES
-from facebeam.transforms.files.output_files import (
+from facebeam.transforms.files.any_store import (
     exists,
     files_below,
     folders_in,
-    is_object_store,
+    has_folders,
     make_durable,
     move,
-    move_many,
     read_json,
     remove,
     remove_files,
@@ -59,10 +58,10 @@ def finish(layout: Layout) -> None:
         RunError: the plan cannot be read or carried out; it stays, so that a later run can finish it.
     """
     plan = _read_plan(layout)
-    if is_object_store(layout.output):
-        _move_files(layout, plan)
-    else:
+    if has_folders(layout.output):
         _rename_folders(layout, plan)
+    else:
+        _move_files(layout, plan)
     _check_published(layout, plan)
     write_json(layout.run_json, plan["record"])
     write_mark(layout.success)
@@ -162,7 +161,7 @@ def _rename_folders(layout: Layout, plan: Plan) -> None:
         if exists(staged):
             _keep_only(staged, _planned(layout.staged, table, plan))  # a bundle that was retried left others
             remove(published)
-            move(staged, published)
+            move({staged: published})
             make_durable(layout.folder(table))
 
 
@@ -174,7 +173,7 @@ def _move_files(layout: Layout, plan: Plan) -> None:
         published = _planned(layout.published, table, plan)
         _keep_only(layout.published(table), published)
         moves |= dict(zip(_planned(layout.staged, table, plan), published, strict=True))
-    move_many({source: target for source, target in moves.items() if source in staged})
+    move({source: target for source, target in moves.items() if source in staged})
 
 
 def _planned(place: Callable[[str, str], str], table: str, plan: Plan) -> dict[str, int]:

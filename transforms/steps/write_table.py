@@ -17,7 +17,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.tables import DICTIONARY_BYTES, TABLES, with_manifest_columns
-from facebeam.transforms.files.output_files import output_errors, writing
+from facebeam.transforms.files.any_store import file_errors, writing
 
 Value = TypeVar("Value")
 FlattenValues = Callable[[Sequence[Value], pa.Schema], pa.RecordBatch]
@@ -136,7 +136,7 @@ class _OpenFile(Generic[Value]):
         """Write the rest and the footer."""
         self._write_row_group()
         self._wait()
-        with output_errors("write", self._staged.path):
+        with file_errors("write", self._staged.path):
             self._open.close()
         return self._staged
 
@@ -156,5 +156,5 @@ class _OpenFile(Generic[Value]):
     def _wait(self) -> None:
         """See the last row group written; raises RunError where it could not be."""
         if self._written:
-            with output_errors("write", self._staged.path):
+            with file_errors("write", self._staged.path):
                 self._written.result()

@@ -1,11 +1,10 @@
 """Images in buckets, as far as a machine without credentials can test them."""
 
-from importlib.util import find_spec
-
 import pytest
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import FailureError
+from facebeam.transforms.files.any_store import is_installed
 from facebeam.transforms.images.read_image_file import read_bucket_image
 
 
@@ -20,16 +19,9 @@ from facebeam.transforms.images.read_image_file import read_bucket_image
 )
 def test_a_missing_extra_is_named(url: str, module: str, cure: str) -> None:
     """A bucket whose library is missing gives `file_unreadable` and names the extra to install."""
-    if _is_installed(module):
+    if is_installed(module):
         pytest.skip(f"{module} is installed here")
     with pytest.raises(FailureError) as caught:
         read_bucket_image(url, 100)
     assert caught.value.failure.code is ErrorCode.FILE_UNREADABLE
     assert cure in caught.value.failure.message
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even its parent
-        return False

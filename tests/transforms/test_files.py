@@ -1,16 +1,18 @@
 """Files under the output: any name works, and whatever fails is one RunError that names the path."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from facebeam.schemas.errors import RunError
-from facebeam.transforms.files.output_files import (
+from facebeam.transforms.files.any_store import (
     exists,
+    file_errors,
     files_below,
     move,
-    output_errors,
     read_json,
     remove,
     write_json,
@@ -52,7 +54,7 @@ def test_a_folder_of_any_name(tmp_path: Path, decoys: list[Path], name: str) -> 
     one, two = put(folder / "deep/er/one", b"1"), put(folder / "two", b"2")
     assert files_below(str(folder)).keys() == {str(one), str(two)}
     assert files_below(str(folder / "deep")) == {str(one): (one.stat().st_size, one.stat().st_mtime)}
-    move(str(one), str(folder / "new/er/one"))
+    move({str(one): str(folder / "new/er/one")})
     assert (exists(str(one)), (folder / "new/er/one").read_bytes()) == (False, b"1")
     write_json(str(folder / "a.json"), {"ü": [1, None]})
     assert read_json(str(folder / "a.json")) == {"ü": [1, None]}
@@ -73,7 +75,7 @@ def test_what_is_not_there_is_no_error_to_remove_and_list(tmp_path: Path, decoys
 def test_a_move_replaces(tmp_path: Path) -> None:
     """A move replaces the file at the target."""
     old, new = put(tmp_path / "old", b"old"), put(tmp_path / "new", b"new")
-    move(str(new), str(old))
+    move({str(new): str(old)})
     assert old.read_bytes() == b"new"
     assert not new.exists()
 
@@ -94,7 +96,7 @@ BELOW_A_FILE: list[tuple[Work, str]] = [
     (write, "cannot write"),
     (lambda path: write_json(path, {}), "cannot write"),
     (read_json, "cannot read"),
-    (lambda path: move(__file__, path), "cannot publish"),
+    (lambda path: move({__file__: path}), "cannot publish"),
 ]
 
 
@@ -117,7 +119,7 @@ def test_a_full_disk_is_a_run_error() -> None:
 def test_a_file_that_is_gone_cannot_be_moved(tmp_path: Path) -> None:
     """Moving a missing file raises a RunError that names the target, and creates no file there."""
     with pytest.raises(RunError, match=f"cannot publish {tmp_path}/new"):
-        move(str(tmp_path / "gone"), str(tmp_path / "new"))
+        move({str(tmp_path / "gone"): str(tmp_path / "new")})
     assert not (tmp_path / "new").exists()
 
 
@@ -128,7 +130,22 @@ def test_a_file_system_that_is_not_installed_is_a_run_error(work: Work) -> None:
         work("nobody://bucket/a")
 
 
+def test_local_paths_need_no_beam(tmp_path: Path) -> None:
+    """Publishing, leases and the journal of local paths run without Beam, which takes a second to import."""
+    code = """if True:
+        import sys
+        from facebeam.transforms.files.any_store import files_below, write_json
+        from facebeam.transforms.journal.journal import Journal
+        from facebeam.transforms.steps import leases, publish
+        write_json(f"{sys.argv[1]}/a.json", {})
+        assert len(files_below(sys.argv[1])) == 1
+        sys.exit("apache_beam" in sys.modules)"""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    assert subprocess.run(command, cwd=root, check=False).returncode == 0
+
+
 def test_other_errors_are_not_ours() -> None:
-    """`output_errors` lets a programming error pass unchanged."""
-    with pytest.raises(KeyError), output_errors("write", "out"):
+    """`file_errors` lets a programming error pass unchanged."""
+    with pytest.raises(KeyError), file_errors("write", "out"):
         raise KeyError

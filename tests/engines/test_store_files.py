@@ -1,19 +1,20 @@
-"""Files in a Google bucket behave like local files, with the client that workers have."""
+"""Files in buckets of Google and Amazon behave like local files, with the clients that workers have."""
 
 import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.helpers.dataflow_service import DataflowService
 from tests.helpers.google_account import service_account
 from tests.helpers.google_cloud import Cloud
-from tests.helpers.object_store import BUCKET, gcs_emulator
+from tests.helpers.object_store import BUCKET, gcs_emulator, s3_emulator
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.worker_pool import worker_environment
 
@@ -21,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 WRITE_AND_READ = """
 import json, sys
-from facebeam.transforms.files import output_files as files
+from facebeam.runners.prepare_run import use_remote_files
+from facebeam.transforms.files import any_store as files
 from facebeam.transforms.journal.segments import SegmentVanishedError, open_segment
 from facebeam.schemas.errors import RunError
 from facebeam.transforms.manifest.find_manifests import find_manifests
@@ -32,17 +34,18 @@ def told(work, *arguments):
     except (RunError, SegmentVanishedError) as error:
         return f"{type(error).__name__}: {error}"
 
+use_remote_files(sys.argv[1:])
 folder, beside = f"{sys.argv[1]}/out[1]", f"{sys.argv[1]}/out1/a"
 for path in (beside, f"{folder}/deep/one", f"{folder}/two"):
     with files.writing(path) as file:
-        file.write(b"x" * (path != beside))  # an empty one too, as _SUCCESS is
+        file.write(b"x")
 files.write_json(f"{folder}/a.json", {"n": [1]})
-files.move(f"{folder}/two", f"{folder}/deep/three")
+files.move({f"{folder}/two": f"{folder}/deep/three"})
 listed = sorted(files.files_below(folder))
 found = find_manifests([f"{sys.argv[1]}/out1/*"])
 globbed = {path: state.size_bytes for path, state in found.items()}
 read, gone = files.read_json(f"{folder}/a.json"), told(files.read_json, f"{folder}/gone")
-files.remove_file(f"{folder}/deep/one")
+files.remove_files([f"{folder}/deep/one"])
 left = sorted(files.files_below(folder))
 files.remove(folder)
 json.dump(
@@ -54,9 +57,9 @@ json.dump(
         "left": left,
         "removed": sorted(files.files_below(folder)),
         "beside": files.exists(beside),
-        "moved from nowhere": told(files.move, f"{folder}/gone", f"{folder}/new"),
+        "moved from nowhere": told(files.move, {f"{folder}/gone": f"{folder}/new"}),
         "vanished": told(open_segment, f"{folder}/gone.parquet"),
-        "nobody's": told(files.check_writable, "gs://nobody-has-it/a"),
+        "nobody's": told(files.check_writable, f"{sys.argv[1].partition('://')[0]}://nobody-has-it/a"),
     },
     sys.stdout,
 )
@@ -83,38 +86,61 @@ def in_workers_environment(script: str, argument: str, env: Mapping[str, str]) -
     return subprocess.run(command, env=env, cwd="/", stdout=subprocess.PIPE, check=True, timeout=180).stdout
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Run all file operations once in the workers' environment; give their results."""
-    folder = tmp_path_factory.mktemp("gcs")
+class Said(NamedTuple):
+    """What the file operations gave below a root."""
+
+    root: str
+    found: dict[str, Any]
+
+
+@contextmanager
+def googles_store(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Run a stand-in for Google's store; give the variables by which a client finds it."""
     with gcs_emulator(folder / "store.log") as store, DataflowService() as service:
         account = service_account(folder / "account.json", f"{service.endpoint}/token")
-        cloud = Cloud(store, service, account, "")
-        yield json.loads(in_workers_environment(WRITE_AND_READ, f"gs://{BUCKET}/a", cloud.env))
+        yield Cloud(store, service, account, "").env
 
 
-def test_a_folder_is_what_it_is_elsewhere(said: dict[str, Any]) -> None:
+@contextmanager
+def amazons_store(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Run a stand-in for Amazon's store; give the variables by which a client finds it."""
+    with s3_emulator(folder / "store.log") as url:
+        account = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+        yield {**account, "AWS_ENDPOINT_URL": url}
+
+
+@pytest.fixture(scope="module", params=["gs", "s3"])
+def said(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Said]:
+    """Run all file operations once in the workers' environment; give their results."""
+    store = {"gs": googles_store, "s3": amazons_store}[request.param]
+    root = f"{request.param}://{BUCKET}/a"
+    with store(tmp_path_factory.mktemp(request.param)) as env:
+        yield Said(root, json.loads(in_workers_environment(WRITE_AND_READ, root, env)))
+
+
+def test_a_folder_is_what_it_is_elsewhere(said: Said) -> None:
     """A bucket's folder `out[1]` supports all file operations, and none of them changes the folder `out1`."""
-    folder = f"gs://{BUCKET}/a/out[1]"
-    assert said["listed"] == [f"{folder}/a.json", f"{folder}/deep/one", f"{folder}/deep/three"]
-    assert said["left"] == [f"{folder}/a.json", f"{folder}/deep/three"]
-    assert (said["read"], said["removed"], said["beside"]) == ({"n": [1]}, [], True)
-    assert said["globbed"] == {f"gs://{BUCKET}/a/out1/a": 0}
+    folder, found = f"{said.root}/out[1]", said.found
+    assert found["listed"] == [f"{folder}/a.json", f"{folder}/deep/one", f"{folder}/deep/three"]
+    assert found["left"] == [f"{folder}/a.json", f"{folder}/deep/three"]
+    assert (found["read"], found["removed"], found["beside"]) == ({"n": [1]}, [], True)
+    assert found["globbed"] == {f"{said.root}/out1/a": 1}
 
 
 @pytest.mark.parametrize(
     ("case", "begins"),
     [
-        ("gone", f"RunError: cannot read gs://{BUCKET}/a/out[1]/gone: 404 "),
-        ("moved from nowhere", f"RunError: cannot publish gs://{BUCKET}/a/out[1]/new: "),
-        ("vanished", f"SegmentVanishedError: gs://{BUCKET}/a/out[1]/gone.parquet"),
-        ("nobody's", "RunError: cannot write gs://nobody-has-it/a/_"),
+        ("gone", "RunError: cannot read {root}/out[1]/gone: "),
+        ("moved from nowhere", "RunError: cannot publish {root}/out[1]/new: "),
+        ("vanished", "SegmentVanishedError: {root}/out[1]/gone.parquet"),
+        ("nobody's", "RunError: cannot write {scheme}://nobody-has-it/a/_"),
     ],
 )
-def test_what_googles_client_raises_becomes_ours(said: dict[str, Any], case: str, begins: str) -> None:
-    """An error of Google's client becomes our own, which says in one line what failed, where and why."""
-    assert said[case].startswith(begins), said[case]
-    assert "\n" not in said[case]
+def test_what_a_vendors_client_raises_becomes_ours(said: Said, case: str, begins: str) -> None:
+    """An error of a vendor's client becomes our own, which says in one line what failed, where and why."""
+    found, scheme = said.found[case], said.root.partition("://")[0]
+    assert found.startswith(begins.format(root=said.root, scheme=scheme)), found
+    assert "\n" not in found
 
 
 def test_a_flush_writes_its_segments_side_by_side(tmp_path: Path) -> None:

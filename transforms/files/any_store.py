@@ -1,0 +1,210 @@
+"""Files on this machine, in gs://, s3:// or hdfs://: one set of functions, and one kind of error.
+
+Whatever writes or moves below `--output` goes through here, so that a full disk or a missing right ends the
+run with a sentence that names the path.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, BinaryIO, Final
+from uuid import uuid4
+
+from facebeam.schemas.errors import RunError
+from facebeam.transforms.files import local
+from facebeam.transforms.files.store import FoundFile, Store
+
+CURES: Final = {
+    "gs": ("google.cloud.storage", "pip install 'facebeam[gcp]', and give credentials"),
+    "s3": ("boto3", "pip install 'facebeam[aws]', and give credentials"),
+    "hdfs": ("hdfs", "pip install 'apache-beam[hadoop]', and give --hdfs_host, --hdfs_port and --hdfs_user"),
+}
+"""URL scheme -> the library that reads it, and how to get it."""
+
+
+def is_local(path: str) -> bool:
+    """Tell a path of this machine's own file system.
+
+    >>> is_local("photos.csv"), is_local("gs://bucket/photos.csv")
+    (True, False)
+    """
+    return "://" not in path
+
+
+def store_of(path: str) -> Store:
+    """Give the store that a path belongs to; Beam is imported for remote ones only.
+
+    Raises:
+        RunError: no file system knows the path, or the library for its scheme is not installed.
+    """
+    if is_local(path):
+        return local
+    _check_library(path)
+    from facebeam.transforms.files import remote  # noqa: PLC0415 - Beam takes a second to import
+
+    if not remote.has_file_system(path):
+        raise RunError(
+            f"{path}: no file system for this path: use gs://, s3:// or hdfs://; a local file is a plain path"
+        )
+    return remote
+
+
+@contextmanager
+def file_errors(doing: str, path: str) -> Iterator[None]:
+    """Translate what a store raises while `doing` something with `path`.
+
+    Raises:
+        RunError: instead of OSError, and of the ValueError with which Arrow says that bytes are no Parquet.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        cause = " ".join(str(error).split())[:300]
+        raise RunError(f"cannot {doing} {path}: {cause}; check space and rights there") from error
+
+
+@contextmanager
+def writing(path: str) -> Iterator[BinaryIO]:
+    """Open a new file for writing, with its folders; whatever fails until it is closed is a RunError."""
+    with file_errors("write", path), store_of(path).created(path) as file:
+        yield file
+
+
+@contextmanager
+def reading(path: str) -> Iterator[BinaryIO]:
+    """Open a file for reading, at any place; whatever fails until it is closed is a RunError."""
+    with file_errors("read", path), store_of(path).opened(path) as file:
+        yield file
+
+
+def write_mark(path: str) -> None:
+    """Write a file whose name alone matters. Beam's client of S3 cannot write an object of zero bytes."""
+    with writing(path) as file:
+        file.write(b"\n")
+
+
+def check_writable(folder: str) -> None:
+    """Write a tiny file and delete it again; raises RunError where either cannot be done."""
+    path = f"{folder.rstrip('/')}/_{uuid4().hex}.unfinished"
+    write_mark(path)
+    remove_files([path])
+
+
+def write_whole(path: str, content: bytes, unfinished: str) -> None:
+    """Write a file that is whole or absent, also after a power cut: under another name first, then renamed.
+
+    On an object store it has its own name at once: an object is seen when its last byte has come, and a
+    rename costs three requests.
+    """
+    under = unfinished if has_folders(path) else path
+    with writing(under) as file:
+        file.write(content)
+    if under != path:
+        make_durable(under)
+        move({under: path})
+        make_durable(path.rpartition("/")[0])
+
+
+def write_json(path: str, value: Mapping[str, object]) -> None:
+    """Write a file that is whole or not there."""
+    content = json.dumps(value, indent=2, default=str).encode() + b"\n"
+    write_whole(path, content, unfinished=f"{path}.{uuid4().hex}")
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Read what `write_json` wrote."""
+    try:
+        value = json.loads(read_bytes(path))
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}): restore it, or delete that run's folders") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged (it holds no object): restore it, or delete that run's folders")
+    return value
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a small file."""
+    with reading(path) as file:
+        return file.read()
+
+
+def exists(path: str) -> bool:
+    """Tell whether a file is there."""
+    with file_errors("look for", path):
+        return store_of(path).exists(path)
+
+
+def has_folders(path: str) -> bool:
+    """Tell a file system, which renames a whole folder at once, from a store of whole objects."""
+    with file_errors("look for", path):
+        return store_of(path).has_folders(path)
+
+
+def files_in(folder: str) -> dict[str, FoundFile]:
+    """List the files of one folder, from one look at it; one that is gone since has no bytes."""
+    with file_errors("list", folder):
+        return store_of(folder).files_in(folder)
+
+
+def files_below(folder: str) -> dict[str, FoundFile]:
+    """List every file below a folder, however deep."""
+    with file_errors("list", folder):
+        return store_of(folder).files_below(folder)
+
+
+def folders_in(folder: str) -> dict[str, float]:
+    """List the folders in a folder: name -> time of the last change in it (Unix seconds)."""
+    with file_errors("list", folder):
+        return store_of(folder).folders_in(folder)
+
+
+def move(targets: Mapping[str, str]) -> None:
+    """Rename files of one store, source -> target, replacing targets; on this machine also folders."""
+    if targets:
+        target = next(iter(targets.values()))
+        with file_errors("publish", target):
+            store_of(target).move(targets)
+
+
+def make_durable(path: str) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk. Object stores need no waiting."""
+    with file_errors("write", path):
+        store_of(path).make_durable(path)
+
+
+def remove_files(paths: Collection[str]) -> None:
+    """Delete files of one store; one that is gone already does not matter."""
+    if paths:
+        path = next(iter(paths))
+        with file_errors("remove", path):
+            store_of(path).remove_files(paths)
+
+
+def remove(folder: str) -> None:
+    """Delete a folder with everything in it; nothing happens where it is not there."""
+    with file_errors("remove", folder):
+        store_of(folder).remove(folder)
+
+
+def fingerprint(path: str) -> str:
+    """Tell a file's content from another's: `sha256:<hex>`, or the checksum that its store keeps."""
+    with file_errors("read", path):
+        return store_of(path).fingerprint(path)
+
+
+def _check_library(path: str) -> None:
+    scheme = path.partition("://")[0].lower()
+    if scheme in {"http", "https"}:
+        raise RunError(f"{path} is on a web server: download it, and name the file")
+    library, cure = CURES.get(scheme, ("apache_beam", ""))  # Beam may know others, such as azfs://
+    if not is_installed(library):
+        raise RunError(f"{path}: the library for {scheme}:// is not installed: {cure}")
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether a module could be imported; `find_spec` raises where its parent could not."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,178 @@
+"""Files of gs://, s3:// and hdfs://, by Beam's file systems: with its flags, and its users' credentials.
+
+Beam's peculiarities are known here and nowhere else: what vendors raise, what is taken for a glob, which
+rename does not replace.
+"""
+
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from glob import escape
+from http import HTTPStatus
+from typing import BinaryIO, Final
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+
+from facebeam.transforms.files.store import FoundFile
+
+_ROOTS: Final = (
+    ("google.api_core.exceptions", "GoogleAPIError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("google.resumable_media.common", "InvalidResponse"),
+    ("google.resumable_media.common", "DataCorruption"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("apache_beam.io.aws.clients.s3.messages", "S3ClientError"),
+    ("hdfs.util", "HdfsError"),
+)
+_KINDS: Final[dict[object, type[OSError]]] = {
+    HTTPStatus.NOT_FOUND: FileNotFoundError,
+    HTTPStatus.FORBIDDEN: PermissionError,
+}
+_RAW: Final = CompressionTypes.UNCOMPRESSED
+
+
+def vendor_errors() -> tuple[type[Exception], ...]:
+    """Give the roots of what Beam and its vendors raise; a module that is not imported has raised nothing."""
+    imported = (getattr(sys.modules[module], name) for module, name in _ROOTS if module in sys.modules)
+    return (BeamIOError, *imported)
+
+
+@contextmanager
+def _os_errors(*others: type[Exception]) -> Iterator[None]:
+    """Translate what Beam and its vendors raise in the block, into the OSError that a local file raises."""
+    try:
+        yield
+    except (*vendor_errors(), *others) as error:
+        raise _KINDS.get(_status(error), OSError)(str(error)) from error
+
+
+def has_file_system(path: str) -> bool:
+    """Tell whether one of Beam's file systems, or one that a user has registered, knows a path's scheme."""
+    try:
+        FileSystems.get_filesystem(path)
+    except ValueError:
+        return False
+    return True
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Open a file; a read at some place fetches 16 MB from there (gs://), or up to its end (s3://)."""
+    with _os_errors(ValueError):
+        file = FileSystems.open(path, compression_type=_RAW)
+    with _os_errors(), file:
+        yield file
+
+
+@contextmanager
+def created(path: str) -> Iterator[BinaryIO]:
+    """Open a new file for writing; it is seen when its last byte has come."""
+    with _os_errors(ValueError):
+        if has_folders(path):
+            _make_room(path)
+        file = FileSystems.create(path, compression_type=_RAW)
+    with _os_errors(), file:
+        yield file
+
+
+def state(path: str) -> FoundFile:
+    """Give size and time of change, as a listing shows them: other questions round the time."""
+    found = matching(escape(path))
+    if not found:
+        raise FileNotFoundError("no such file")
+    return found[path]
+
+
+def exists(path: str) -> bool:
+    """Tell whether a file is there; in HDFS also a folder."""
+    with _os_errors(ValueError):
+        return bool(FileSystems.exists(path))
+
+
+def matching(pattern: str) -> dict[str, FoundFile]:
+    """List the files that a glob names, sorted; `**` goes through all folders."""
+    with _os_errors(ValueError):
+        listed: list[FileMetadata] = FileSystems.match([pattern])[0].metadata_list
+    return {file.path: _found(file) for file in sorted(listed, key=lambda file: str(file.path))}
+
+
+def files_in(folder: str) -> dict[str, FoundFile]:
+    """List the files of one folder."""
+    return matching(f"{escape(folder)}/*")
+
+
+def files_below(folder: str) -> dict[str, FoundFile]:
+    """List every file below a folder."""
+    return matching(f"{escape(folder)}/**")
+
+
+def folders_in(folder: str) -> dict[str, float]:
+    """List the folders in a folder: those that hold a file."""
+    found: dict[str, float] = {}
+    for path, file in files_below(folder).items():
+        name, _, below = path.removeprefix(f"{folder}/").partition("/")
+        if below:
+            found[name] = max(file.changed, found.get(name, 0.0))
+    return found
+
+
+def move(targets: Mapping[str, str]) -> None:
+    """Rename files. A store of objects copies and deletes them, Google's a hundred with two requests."""
+    with _os_errors(ValueError):
+        for target in targets.values():
+            if has_folders(target):
+                _make_room(target)
+        FileSystems.rename([*targets], [*targets.values()])
+
+
+def remove_files(paths: Collection[str]) -> None:
+    """Delete files."""
+    if paths:
+        with _os_errors(ValueError):
+            FileSystems.delete([escape(path) if _deletes_globs(path) else path for path in paths])
+
+
+def remove(folder: str) -> None:
+    """Delete a folder: a listing, and a request for every hundred files or more."""
+    with _os_errors(ValueError):
+        FileSystems.delete([f"{escape(folder)}/**" if _deletes_globs(folder) else f"{folder}/"])
+
+
+def make_durable(path: str) -> None:
+    """Wait for nothing: what a store has taken, it keeps."""
+
+
+def has_folders(path: str) -> bool:
+    """Tell HDFS from a store of objects."""
+    return bool(FileSystems.get_filesystem(path).has_dirs())
+
+
+def fingerprint(path: str) -> str:
+    """Give the checksum that the store keeps of a file."""
+    with _os_errors(ValueError):
+        return str(FileSystems.checksum(path))
+
+
+def _found(file: FileMetadata) -> FoundFile:
+    return FoundFile(file.size_in_bytes, file.last_updated_in_seconds or 0.0)
+
+
+def _deletes_globs(path: str) -> bool:
+    """Tell where Beam's delete takes a name for a glob: for Google's store alone."""
+    return FileSystems.get_scheme(path) == "gs"
+
+
+def _make_room(target: str) -> None:
+    """Prepare a place where there are folders: HDFS replaces no file, and its rename makes no folder."""
+    if FileSystems.exists(target):
+        FileSystems.delete([target])
+    elif not FileSystems.exists(folder := FileSystems.split(target)[0]):
+        FileSystems.mkdirs(folder)
+
+
+def _status(error: Exception) -> object:
+    """Find the HTTP status of a failure: it is the `code` of what Beam wraps."""
+    if isinstance(error, BeamIOError) and error.exception_details:
+        error = next(iter(error.exception_details.values()))
+    return error if isinstance(error, int) else getattr(error, "code", None)
