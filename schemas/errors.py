@@ -28,7 +28,7 @@ class About:
     Args:
         name: as it stands in the tables.
         fate: what is done about a failure of this code.
-        meaning: one line for those who read dead letters; printed into the README.
+        meaning: one line for those who read dead letters; printed into docs/error-codes.md.
         cure: what the user can do; for every code that fetching an image can end in.
         set_up_cure: what allows images that a run may not reach by default. A run of nothing but this code
             was set up wrongly.

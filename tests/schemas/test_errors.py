@@ -9,7 +9,7 @@ from facebeam.schemas.errors import ErrorCode, Fate, RunError
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_every_code_is_complete(code: ErrorCode) -> None:
-    """Each code has a name that a folder can have, a fate, and a meaning that fits a cell in the README."""
+    """Each code has a name that a folder can have, a fate, and a meaning that fits a cell of a table."""
     assert re.fullmatch(r"[a-z0-9_]{1,64}", code)
     assert code == code.name.lower()
     assert code.fate() in Fate
