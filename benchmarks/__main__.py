@@ -7,7 +7,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
-MEASUREMENTS = ("start_up", "pipeline_cost", "manifest_scale", "api_run", "journal", "serve")
+MEASUREMENTS = ("start_up", "pipeline_cost", "manifest_scale", "api_run", "journal", "sizes", "serve")
 
 
 def main(faces: str | None) -> None:
