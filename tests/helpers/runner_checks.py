@@ -29,12 +29,12 @@ CHECKS: Final = {
         "flink": "test_flink_runs.test_the_rate_holds_over_all_workers",
     },
     "the budget holds over all workers": {"local": "test_many_workers.test_four_workers_spend_one_budget"},
-    "a second run asks for nothing": {
+    "a second run makes no call": {
         "local": "test_api_run.test_a_second_run_asks_only_for_what_may_go_well",
         "portable": "test_portable.test_the_token_is_the_workers_own",
         "dataflow": "test_dataflow.test_a_second_run_is_answered_by_the_journal",
     },
-    "a token that workers lack is told, nothing is visible": {
+    "a missing token is reported, nothing of the run is visible": {
         "portable": "test_portable.test_a_token_that_workers_do_not_have_is_told",
         "flink": "test_flink_runs.test_a_token_that_workers_do_not_have_is_told",
         "dataflow": "test_dataflow.test_a_token_that_workers_cannot_read_is_told",
@@ -44,17 +44,17 @@ CHECKS: Final = {
         "flink": "test_flink_ends.test_a_detached_run_is_cancelled_and_run_again",
         "dataflow": "test_dataflow.test_a_detached_run_is_found_again",
     },
-    "cancelled in order": {
+    "cancelled cleanly": {
         "local": "test_interrupts.test_one_signal_ends_a_run_in_order",
         "portable": "test_portable.test_ctrl_c_while_waiting_cancels_the_job",
         "flink": "test_flink_ends.test_sigterm_while_waiting_cancels_the_job",
         "dataflow": "test_dataflow.test_a_job_is_cancelled",
     },
-    "killed in the middle, the next or the same run goes on": {
+    "killed in the middle, the next or the same run continues": {
         "local": "test_interrupts.test_a_killed_run_is_swept_by_the_next",
         "flink": "test_flink_ends.test_a_killed_task_manager_costs_seconds",
     },
-    "an engine that is away or dies is told": {
+    "an engine that does not answer or dies is reported": {
         "portable": "test_portable.test_an_engine_that_dies_is_given_up_on",
         "flink": "test_flink_ends.test_a_master_that_dies_is_given_up_on",
         "dataflow": "test_dataflow.test_a_service_that_is_away_is_told",
