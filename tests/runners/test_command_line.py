@@ -115,6 +115,7 @@ def test_our_flags_may_be_spelled_as_beams(manifest: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "code", "said"),
     [
+        ("facebeam", 2, "COMMAND"),
         ("facebeam.runners.cli", 2, "COMMAND"),
         ("facebeam.pipelines.annotate_manifest", 2, "to run it, type: facebeam annotate"),
     ],
