@@ -1,10 +1,10 @@
-"""Install what a lock lists, nothing else: `python deploy/install_locked.py LOCK [PROJECT] [--into PYTHON]`.
+"""Install exactly what a lock lists: `python deploy/install_locked.py LOCK [PROJECT] [--into PYTHON]`.
 
-Nothing is resolved: each package is installed in its locked version, and its sha256 is checked. This holds
-for the packages that build a source archive, too. At the end, no package may miss a dependency.
+It resolves no versions: it installs each package in its locked version and checks its sha256, also for the
+packages that build a source archive. At the end it checks that no package lacks a dependency.
 
-uv does the work: an old pip looks for newer releases of a locked package that has extras, and every pip needs
-ten times as long. pip installs uv itself, by version and sha256. uv then uses pip's index and certificates.
+It uses uv: an old pip looks for newer releases of a locked package that has extras, and every pip takes ten
+times as long. pip installs uv itself, by version and sha256. uv then uses pip's index and certificates.
 """
 
 import argparse
@@ -20,7 +20,7 @@ UV_LOCK: Final = Path(__file__).parents[1] / "requirements-uv.lock"
 _PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 _UV: Final = (sys.executable, "-m", "uv", "--quiet")
 _SECTIONS: Final = ("global", "install", ":env:")
-"""Where pip takes a setting from; a later one wins."""
+"""Sections of pip's settings; a later one wins."""
 _UV_NAMES: Final = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -32,7 +32,7 @@ _UV_NAMES: Final = {
 
 
 def read_pip_settings(listed: str) -> dict[str, str]:
-    """Read what `pip config list` prints, lines like `global.index-url='https://...'`: setting -> value."""
+    """Parse what `pip config list` prints, lines like `global.index-url='https://...'`: setting -> value."""
     lines = (line.partition("=") for line in listed.splitlines())
     found = [(*name.rpartition(".")[::2], literal_eval(value)) for name, _, value in lines]
     ranked = sorted(
@@ -42,7 +42,7 @@ def read_pip_settings(listed: str) -> dict[str, str]:
 
 
 def uv_environment(pip_settings: Mapping[str, str]) -> dict[str, str]:
-    """Translate pip's settings into environment variables of uv; values may hold credentials."""
+    """Translate pip's settings into environment variables of uv; values may contain credentials."""
     named = {
         _UV_NAMES[name]: " ".join(value.split()) for name, value in pip_settings.items() if name in _UV_NAMES
     }
@@ -51,21 +51,21 @@ def uv_environment(pip_settings: Mapping[str, str]) -> dict[str, str]:
         folder for folder in folders if "://" in folder or Path(folder).exists()
     ]  # pip ignores the others
     links = {"UV_FIND_LINKS": ",".join(there)} if there else {}
-    # pip searches all indexes, which is safe here: what has the locked sha256 is right, wherever it lies.
-    # pip compiles what it installs. Else each start compiles it again where nobody may write bytecode.
+    # Search all indexes, as pip does. This is safe here: only files with the locked sha256 are installed.
+    # Compile bytecode, as pip does. Otherwise each start compiles again if it may not write bytecode.
     return {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_COMPILE_BYTECODE": "1", **named, **links}
 
 
 def install_locked(lock: Path, project: Path | None, python: str) -> None:
-    """Make an environment hold the lock's packages and the project; packages of neither are removed.
+    """Make an environment contain the lock's packages and the project, and nothing else.
 
     Args:
         lock: a requirements file in which each package has a version and sha256 sums.
-        project: a wheel of ours, or our checkout, which stays editable. None: the lock alone.
+        project: facebeam's wheel, or a checkout, which is installed as editable. None: only the lock.
         python: the interpreter of the environment.
 
     Raises:
-        subprocess.CalledProcessError: pip or uv failed, and has printed why.
+        subprocess.CalledProcessError: pip or uv failed, and printed why.
     """
     _run(
         *_PIP,
@@ -90,7 +90,7 @@ def install_locked(lock: Path, project: Path | None, python: str) -> None:
         editable = ("--editable",) if project.is_dir() else ()
         _run(*_UV, "pip", "install", *target, "--no-deps", "--no-build-isolation", *editable, str(project))
     _run(*_UV, "pip", "check", *target)
-    # `check` follows no extras, as in google-auth[pyopenssl]; an installation without any index does.
+    # `check` ignores extras, such as google-auth[pyopenssl]; a dry installation without any index does not.
     _run(*_UV, "pip", "install", *target, "--dry-run", "--no-index", "--offline", "--requirement", str(lock))
 
 
@@ -99,20 +99,27 @@ def _run(*command: str) -> None:
 
 
 def main() -> None:
-    """Install from the command line; exit code 1 where pip or uv refused."""
+    """Install from the command line; exit with 1 if pip or uv fails."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "lock", type=Path, metavar="LOCK", help="requirements file with the sha256 of each package"
     )
-    parser.add_argument("project", type=Path, nargs="?", metavar="PROJECT", help="our wheel, or our checkout")
-    parser.add_argument("--into", default=sys.executable, metavar="PYTHON", help="(default: this one)")
+    parser.add_argument(
+        "project", type=Path, nargs="?", metavar="PROJECT", help="facebeam's wheel, or a checkout"
+    )
+    parser.add_argument(
+        "--into",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="the interpreter to install for (default: this one)",
+    )
     chosen = parser.parse_args()
     try:
         install_locked(chosen.lock, chosen.project, chosen.into)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"{chosen.lock} could not be installed: {error.cmd[2]} said why above")
+        sys.exit(f"{chosen.lock} could not be installed: {error.cmd[2]} printed the reason above")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Annotate a manifest every night: plan, annotate, then the failures that may pass once more.
+"""Annotate a manifest every night in three steps: plan, annotate, and retry the transient failures.
 
-For Airflow 3; copy it into the DAG folder. facebeam has an environment of its own at /opt/facebeam.
+For Airflow 3: copy this file into the DAG folder, and install facebeam in its own environment, /opt/facebeam.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,21 +15,21 @@ WORTH_A_RETRY = "timeout,connection_failed,host_not_found,response_truncated,ser
 
 with DAG(
     "facebeam_nightly",
-    schedule="0 22 * * *",  # UTC; 06:00 below is what the worker's own clock shows
+    schedule="0 22 * * *",  # UTC; but --stop-at 06:00 below is local time of Airflow's worker
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    # Each run keeps its own --rate: two at a time would send twice as much.
+    # Each run has its own --rate: two runs at a time would send twice as many calls per second.
     max_active_runs=1,
-    # Retries too end with the night: to one that begins after 06:00, --stop-at would mean the next morning.
+    # No retry may start after 06:00: its --stop-at would mean 06:00 of the next day.
     dagrun_timeout=timedelta(hours=9),
     default_args={
-        # Safe, since an answer is in the journal before it moves on: the second try is the same run and sends
-        # only what has no answer yet. A run that is committed is not run again.
+        # Retries are safe: a second try has the same run id and sends only the images that have no answer in
+        # the journal. A run that is already committed does nothing.
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
-        # 3 is "committed, with gaps": shown as skipped, which is neither success nor failure.
+        # Exit code 3 is "committed with gaps": Airflow shows it as skipped, neither success nor failure.
         "skip_on_exit_code": 3,
-        # What comes after a skipped step runs; what comes after a failed one does not.
+        # A step runs after a skipped step, but not after a failed one.
         "trigger_rule": "none_failed",
     },
 ):

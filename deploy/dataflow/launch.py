@@ -1,8 +1,9 @@
-"""Start `facebeam annotate` in a Flex template: what Dataflow's launcher passes, spelt as our flags.
+"""Start `facebeam annotate` from a Flex template: translate the launcher's arguments into our flags.
 
-The launcher runs this file with `--name=value` for each parameter of flex_template.json, and adds Beam's
-`--runner=DataflowRunner`, `--project`, `--region`, `--temp_location`, `--staging_location`, `--job_name`,
-`--template_location` and what the launch's environment sets. Never run by the real launcher so far.
+Dataflow's launcher runs this file with `--name=value` for each parameter of flex_template.json. It adds
+Beam's `--runner=DataflowRunner`, `--project`, `--region`, `--temp_location`, `--staging_location`,
+`--job_name`, `--template_location` and the flags that the launch's environment sets. Not tested with the real
+launcher.
 """
 
 import sys
@@ -14,7 +15,7 @@ from facebeam.runners.flags.strict_parser import flag_names
 
 
 def our_flags(launched: Iterable[str]) -> Iterator[str]:
-    """Spell the flags that we know as `facebeam annotate` does; leave the rest to Beam.
+    """Spell our own flags as `facebeam annotate` does; pass the other ones on unchanged, for Beam.
 
     >>> list(our_flags(["--runner=DataflowRunner", "--run_id=one", "--workers=", "--job_name=x"]))
     ['--runner=dataflow', '--run-id=one', '--job_name=x']
@@ -27,12 +28,12 @@ def our_flags(launched: Iterable[str]) -> Iterator[str]:
             yield "--runner=dataflow"
         elif flag not in ours:
             yield argument
-        elif value == "true":  # a template has no flags without a value
+        elif value == "true":  # a parameter of a template always has a value
             yield flag
         elif value not in ("", "false"):
             yield f"{flag}={value}"
 
 
 if __name__ == "__main__":
-    # The launcher waits for this process alone; the job itself commits the run.
+    # The launcher waits only for this process, so detach: the job commits the run itself.
     sys.exit(main(["annotate", *our_flags(sys.argv[1:]), "--detach", "--log-format=json"]))

@@ -18,14 +18,14 @@ FROM_THE_LAUNCHER: Final = frozenset(
 )
 NOT_IN_A_TEMPLATE: Final = frozenset(
     {
-        *("flink_master", "flink_job_server_jar", "parallelism"),  # another engine's
-        *("job_endpoint", "worker_pool", "prism_location"),  # other engines'
-        *("quiet", "log_format", "detach"),  # set by launch.py
+        *("flink_master", "flink_job_server_jar", "parallelism"),  # for another engine
+        *("job_endpoint", "worker_pool", "prism_location"),  # for other engines
+        *("quiet", "log_format", "detach"),  # launch.py sets them
         "max_wait",  # the launcher does not wait
-        "umask",  # a bucket has no file rights
-        "dataflow_endpoint",  # the launcher has reached it already
-        "shared_filesystem",  # Dataflow has none
-        "ca_file",  # the launcher sees no file of the user's
+        "umask",  # files in a bucket have no such rights
+        "dataflow_endpoint",  # the launcher has already reached the service
+        "shared_filesystem",  # Dataflow's workers share no file system
+        "ca_file",  # the launcher cannot see the user's files
         "token_file",  # the token comes from Secret Manager
         "trust_proxies",  # workers have no proxy variables
     }
@@ -62,11 +62,11 @@ _RULES: Final[Mapping[Callable[[str], object], str]] = {
     request_headers.user_agent: "^[ -~]+$",
     request_headers.header: "^[^:]+:.+$",
 }
-"""What the console checks before a launch; facebeam checks the rest."""
+"""Type of a flag -> the pattern that Google's console checks before a launch; facebeam checks the rest."""
 
 
 def template() -> str:
-    """Render the template, a parameter per line."""
+    """Render the template, with one parameter per line."""
     left_out = FROM_THE_LAUNCHER | NOT_IN_A_TEMPLATE
     flags = {name: flag for name, flag in flags_of(RunOptions).items() if name not in left_out}
     parameters = ",\n".join(f"      {json.dumps(_parameter(name, flag))}" for name, flag in flags.items())
@@ -88,7 +88,7 @@ def _parameter(name: str, flag: Flag) -> Mapping[str, object]:
 
 
 def _help(name: str, flag: Flag) -> str:
-    """Give the flag's help, with its default as far as there is one."""
+    """Give the flag's help, followed by its default if there is one."""
     defaults = {field.name: field.default for kind in (RunOptions, ClusterOptions) for field in fields(kind)}
     value = defaults[name]
     default = flag.default_is or ("" if value in (None, (), MISSING) or value is False else str(value))
