@@ -13,7 +13,7 @@ from tests.helpers.console import ends, run_json, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url, image_url_of
 from tests.helpers.paid_service_answers import answers
 from tests.helpers.scripted_server import Exchange, Script
-from tests.transforms.api_client.test_client import ENDLESS, RETRIED, STOPPED
+from tests.transforms.api.test_client import ENDLESS, RETRIED, STOPPED
 
 ACCOUNTS = STOPPED | {ErrorCode.UPSTREAM_ACCOUNT: RETRIED[ErrorCode.UPSTREAM_ACCOUNT]}
 ACCOUNT_FAULTS = [(name, code) for code, names in ACCOUNTS.items() for name in names.split()]

@@ -15,7 +15,7 @@ from tests.helpers.paid_service import FaultyServer, by_image_url
 from tests.helpers.paid_service_answers import answers
 from tests.helpers.paid_service_faults import ANSWERS
 from tests.helpers.scripted_server import Exchange
-from tests.transforms.api_client.test_client import REJECTED
+from tests.transforms.api.test_client import REJECTED
 
 ANSWERED = sorted(ANSWERS.keys() - {"chunked"})
 """All but `chunked`: the server closes its connection after the answer, so that the next call may fail."""

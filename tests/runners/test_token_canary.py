@@ -20,8 +20,8 @@ from tests.helpers.console import ROOT, Finished, visible, write_urls
 from tests.helpers.paid_service import FaultyServer, image_url_of
 from tests.helpers.paid_service_faults import ANSWERS, FAULTS
 from tests.helpers.scripted_server import Exchange
-from tests.transforms.api_client.test_client import REJECTED
-from tests.transforms.api_client.test_client_token_canary import ECHOES
+from tests.transforms.api.test_client import REJECTED
+from tests.transforms.api.test_client_token_canary import ECHOES
 
 PIECES = (TOKEN[:12], TOKEN[-12:])
 """Both ends of the token, so that the tests also find a token that was cut."""

@@ -1,4 +1,4 @@
-"""ReadManifest in a pipeline; the tests in manifest_formats cover the formats."""
+"""ReadManifest in a pipeline; the tests in manifest cover the formats."""
 
 import gzip
 from pathlib import Path

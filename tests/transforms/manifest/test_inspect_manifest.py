@@ -184,7 +184,7 @@ def test_local_files_are_inspected_without_beam(tmp_path: Path) -> None:
         from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
         inspect_manifest([{str(path)!r}])
         sys.exit("apache_beam" in sys.modules)"""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
