@@ -10,11 +10,10 @@ from rich.table import Table
 
 from facebeam.runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
 from facebeam.runners.logs import LOGGER, spared_output
-from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.run_record import CallCounts, RunCounts
 from facebeam.schemas.tables import TABLES
-from facebeam.transforms.api.circuit import ACCOUNT_SERIES, stops_a_run
 from facebeam.transforms.files.any_store import read_json
 
 
@@ -75,7 +74,7 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
     counts, run_id = summary.counts, summary.layout.run_id
     codes = [ErrorCode.named(code) for code in counts.dead]
     has_account = summary.credits is not None  # made-up faces rehearse its failures, and stop for none
-    stopping = any(code.fate(ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT for code in codes)
+    stopping = any(code.about.stops_the_run for code in codes)
     if summary.calls.not_sent or (has_account and stopping):
         LOGGER.error(
             "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on: "
@@ -100,8 +99,8 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
 
 def _what_stopped(codes: Sequence[ErrorCode], dead: Mapping[str, int]) -> ErrorCode:
     """Name the code that stopped the run: rows that are dead for other reasons may well be more."""
-    stopping = (code for code in codes if stops_a_run(code))
-    return max(stopping, key=lambda code: (code.fate(ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT, dead[code]))
+    stopping = (code for code in codes if code.about.can_stop_the_run)
+    return max(stopping, key=lambda code: (code.about.stops_the_run, dead[code]))
 
 
 def _explained(code: ErrorCode) -> str:

@@ -21,6 +21,21 @@ class Fate(StrEnum):
     """Stop sending: every further request would fail in the same way."""
 
 
+class Trouble(StrEnum):
+    """What failures in a row say about the service. The circuit counts them until another result comes."""
+
+    WRONG_SERVICE = auto()
+    """Something else answers: a wrong path in the address, a wrong host, a proxy."""
+    UNREACHABLE = auto()
+    """Nobody answers, or a gateway does in the service's place: a restart, a switch, a name server."""
+    FAILING = auto()
+    """The service is reached, and fails. This may end soon."""
+    OVERLOADED = auto()
+    """The service asks for fewer requests."""
+    ITS_ACCOUNT = auto()
+    """The service's own account with its upstream is out of order."""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What a code means, and what is done about it.
@@ -34,7 +49,7 @@ class About:
             was set up wrongly.
         is_mended_elsewhere: a reject that says nothing of the image: a file put in its place or another flag
             mends it. It is not journalled, so that the next run asks again.
-        asks_to_slow_down: the other side asks for fewer requests.
+        trouble: what failures of this code in a row say about the service. None: they are about the images.
         is_services_own: the service says it by this name. Our other codes are not the service's to say.
         upstream: names, or first parts of names, by which the service's upstream says it.
         attempts: after so many attempts at an image, the fate is `at_last`. None: it stays.
@@ -48,11 +63,26 @@ class About:
     cure: str | None = None
     set_up_cure: str | None = None
     is_mended_elsewhere: bool = False
-    asks_to_slow_down: bool = False
+    trouble: Trouble | None = None
     is_services_own: bool = False
     upstream: tuple[str, ...] = ()
     attempts: int | None = None
     at_last: Fate = Fate.REJECT
+
+    @property
+    def asks_to_slow_down(self) -> bool:
+        """Whether the other side asks for fewer requests."""
+        return self.trouble is Trouble.OVERLOADED
+
+    @property
+    def stops_the_run(self) -> bool:
+        """Whether a failure of this code stops all sending, at the first attempt at an image or later."""
+        return Fate.OPEN_CIRCUIT in {self.fate, self.at_last}
+
+    @property
+    def can_stop_the_run(self) -> bool:
+        """Whether failures of this code can stop all sending: each by itself, or many of them in a row."""
+        return self.stops_the_run or self.trouble is not None
 
 
 class ErrorCode(StrEnum):
@@ -117,12 +147,14 @@ class ErrorCode(StrEnum):
         Fate.RETRY,
         "the host name has no address",
         cure="correct the host name, or replay when the name server answers",
+        trouble=Trouble.UNREACHABLE,
     )
     CONNECTION_FAILED = About(
         "connection_failed",
         Fate.RETRY,
         "the connection was refused, reset or closed before an answer",
         cure="replay when the host is up",
+        trouble=Trouble.UNREACHABLE,
     )
     TLS_ERROR = About(
         "tls_error",
@@ -130,6 +162,7 @@ class ErrorCode(StrEnum):
         "the server's certificate or TLS cannot be trusted",
         cure="have the host's certificate repaired, or name its authority with --ca-file",
         is_mended_elsewhere=True,
+        trouble=Trouble.WRONG_SERVICE,
     )
     TIMEOUT = About(
         "timeout",
@@ -137,6 +170,7 @@ class ErrorCode(StrEnum):
         "no whole answer within the time allowed",
         cure="replay, or use a copy on a faster host",
         is_services_own=True,
+        trouble=Trouble.FAILING,
     )
     TOO_MANY_REDIRECTS = About(
         "too_many_redirects",
@@ -150,6 +184,7 @@ class ErrorCode(StrEnum):
         Fate.RETRY,
         "the body ended early, could not be decoded, or is not the service's JSON",
         cure="replay",
+        trouble=Trouble.UNREACHABLE,
     )
     NOT_FOUND = About(
         "not_found",
@@ -170,7 +205,7 @@ class ErrorCode(StrEnum):
         Fate.RETRY,
         "the server asks for fewer requests: HTTP 429, or an upstream limit",
         cure="replay later, or at a lower rate",
-        asks_to_slow_down=True,
+        trouble=Trouble.OVERLOADED,
         is_services_own=True,
         upstream=("FailedOperation.RequestLimitExceeded", "LimitExceeded", "RequestLimitExceeded"),
     )
@@ -180,9 +215,14 @@ class ErrorCode(StrEnum):
         "any other HTTP status that is no success, or an answer that cannot be read",
         cure="open the URL in a browser",
         is_mended_elsewhere=True,
+        trouble=Trouble.WRONG_SERVICE,
     )
     SERVER_ERROR = About(
-        "server_error", Fate.RETRY, "the server failed: HTTP 5xx", cure="replay when the host has recovered"
+        "server_error",
+        Fate.RETRY,
+        "the server failed: HTTP 5xx",
+        cure="replay when the host has recovered",
+        trouble=Trouble.UNREACHABLE,
     )
     FILE_UNREADABLE = About(
         "file_unreadable",
@@ -283,9 +323,13 @@ class ErrorCode(StrEnum):
     REQUEST_TOO_LARGE = About(
         "request_too_large", Fate.REJECT, "the request is larger than the service takes", is_services_own=True
     )
-    BUSY = About("busy", Fate.RETRY, "the service is busy", asks_to_slow_down=True, is_services_own=True)
+    BUSY = About("busy", Fate.RETRY, "the service is busy", trouble=Trouble.OVERLOADED, is_services_own=True)
     API_ERROR = About(
-        "api_error", Fate.RETRY, "the service failed and does not say why", is_services_own=True
+        "api_error",
+        Fate.RETRY,
+        "the service failed and does not say why",
+        is_services_own=True,
+        trouble=Trouble.FAILING,
     )
 
     # the service's upstream, in groups
@@ -322,6 +366,7 @@ class ErrorCode(StrEnum):
         upstream=("AuthFailure", "ResourceUnavailable", "ResourcesSoldOut", "UnsupportedOperation"),
         attempts=3,
         at_last=Fate.OPEN_CIRCUIT,
+        trouble=Trouble.ITS_ACCOUNT,
     )
 
     # this program
@@ -341,6 +386,7 @@ class ErrorCode(StrEnum):
         Fate.REJECT,
         "an answer that is not 90 finite points a face",
         cure="report this message",
+        trouble=Trouble.WRONG_SERVICE,
     )
     OTHER = About(
         "other",

@@ -8,45 +8,18 @@ from threading import Event, Lock
 from time import monotonic
 from typing import Final
 
-from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.errors import Fate, Trouble
 from facebeam.schemas.values import NOT_SENT, Failure, FailureError
 from facebeam.transforms.steps.progress import stop_if_asked
 
-UNBROKEN_SERIES: Final = 50
-"""So many failures in a row that say nothing of an image, and the service counts as gone."""
-ACCOUNT_SERIES: Final = 3
-"""So many refusals of the provider's own account in a row."""
-_NOT_THE_SERVICE: Final = frozenset(
-    {
-        # somebody else answers: a wrong path in the address, a wrong host, a proxy
-        ErrorCode.TLS_ERROR,
-        ErrorCode.HTTP_ERROR,
-        ErrorCode.INVALID_RESPONSE,
-    }
-)
-_UNREACHABLE: Final = frozenset(
-    {
-        ErrorCode.CONNECTION_FAILED,
-        ErrorCode.HOST_NOT_FOUND,
-        ErrorCode.SERVER_ERROR,
-        ErrorCode.RESPONSE_TRUNCATED,
-    }
-)
-"""Nobody answers, or a gateway does in the service's place: a restart, a switch, a name server."""
-_SLOW_DOWN: Final = {code for code in ErrorCode if code.about.asks_to_slow_down}
-_IN_TROUBLE: Final = _UNREACHABLE | {ErrorCode.API_ERROR, ErrorCode.TIMEOUT} | _SLOW_DOWN
-"""What may be over soon: only time tells."""
+MOST_IN_A_ROW: Final = {Trouble.WRONG_SERVICE: 50, Trouble.ITS_ACCOUNT: 3}
+"""After so many failures in a row that do not pass with time, the service counts as gone."""
 TROUBLE_S: Final = 120.0
 """After so long without one answer, and `FEWEST` calls, the service counts as gone."""
 FEWEST: Final = 10
 OUTAGE_SERIES: Final = 5
 """After so many calls in a row that reached nobody, the others wait until one gets through."""
 _LOOK_S: Final = 0.5
-
-
-def stops_a_run(code: ErrorCode) -> bool:
-    """Tell whether failures of this code can open a circuit: at once, or by a series of them."""
-    return code in _NOT_THE_SERVICE | _IN_TROUBLE or code.fate(ACCOUNT_SERIES) is Fate.OPEN_CIRCUIT
 
 
 class Circuit:
@@ -82,7 +55,8 @@ class Circuit:
 
     def succeeded(self) -> None:
         """Take note of an answer: a series is broken."""
-        self._series = self._fruitless = self._unreached = 0
+        with self._lock:
+            self._series = self._fruitless = self._unreached = 0
 
     def failed(self, failure: Failure, took_s: float = 0.0) -> None:
         """Take note of a failure, and open where it means that others would fail as well.
@@ -91,19 +65,18 @@ class Circuit:
             failure: what came of a call.
             took_s: how long the call took: a service that hangs is silent from its beginning on.
         """
-        code = failure.code
+        trouble = failure.code.about.trouble
+        longest = MOST_IN_A_ROW.get(trouble) if trouble else None
         with self._lock:
-            self._unreached = self._unreached + 1 if code in _UNREACHABLE else 0
-            gone = code in _NOT_THE_SERVICE or code is ErrorCode.UPSTREAM_ACCOUNT
-            self._series = self._series + 1 if gone else 0
-            self._fruitless = self._fruitless + 1 if gone or code in _IN_TROUBLE else 0
+            self._unreached = self._unreached + 1 if trouble is Trouble.UNREACHABLE else 0
+            self._series = self._series + 1 if longest else 0
+            self._fruitless = self._fruitless + 1 if trouble else 0
+            now = self._clock()
             if self._fruitless == 1:
-                self._fruitless_since = self._clock() - took_s
-            longest = ACCOUNT_SERIES if code is ErrorCode.UPSTREAM_ACCOUNT else UNBROKEN_SERIES
-            over = self._series >= longest or (
-                self._fruitless >= FEWEST and self._clock() - self._fruitless_since >= TROUBLE_S
-            )
-        if over or failure.fate is Fate.OPEN_CIRCUIT:
+                self._fruitless_since = now - took_s
+            is_long = longest is not None and self._series >= longest
+            is_silent = self._fruitless >= FEWEST and now - self._fruitless_since >= TROUBLE_S
+        if is_long or is_silent or failure.fate is Fate.OPEN_CIRCUIT:
             self.open(failure)
 
     def sleep(self, seconds: float) -> None:

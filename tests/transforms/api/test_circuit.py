@@ -4,9 +4,9 @@ from threading import Thread
 
 import pytest
 
-from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.errors import ErrorCode, Trouble
 from facebeam.schemas.values import NOT_SENT, Failure, FailureError
-from facebeam.transforms.api.circuit import ACCOUNT_SERIES, TROUBLE_S, UNBROKEN_SERIES, Circuit
+from facebeam.transforms.api.circuit import MOST_IN_A_ROW, TROUBLE_S, Circuit
 
 
 def failure(code: ErrorCode) -> Failure:
@@ -34,15 +34,15 @@ def test_a_failure_of_the_account_opens_it_at_once(code: ErrorCode) -> None:
     assert (cause.code, cause.stage, cause.was_sent, cause.maybe_billed) == (code, NOT_SENT, False, False)
 
 
-@pytest.mark.parametrize(
-    ("code", "series"),
-    [
-        (ErrorCode.TLS_ERROR, UNBROKEN_SERIES),
-        (ErrorCode.HTTP_ERROR, UNBROKEN_SERIES),
-        (ErrorCode.INVALID_RESPONSE, UNBROKEN_SERIES),
-        (ErrorCode.UPSTREAM_ACCOUNT, ACCOUNT_SERIES),
-    ],
-)
+SERIES = {
+    code: most
+    for trouble, most in MOST_IN_A_ROW.items()
+    for code in ErrorCode
+    if code.about.trouble is trouble
+}
+
+
+@pytest.mark.parametrize(("code", "series"), SERIES.items())
 def test_an_unbroken_series_opens_it(code: ErrorCode, series: int) -> None:
     """The last failure of a full series opens the circuit; the one before does not."""
     circuit = Circuit()
@@ -59,7 +59,7 @@ def test_an_unbroken_series_opens_it(code: ErrorCode, series: int) -> None:
 def test_an_answer_of_any_kind_breaks_a_series(breaks: object) -> None:
     """An answer, or a failure of one image only, shows that the service works, and ends a series."""
     circuit = Circuit()
-    for i in range(2 * UNBROKEN_SERIES):
+    for i in range(2 * max(MOST_IN_A_ROW.values())):
         circuit.failed(failure(ErrorCode.TLS_ERROR))
         if i % 10 == 0:
             assert callable(breaks)
@@ -67,10 +67,8 @@ def test_an_answer_of_any_kind_breaks_a_series(breaks: object) -> None:
     assert not is_open(circuit)
 
 
-IN_TROUBLE = [
-    *(ErrorCode.CONNECTION_FAILED, ErrorCode.HOST_NOT_FOUND, ErrorCode.TIMEOUT, ErrorCode.RESPONSE_TRUNCATED),
-    *(ErrorCode.SERVER_ERROR, ErrorCode.API_ERROR, ErrorCode.BUSY, ErrorCode.TOO_MANY_REQUESTS),
-]
+PASSING = {Trouble.UNREACHABLE, Trouble.FAILING, Trouble.OVERLOADED}
+IN_TROUBLE = [code for code in ErrorCode if code.about.trouble in PASSING]
 
 
 @pytest.mark.parametrize("code", IN_TROUBLE)
@@ -89,7 +87,7 @@ def test_trouble_that_passes_opens_nothing(code: ErrorCode) -> None:
     """The circuit stays closed after a burst of server errors, and after errors with answers in between."""
     now = 0.0
     circuit = Circuit(clock=lambda: now)
-    for _ in range(2 * UNBROKEN_SERIES):
+    for _ in range(2 * max(MOST_IN_A_ROW.values())):
         circuit.failed(failure(code))
     assert not is_open(circuit)
     for _ in range(100):
@@ -97,6 +95,38 @@ def test_trouble_that_passes_opens_nothing(code: ErrorCode) -> None:
         now += TROUBLE_S / 2
         circuit.failed(failure(code))
     assert not is_open(circuit)
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+@pytest.mark.parametrize("most", [2, 7])
+def test_a_code_knows_whether_it_can_stop_a_run(
+    code: ErrorCode, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`can_stop_the_run` is true for exactly the codes that open a circuit, however long a row must be."""
+    monkeypatch.setitem(MOST_IN_A_ROW, Trouble.ITS_ACCOUNT, most)
+    now = 0.0
+    circuit = Circuit(clock=lambda: now)
+    while not is_open(circuit) and now < 1000:
+        now += 10
+        circuit.failed(failure(code))
+    assert is_open(circuit) == code.about.can_stop_the_run
+
+
+def test_an_answer_waits_while_a_failure_is_counted() -> None:
+    """An answer ends the row before or after a failure is counted, and never in between: it would be lost."""
+    waited: list[bool] = []
+
+    def clock() -> float:
+        """Answer on another thread while `failed` is at work."""
+        answer = Thread(target=circuit.succeeded)
+        answer.start()
+        answer.join(timeout=0.2)
+        waited.append(answer.is_alive())
+        return 0.0
+
+    circuit = Circuit(clock)
+    circuit.failed(failure(ErrorCode.TLS_ERROR))
+    assert waited == [True]
 
 
 def test_the_first_cause_counts() -> None:
