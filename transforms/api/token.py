@@ -9,10 +9,8 @@ from typing import Final, NoReturn
 from requests.structures import CaseInsensitiveDict
 
 from facebeam.schemas.errors import RunError
-from facebeam.schemas.values import FailureError
 from facebeam.transforms.api.reply import Reply
-from facebeam.transforms.files.any_store import CURES
-from facebeam.transforms.images.read_image_file import read_bucket_image
+from facebeam.transforms.files.any_store import is_local, store_of
 
 MASK: Final = "[token]"
 _SHORTEST_MASKED: Final = 8
@@ -155,19 +153,16 @@ class TokenReference:
 
 
 def _read_file(path: str, place: str) -> str:
-    """Read a local file with Python's own means, since Beam's cost 1.7 s to import."""
     try:
-        if path.partition("://")[0].lower() in CURES:
-            return read_bucket_image(path, _MAX_BYTES).decode("latin-1")
-        if Path(path).is_fifo() or Path(path).is_char_device():
-            raise RunError(
-                f"{place} cannot be read (no regular file, and workers read it again): "
-                "put the token into one, and name that with --token-file"
-            )
-        with Path(path).open("rb") as file:
-            return file.read(_MAX_BYTES + 1).decode("latin-1")
-    except FailureError as error:
-        raise RunError(f"{place} cannot be read: {error.failure.message}") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        detail = getattr(error, "strerror", None) or "no path"
+        return _first_bytes(path).decode("latin-1")
+    except (OSError, ValueError, RunError) as error:  # ValueError: a NUL in the path
+        detail = getattr(error, "strerror", None) or str(error)
         raise RunError(f"{place} cannot be read ({detail}): check --token-file and its rights") from None
+
+
+def _first_bytes(path: str) -> bytes:
+    """Read a file; of one that is too long, enough to show that it is."""
+    if is_local(path) and (Path(path).is_fifo() or Path(path).is_char_device()):
+        raise OSError("no regular file: each worker reads it again, so put the token into one")
+    with store_of(path).opened(path) as file:
+        return file.read(_MAX_BYTES + 1)

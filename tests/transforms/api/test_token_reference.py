@@ -2,11 +2,14 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+from apache_beam.io.localfilesystem import LocalFileSystem
 
 from facebeam.schemas.errors import RunError
 from facebeam.transforms.api.token import TokenReference
@@ -72,8 +75,43 @@ def test_names_a_file_that_cannot_be_read(path: str, tmp_path: Path) -> None:
 
 def test_a_bucket_without_its_extra_is_named() -> None:
     """A token file in a bucket raises a RunError that names the extra to install, if it is missing."""
-    with pytest.raises(RunError, match=r"token file gs://bucket/token cannot be read: .*facebeam\[gcp\]"):
+    with pytest.raises(RunError, match=r"gs://bucket/token: .* not installed: .*facebeam\[gcp\]"):
         TokenReference(file="gs://bucket/token").resolve()
+
+
+class Shelf(LocalFileSystem):
+    """A remote file system that a user has registered; its files lie on this machine."""
+
+    @classmethod
+    def scheme(cls) -> str:
+        """Claim `shelf://`."""
+        return "shelf"
+
+    def open(self, path: str, *args: object, **kwargs: object) -> BinaryIO:
+        """Open a file by its path here."""
+        opened: BinaryIO = super().open(path.removeprefix("shelf:/"), *args, **kwargs)
+        return opened
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"{SECRET}\n", f"Bearer {SECRET}"),
+        (SECRET * 1000, "is no token: over 8 KB"),
+        (None, "cannot be read (No such file or directory): check --token-file and its rights"),
+    ],
+)
+def test_reads_a_remote_file(content: str | None, told: str, tmp_path: Path) -> None:
+    """A remote token file gives its token; an error speaks of a token file, and not of an image."""
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    reference = TokenReference(file=f"shelf:/{tmp_path}/token")
+    if told.startswith("Bearer"):
+        assert reference.resolve().authorization() == told
+        return
+    with pytest.raises(RunError, match=f"^token file {reference.file} {re.escape(told)}") as caught:
+        reference.resolve()
+    assert "image" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
