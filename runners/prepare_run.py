@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from facebeam.runners.flags.option_types import Runner, cores
 from facebeam.runners.flags.options import RunOptions
@@ -23,10 +23,10 @@ from facebeam.schemas.layout import Layout
 from facebeam.schemas.request_key import BUCKETS
 from facebeam.transforms.api.api_source import LARGEST_WINDOW, UNPACED_WINDOW, ApiSource
 from facebeam.transforms.api.call_limits import CallLimits
-from facebeam.transforms.api.client import ApiClient, AttemptLimits
+from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
 from facebeam.transforms.api.token import TokenReference
 from facebeam.transforms.files.any_store import fingerprint, is_local
-from facebeam.transforms.images.download_image import DownloadLimits
+from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
 from facebeam.transforms.local_model.weights import check_weights
 from facebeam.transforms.manifest.inspect_manifest import Manifest, ambiguous_id, inspect_manifest
 from facebeam.transforms.manifest.take_part import first_rows, sample
@@ -85,7 +85,7 @@ def choose_source(options: RunOptions) -> FaceSource:
             fetcher = replace(
                 image_fetcher(options, _ca_data(options)),
                 allow_local_files=options.allow_local_files,
-                limits=_within(options.timeout, DownloadLimits()),
+                limits=DOWNLOAD_LIMITS.within(options.timeout),
                 folder="" if options.cluster.runner == "local" else str(Path.cwd()),
             )
             crashes = CrashNotes(f"{journal_path(options)}/_crashes")
@@ -166,24 +166,13 @@ def _affordable(credits_: float, price: float) -> int:
     return int(Decimal(str(credits_)) / Decimal(str(price)))
 
 
-Limits = TypeVar("Limits", AttemptLimits, DownloadLimits)
-
-
-def _within(timeout_s: float | None, limits: Limits) -> Limits:
-    """Have an attempt take as long as the user allows, where they say so: silence as well as all of it."""
-    if timeout_s is None:
-        return limits
-    connect_s = min(limits.connect_timeout_s, timeout_s)
-    return replace(limits, connect_timeout_s=connect_s, read_timeout_s=timeout_s, timeout_s=timeout_s)
-
-
 def _client(options: RunOptions) -> ApiClient:
     return ApiClient(
         options.base_url,
         TokenReference(file=options.token_file, secret=options.token_secret),
         options.face_model_version,
         options.window or LARGEST_WINDOW,
-        _within(options.timeout, AttemptLimits()),
+        CALL_LIMITS.within(options.timeout),
         trust_proxies=options.trust_proxies,
         ca_data=_ca_data(options),
     )

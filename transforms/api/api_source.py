@@ -16,7 +16,7 @@ from facebeam.transforms.api.circuit import Circuit, Outage
 from facebeam.transforms.api.client import ApiClient
 from facebeam.transforms.api.fit_to_send import check_fit_to_send
 from facebeam.transforms.api.pacer import Pacer
-from facebeam.transforms.api.session import told_when_sent
+from facebeam.transforms.http.session import told_when_sent
 from facebeam.transforms.sources.face_source import Attempt, OpenSource
 
 LARGEST_WINDOW: Final = 1000

@@ -10,39 +10,23 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import requests
-import urllib3.exceptions
+from requests.utils import get_environ_proxies
 
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
-from facebeam.transforms.api.client_fault import client_fault
 from facebeam.transforms.api.reply import Reply, read_reply
-from facebeam.transforms.api.session import api_session
 from facebeam.transforms.api.token import Token, TokenReference
-from facebeam.transforms.http.response import finished_within
+from facebeam.transforms.http.addresses import any_address
+from facebeam.transforms.http.errors import FOREIGN, error_code, error_text, is_maybe_sent
+from facebeam.transforms.http.exchange import HttpLimits, TooManyBytesError, exchange, read_body
+from facebeam.transforms.http.session import http_session
+from facebeam.transforms.http.shown_text import kept_text
 from facebeam.transforms.sources.face_source import Attempt
 
 _PATH: Final = "/face/analyze"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_CHUNK_BYTES: Final = 64 * 1024
-_FOREIGN: Final = (OSError, urllib3.exceptions.HTTPError, UnicodeError)
-"""What sending and reading raise; requests' own exceptions are OSErrors."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptLimits:
-    """Bound one call.
-
-    Args:
-        connect_timeout_s: for one address, TLS included.
-        read_timeout_s: the longest silence of the service.
-        timeout_s: for all of it, to the last byte; only the name server takes its own time.
-        max_bytes: of the decoded body.
-    """
-
-    connect_timeout_s: float = 10.0
-    read_timeout_s: float = 60.0
-    timeout_s: float = 75.0
-    max_bytes: int = 4 * 1024 * 1024
+CALL_LIMITS: Final = HttpLimits(read_timeout_s=60.0, timeout_s=75.0, max_bytes=4 * 1024 * 1024)
+"""What one call may take unless the user says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,53 +41,51 @@ class Poster:
 
     session: requests.Session
     template: requests.PreparedRequest
-    limits: AttemptLimits
+    limits: HttpLimits
     host: str
 
     def post(self, body: bytes) -> Reply | Failure:
         """Send one call. A failure is returned: raised, it would drag along the request with the token."""
         prepared = self.template.copy()
         prepared.prepare_body(body, None)
-        timeout_s = (self.limits.connect_timeout_s, self.limits.read_timeout_s)
         try:
-            with (
-                finished_within(self.limits.timeout_s),
-                self.session.send(
-                    prepared,
-                    stream=True,
-                    timeout=timeout_s,
-                    allow_redirects=False,
-                    proxies=self.session.proxies,
-                ) as response,
-            ):
+            with exchange(self.session, prepared, self.limits) as response:
                 return self._reply(response)
-        except _FOREIGN as error:
+        except FOREIGN as error:
             return client_fault(error, self.host)
 
     def _reply(self, response: requests.Response) -> Reply | Failure:
         """Read the body; of an error the status tells enough where its body breaks."""
-        body = self._body(response)
-        if not isinstance(body, Failure):
-            return Reply(response.status_code, response.headers, body)
-        without_body = Reply(response.status_code, response.headers, b"")
-        return replace(body, http_status=without_body.status) if without_body.is_success else without_body
-
-    def _body(self, response: requests.Response) -> bytes | Failure:
-        body = bytearray()
         try:
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                body += chunk
-                if len(body) > self.limits.max_bytes:
-                    return self._broken(ErrorCode.INVALID_RESPONSE, f"over {self.limits.max_bytes} bytes")
-        except _FOREIGN as error:
-            return replace(client_fault(error, self.host), maybe_billed=True)
-        except ValueError:  # a chunk of negative length, which urllib3 tries to read
-            return self._broken(ErrorCode.RESPONSE_TRUNCATED, "no chunk length")
-        return bytes(body)
+            body = read_body(response, self.limits.max_bytes)
+        except (TooManyBytesError, *FOREIGN) as error:
+            without_body = Reply(response.status_code, response.headers, b"")
+            if not without_body.is_success:
+                return without_body
+            fault = client_fault(error, self.host)
+            return replace(fault, http_status=without_body.status, maybe_billed=True)
+        return Reply(response.status_code, response.headers, body)
 
-    def _broken(self, code: ErrorCode, detail: str) -> Failure:
-        message = f"{self.host}: {detail} ({code.meaning})"
-        return Failure(code, message, stage="annotate", maybe_billed=True)
+
+_HERE: Final = {
+    ErrorCode.INVALID_MANIFEST_ROW: ErrorCode.API_NOT_IMPLEMENTED,  # the URL is --base-url
+    ErrorCode.TOO_MANY_REDIRECTS: ErrorCode.HTTP_ERROR,  # none is followed
+}
+
+
+def client_fault(error: Exception, host: str) -> Failure:
+    """Translate what ended a call without a whole answer; told are an exception's class and a socket's words.
+
+    >>> client_fault(requests.ConnectTimeout(), "api.example.com").maybe_billed
+    False
+    """
+    if isinstance(error, TooManyBytesError):
+        code, detail = ErrorCode.INVALID_RESPONSE, str(error)
+    else:
+        found, detail = error_code(error), error_text(error)
+        code = _HERE.get(found, found)
+    message = kept_text(f"{host}: {detail} ({code.meaning})")
+    return Failure(code, message, stage="annotate", maybe_billed=is_maybe_sent(error))
 
 
 @dataclass(frozen=True)
@@ -116,7 +98,8 @@ class ApiClient:
         face_model_version: always sent, since the service's own default depends on the account.
         pool_size: connections kept; no fewer than threads that ask, or they reconnect.
         limits: seconds and bytes that one call may take.
-        trust_proxies: go through the proxies that the environment names.
+        trust_proxies: go through the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`, ...).
+            Nothing else is taken from there: a netrc would replace the token.
         ca_data: certificates to trust besides the usual ones, in PEM.
     """
 
@@ -124,7 +107,7 @@ class ApiClient:
     token: TokenReference = field(default_factory=TokenReference)
     face_model_version: str = "3.0"
     pool_size: int = 64
-    limits: AttemptLimits = field(default_factory=AttemptLimits)
+    limits: HttpLimits = CALL_LIMITS
     trust_proxies: bool = False
     ca_data: str = ""
 
@@ -146,9 +129,8 @@ class ApiClient:
         """
         token = self.token.resolve()
         url = self.base_url.rstrip("/") + _PATH
-        with api_session(
-            url, self.pool_size, trust_proxies=self.trust_proxies, ca_data=self.ca_data
-        ) as session:
+        proxies = get_environ_proxies(url) if self.trust_proxies else {}
+        with http_session(any_address, self.pool_size, self.ca_data, proxies) as session:
             template = _template(session, url, token)
             poster = Poster(session, template, self.limits, urlsplit(url).netloc)
             yield partial(_ask, self, poster, token)

@@ -11,13 +11,12 @@ from facebeam.schemas.values import Answer, Failure, FailureError
 from facebeam.transforms.api.parse_answer import Json, parse_answer, strict_json
 from facebeam.transforms.api.service_codes import (
     NO_FACE,
-    error_code_of_status,
     find_upstream_code,
     service_error_code,
     upstream_error_code,
 )
 from facebeam.transforms.http.shown_text import kept_text
-from facebeam.transforms.http.status import retry_after_s
+from facebeam.transforms.http.status import retry_after_s, service_status_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def normalise_failure(reply: Reply) -> Failure:
     upstream = None
     if known in {None, ErrorCode.API_ERROR}:
         upstream = find_upstream_code(f"{raw_code} {text}")
-    code = (upstream and upstream_error_code(upstream)) or known or error_code_of_status(reply.status)
+    code = (upstream and upstream_error_code(upstream)) or known or service_status_code(reply.status)
     return Failure(
         code,
         kept_text(f"HTTP {reply.status}: {text or _without_words(reply)}"),

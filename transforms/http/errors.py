@@ -1,4 +1,4 @@
-"""Translate what HTTP libraries raise and servers answer into error codes.
+"""Translate what HTTP libraries raise: into an error code, into words, and whether the request was sent.
 
 requests and urllib3 wrap: ConnectionError(MaxRetryError(NameResolutionError(gaierror))). The innermost
 exception that has a code tells; only a body that broke is a body that broke, whatever broke it.
@@ -7,6 +7,7 @@ exception that has a code tells; only a body that broke is a body that broke, wh
 import http.client
 import socket
 import ssl
+from collections.abc import Iterator
 from typing import Final
 
 import requests.exceptions as rq
@@ -52,6 +53,21 @@ CLASSES: Final[dict[ErrorCode, tuple[type[Exception], ...]]] = {
 }
 """Every exception of requests, urllib3 and the sockets below them, by what it means for an image."""
 
+FOREIGN: Final = (OSError, u3.HTTPError, UnicodeError)
+"""The roots of all that sending and reading raise; requests' own exceptions are OSErrors."""
+_NOT_SENT: Final = (  # there was no connection to send by
+    *(u3.NewConnectionError, u3.NameResolutionError, u3.ConnectTimeoutError, rq.ConnectTimeout),
+    *(rq.SSLError, u3.SSLError, ssl.SSLError),
+    *(u3.EmptyPoolError, u3.FullPoolError, u3.ClosedPoolError),
+    *(ConnectionRefusedError, socket.gaierror),
+    # a URL or header that the library itself refuses
+    *(rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL),
+    *(u3.LocationValueError, u3.URLSchemeUnknown, http.client.InvalidURL, UnicodeError),
+    *(u3.ProxySchemeUnknown, u3.ProxySchemeUnsupported),
+    *(rq.ProxyError, u3.ProxyError),  # raised only before the proxy has connected us
+)
+_MAYBE_SENT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # hung up: in the handshake, or on the answer
+
 _CODES: Final = {foreign: code for code, classes in CLASSES.items() for foreign in classes}
 _BROKEN_BODY: Final = (rq.ChunkedEncodingError, rq.ContentDecodingError)
 
@@ -67,16 +83,39 @@ def error_code(error: Exception) -> ErrorCode:
 
 def telling(error: Exception) -> Exception:
     """Give the innermost exception that has a code: the one that tells what happened."""
-    inner = None if isinstance(error, _BROKEN_BODY) else _wrapped(error)
+    inner = None if isinstance(error, _BROKEN_BODY) else next(_inner(error), None)
     if inner is None or _code_of(told := telling(inner)) is None:
         return error
     return told
 
 
-def _wrapped(error: Exception) -> Exception | None:
-    """Find what an exception wraps. Not `__context__`: that may be the caller's own, unrelated trouble."""
+def error_text(error: Exception) -> str:
+    """Say what happened: a socket in its own words, others by name, since their text may hold secrets."""
+    told = telling(error)
+    own_words = isinstance(told, OSError) and not isinstance(told, rq.RequestException)
+    return str(told) if own_words else type(told).__name__
+
+
+def is_maybe_sent(error: Exception) -> bool:
+    """Tell whether the other side may have got the request, and billed it: it may, unless it is known not to.
+
+    Every wrapper counts: the innermost TimeoutError does not say that connecting timed out.
+    """
+    wrapped = [*_with_all_it_wraps(error)]
+    not_sent = any(isinstance(each, _NOT_SENT) for each in wrapped)
+    return not not_sent or any(isinstance(each, _MAYBE_SENT) for each in wrapped)
+
+
+def _with_all_it_wraps(error: Exception) -> Iterator[Exception]:
+    yield error
+    for inner in _inner(error):
+        yield from _with_all_it_wraps(inner)
+
+
+def _inner(error: Exception) -> Iterator[Exception]:
+    """List what an exception wraps. Not `__context__`: that may be the caller's own, unrelated trouble."""
     candidates = (getattr(error, "reason", None), *error.args, error.__cause__)
-    return next((inner for inner in candidates if isinstance(inner, Exception)), None)
+    return (inner for inner in candidates if isinstance(inner, Exception))
 
 
 def _code_of(error: Exception) -> ErrorCode | None:

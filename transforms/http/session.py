@@ -7,15 +7,18 @@ nothing; TLS and the Host header keep the name. Redirects and reused connections
 """
 
 import logging
+import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from threading import local
+from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
@@ -23,19 +26,50 @@ from urllib3.util.connection import create_connection
 from facebeam.transforms.http.addresses import Address, AddressRule, allowed_addresses, is_public
 from facebeam.transforms.http.response import LenientResponse, time_left_s
 
+_PLAIN: Final = re.compile(r"(/[\w-]+)+", re.ASCII)
+"""A request's target that urllib3 leaves as it is."""
+_WRAPPED: Final = "/exact."
+"""Begins a target in hexadecimal; a plain one has no dot."""
+_HERE: Final = local()
 
-class _GuardedConnection(HTTPConnection):
-    """Connects to addresses that its rule allows, and reads until the thread's deadline."""
+
+@contextmanager
+def told_when_sent(tell: Callable[[], None]) -> Iterator[None]:
+    """Have `tell` called when this thread has sent a request whole, and at the end of the block.
+
+    Args:
+        tell: may be called twice.
+    """
+    _HERE.tell = tell
+    try:
+        yield
+    finally:
+        del _HERE.tell
+        tell()
+
+
+class _Connection(HTTPConnection):
+    """Connects to addresses that its rule allows, and reads until the thread's deadline.
+
+    It never prints what it sends, as http.client does when debugged.
+    """
 
     response_class = LenientResponse
+    debuglevel = 0
 
     def __init__(self, *args: Any, rule: AddressRule, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
         super().__init__(*args, **kwargs)
         self._rule = rule
 
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
-        """Send the target that `_GuardedAdapter` has wrapped."""
-        super().putrequest(method, bytes.fromhex(url.removeprefix("/")).decode(), *args, **kwargs)
+        """Send the target as it was before `_Adapter` wrapped it."""
+        exact = bytes.fromhex(url.removeprefix(_WRAPPED)).decode() if url.startswith(_WRAPPED) else url
+        super().putrequest(method, exact, *args, **kwargs)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's stub names its own base class
+        """Wait for the answer: the request is sent."""
+        getattr(_HERE, "tell", lambda: None)()
+        return super().getresponse()
 
     def _new_conn(self) -> socket.socket:
         """Connect as urllib3 does, with its own exceptions; `_dns_host` still has the name's final dot."""
@@ -59,62 +93,75 @@ class _GuardedConnection(HTTPConnection):
         raise failed
 
 
-class _GuardedTLSConnection(_GuardedConnection, HTTPSConnection):
+class _TLSConnection(_Connection, HTTPSConnection):
     """The same under TLS; certificate and SNI are the name's."""
 
 
-class _GuardedPools(PoolManager):
-    def __init__(self, rule: AddressRule, pools: int, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
-        super().__init__(pools, **kwargs)
-        self._rule = rule
+class _Adapter(HTTPAdapter):
+    """Opens our connections, also those that go through a proxy."""
 
-    def _new_pool(
-        self, scheme: str, host: str, port: int, request_context: dict[str, Any] | None = None
-    ) -> HTTPConnectionPool:
-        pool = super()._new_pool(scheme, host, port, request_context)
-        connection = _GuardedTLSConnection if scheme == "https" else _GuardedConnection
-        pool.ConnectionCls = partial(connection, rule=self._rule)  # type: ignore[assignment]  # only called
-        return pool
-
-
-class _GuardedAdapter(HTTPAdapter):
     def __init__(self, rule: AddressRule, pool_size: int, ca_data: str) -> None:
         self._rule = rule
-        self._ca_data = ca_data
+        self._ca_cert_data = ca_data or None
         super().__init__(pool_connections=pool_size, pool_maxsize=pool_size)
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **_: object) -> None:  # noqa: FBT001, FBT002 - requests' signature
-        self.poolmanager = _GuardedPools(
-            self._rule, connections, maxsize=maxsize, block=block, ca_cert_data=self._ca_data or None
-        )
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
+        super().init_poolmanager(*args, ca_cert_data=self._ca_cert_data, **kwargs)
+        self._with_our_connections(self.poolmanager)
 
-    def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:  # noqa: ARG002 - there are none
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:  # noqa: ANN401 - requests' own
+        manager = super().proxy_manager_for(proxy, ca_cert_data=self._ca_cert_data, **kwargs)
+        return self._with_our_connections(manager)
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """Wrap the target in hexadecimal, since urllib3 respells escapes; the connection unwraps it."""
+        asked = super().request_url(request, proxies)
+        if not asked.startswith("/"):  # a whole URL, for a proxy
+            return asked
         _, _, place = str(request.url).partition("://")
-        return "/" + place[place.index("/") :].encode().hex()
+        target = place[place.index("/") :]
+        return target if _PLAIN.fullmatch(target) else _WRAPPED + target.encode().hex()
+
+    def _with_our_connections(self, manager: PoolManager) -> PoolManager:
+        class Pool(HTTPConnectionPool):
+            ConnectionCls = staticmethod(partial(_Connection, rule=self._rule))  # type: ignore[assignment]  # only called
+
+        class TLSPool(HTTPSConnectionPool):
+            ConnectionCls = staticmethod(partial(_TLSConnection, rule=self._rule))  # type: ignore[assignment]  # only called
+
+        manager.pool_classes_by_scheme = {"http": Pool, "https": TLSPool}
+        return manager
 
 
-class _GuardedSession(requests.Session):
+class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Find none: even with `allow_redirects=False` requests reads the whole body of a redirect."""
 
 
-def guarded_session(
-    rule: AddressRule = is_public, pool_size: int = 10, ca_data: str = ""
+def http_session(
+    rule: AddressRule = is_public,
+    pool_size: int = 10,
+    ca_data: str = "",
+    proxies: Mapping[str, str] | None = None,
 ) -> requests.Session:
     """Open a session that connects to addresses which `rule` allows, and to nothing else.
 
-    It trusts the usual certificate authorities, and those of `ca_data`, in PEM.
-
     Redirects are answers like others: whoever follows them asks for the next place as for the first. The
     session takes nothing from the environment (no proxy, no netrc, no CA bundle) and keeps no cookies. Many
-    threads may use it; it keeps at most `pool_size` connections to a host, of `pool_size` hosts. Its `get`
-    raises what requests and urllib3 raise, and `FailureError` with `forbidden_address`.
+    threads may use it. Its `get` raises what requests and urllib3 raise, and `FailureError` with
+    `forbidden_address`.
+
+    Args:
+        rule: the addresses that may be connected to; with a proxy, the addresses of the proxy.
+        pool_size: connections kept to a host, and hosts.
+        ca_data: certificates to trust besides the usual ones, in PEM.
+        proxies: URL scheme -> URL of the proxy, as requests has it. None: no proxy.
     """
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings print URLs with their query
-    session = _GuardedSession()
+    session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.proxies.update(proxies or {})
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _GuardedAdapter(rule, pool_size, ca_data))
+        session.mount(scheme, _Adapter(rule, pool_size, ca_data))
     return session

@@ -21,7 +21,7 @@ def shown_url(url: str) -> str:
         if len(public) <= _MAX_CHARACTERS
         else public[: _MAX_CHARACTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"
     )
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in bounded)
+    return _printable(bounded)
 
 
 MAX_CHARACTERS: Final = 500
@@ -35,5 +35,8 @@ def kept_text(text: str, most: int = MAX_CHARACTERS) -> str:
     'cannot load https://example.com/a.jpg \\x1b[2J'
     """
     line = " ".join(_URL.sub(lambda url: shown_url(url[0].replace("\\/", "/")), text).split())[:most]
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    return printable[:most]
+    return _printable(line)[:most]
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Translate what a web server answers instead of an image: the status, and the pause it asks for."""
+"""Translate the status of an answer that is none, and the pause that it asks for."""
 
 import re
 from datetime import UTC, datetime
@@ -9,37 +9,56 @@ from typing import Final
 from facebeam.schemas.errors import ErrorCode
 
 _MAX_RETRY_AFTER_S: Final = 300.0
+_Statuses = dict[int | str, ErrorCode]
+_SAME: Final[_Statuses] = {
+    HTTPStatus.REQUEST_TIMEOUT: ErrorCode.TIMEOUT,
+    HTTPStatus.GATEWAY_TIMEOUT: ErrorCode.TIMEOUT,
+    HTTPStatus.TOO_MANY_REQUESTS: ErrorCode.TOO_MANY_REQUESTS,
+    "5xx": ErrorCode.SERVER_ERROR,
+}
+"""What a status means, whoever sends it. The two tables below show where the two sides differ."""
+IMAGE_STATUSES: Final[_Statuses] = _SAME | {
+    HTTPStatus.UNAUTHORIZED: ErrorCode.FORBIDDEN,
+    HTTPStatus.FORBIDDEN: ErrorCode.FORBIDDEN,
+    HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
+    HTTPStatus.GONE: ErrorCode.NOT_FOUND,
+    # redirects that could not be followed: they have no Location
+    **dict.fromkeys((301, 302, 303, 307, 308), ErrorCode.TOO_MANY_REDIRECTS),
+}
+"""The statuses of an image's host: they speak of the image."""
+SERVICE_STATUSES: Final[_Statuses] = _SAME | {
+    HTTPStatus.UNAUTHORIZED: ErrorCode.AUTHENTICATION_FAILED,  # the token (RFC 9110, section 15.5.2)
+    HTTPStatus.PAYMENT_REQUIRED: ErrorCode.PAYMENT_REQUIRED,
+    HTTPStatus.NOT_FOUND: ErrorCode.HTTP_ERROR,  # the address of the service
+    HTTPStatus.METHOD_NOT_ALLOWED: ErrorCode.HTTP_ERROR,
+    HTTPStatus.CONFLICT: ErrorCode.API_ERROR,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.REQUEST_TOO_LARGE,
+    "3xx": ErrorCode.HTTP_ERROR,
+}
+"""The statuses of the web API, where its body names no code: they speak of token, account and address."""
 
 
-def status_error_code(status: int) -> ErrorCode | None:
-    """Give the error code of an HTTP status; a success has none.
+def image_status_code(status: int) -> ErrorCode | None:
+    """Give the error code of a status that an image's host sends; a success has none.
 
-    >>> status_error_code(204), status_error_code(503)
-    (None, <ErrorCode.SERVER_ERROR: 'server_error'>)
+    >>> image_status_code(204), image_status_code(401)
+    (None, <ErrorCode.FORBIDDEN: 'forbidden'>)
     """
-    match status:
-        case HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
-            return ErrorCode.NOT_FOUND
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return ErrorCode.FORBIDDEN
-        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
-            return ErrorCode.TIMEOUT
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return ErrorCode.TOO_MANY_REQUESTS
-        case 301 | 302 | 303 | 307 | 308:  # a redirect that was not followed, for want of a Location
-            return ErrorCode.TOO_MANY_REDIRECTS
-        case _:
-            return _class_error_code(status // 100)
+    is_success = status // 100 == HTTPStatus.OK // 100
+    return None if is_success else _looked_up(IMAGE_STATUSES, status, ErrorCode.HTTP_ERROR)
 
 
-def _class_error_code(status_class: int) -> ErrorCode | None:
-    match status_class:
-        case 2:
-            return None
-        case 5:
-            return ErrorCode.SERVER_ERROR
-        case _:
-            return ErrorCode.HTTP_ERROR
+def service_status_code(status: int) -> ErrorCode:
+    """Give the error code of a status that the web API sends, for a failure whose body names no code.
+
+    >>> service_status_code(401), service_status_code(418)
+    (<ErrorCode.AUTHENTICATION_FAILED: 'authentication_failed'>, <ErrorCode.OTHER: 'other'>)
+    """
+    return _looked_up(SERVICE_STATUSES, status, ErrorCode.OTHER)
+
+
+def _looked_up(statuses: _Statuses, status: int, unknown: ErrorCode) -> ErrorCode:
+    return statuses.get(status) or statuses.get(f"{status // 100}xx") or unknown
 
 
 def retry_after_s(value: str | None, date: str | None) -> float | None:

@@ -8,43 +8,33 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import requests
-import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 from requests.cookies import RequestsCookieJar
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import FailureError
-from facebeam.transforms.http.errors import error_code, telling
+from facebeam.transforms.http.errors import FOREIGN, error_code, error_text
+from facebeam.transforms.http.exchange import HttpLimits, TooManyBytesError, exchange, read_body
 from facebeam.transforms.http.response import finished_within
 from facebeam.transforms.http.shown_text import shown_url
-from facebeam.transforms.http.status import retry_after_s, status_error_code
+from facebeam.transforms.http.status import image_status_code, retry_after_s
 from facebeam.transforms.http.web_place import WebPlace, redirect_target, web_place
 from facebeam.transforms.images.fetch_failure import fetch_failure, too_large
 from facebeam.transforms.images.host_turns import HostTurns
 
-_CHUNK_BYTES: Final = 64 * 1024
 _CODINGS: Final = frozenset({"br", "compress", "dcb", "dcz", "x-compress", "zstd"})
 """Content codings of IANA's registry that urllib3 reads with another package or not at all."""
 
 
-def read_body(place: WebPlace, response: requests.Response, max_bytes: int) -> bytes:
-    """Read the image that a place answers with.
-
-    Raises:
-        FailureError: the status is no success, or the body is too large or in a coding that cannot be read.
-        Exception: what requests raises, when the body breaks.
-    """
-    if code := status_error_code(response.status_code):
+def _image_bytes(place: WebPlace, response: requests.Response, max_bytes: int) -> bytes:
+    """Read the image that a place answers with."""
+    if code := image_status_code(response.status_code):
         raise _status_failure(code, place, response)
     _keep_known_codings(place, response)
-    if (announced := response.raw.length_remaining or 0) > max_bytes:
-        raise too_large(place.url, f"{announced} bytes announced", max_bytes)
-    body = bytearray()
-    for chunk in _chunks(place, response):
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large(place.url, f"over {max_bytes} bytes sent", max_bytes)
-    return bytes(body)
+    try:
+        return read_body(response, max_bytes)
+    except TooManyBytesError as error:
+        raise too_large(place.url, str(error), max_bytes) from None
 
 
 def _keep_known_codings(place: WebPlace, response: requests.Response) -> None:
@@ -60,13 +50,6 @@ def _keep_known_codings(place: WebPlace, response: requests.Response) -> None:
     headers["Content-Encoding"] = ", ".join(coding for coding in codings if coding in decoded)
 
 
-def _chunks(place: WebPlace, response: requests.Response) -> Iterator[bytes]:
-    try:
-        yield from response.iter_content(_CHUNK_BYTES)
-    except ValueError:  # a chunk of negative length, which urllib3 tries to read
-        raise fetch_failure(ErrorCode.RESPONSE_TRUNCATED, place.url, "no chunk length") from None
-
-
 def _status_failure(code: ErrorCode, place: WebPlace, response: requests.Response) -> FailureError:
     status, headers = response.status_code, response.headers
     failure = fetch_failure(code, place.url, f"HTTP {status}").failure
@@ -75,28 +58,11 @@ def _status_failure(code: ErrorCode, place: WebPlace, response: requests.Respons
 
 
 _MAX_REDIRECTS: Final = 20  # as browsers
-_FOREIGN: Final = (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError)
+DOWNLOAD_LIMITS: Final = HttpLimits(read_timeout_s=30.0, timeout_s=60.0, max_bytes=32 * 1024 * 1024)
+"""What one download may take unless the user says otherwise; waiting for turns does not count."""
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadLimits:
-    """Bound one download.
-
-    Args:
-        connect_timeout_s: for one address, TLS included.
-        read_timeout_s: the longest silence of a server.
-        timeout_s: for all of it, redirects included, but for waiting for turns; only the name server takes
-            its own time.
-        max_bytes: of the decoded body.
-    """
-
-    connect_timeout_s: float = 10.0
-    read_timeout_s: float = 30.0
-    timeout_s: float = 60.0
-    max_bytes: int = 32 * 1024 * 1024
-
-
-def download_image(session: requests.Session, url: str, limits: DownloadLimits, turns: HostTurns) -> bytes:
+def download_image(session: requests.Session, url: str, limits: HttpLimits, turns: HostTurns) -> bytes:
     """Download what stands at an http or https URL, following at most twenty redirects.
 
     A URL's own user and password go to its own scheme, host and port only. Each hop waits for a turn.
@@ -127,7 +93,7 @@ class _Download:
     session: requests.Session
     home: WebPlace
     """What the manifest asked for, with user and password."""
-    limits: DownloadLimits
+    limits: HttpLimits
     cookies: RequestsCookieJar = field(default_factory=RequestsCookieJar)
     """What the hosts of this download have set; the next one begins without."""
 
@@ -136,22 +102,19 @@ class _Download:
         with self._asked(place) as response:
             if response.is_redirect:
                 return _redirect_target(place, response.headers["Location"])
-            return read_body(place, response, self.limits.max_bytes)
+            return _image_bytes(place, response, self.limits.max_bytes)
 
     @contextmanager
     def _asked(self, place: WebPlace) -> Iterator[requests.Response]:
-        timeout_s = (self.limits.connect_timeout_s, self.limits.read_timeout_s)
         try:
             asked = requests.Request("GET", place.url, auth=self._auth(place), cookies=self.cookies)
             prepared = self.session.prepare_request(asked)
             prepared.url = place.url  # requests has respelled it
-            with self.session.send(
-                prepared, timeout=timeout_s, stream=True, allow_redirects=False
-            ) as response:
+            with exchange(self.session, prepared, self.limits) as response:
                 self.cookies.update(response.cookies)
                 yield response
-        except _FOREIGN as error:  # from None: its text has the URL's query, which may be a secret
-            raise fetch_failure(self._code(error, place), place.url, _detail(error)) from None
+        except FOREIGN as error:  # from None: its text has the URL's query, which may be a secret
+            raise fetch_failure(self._code(error, place), place.url, error_text(error)) from None
 
     def _auth(self, place: WebPlace) -> HTTPBasicAuth | None:
         if self.home.auth is None or place.origin != self.home.origin:
@@ -173,10 +136,3 @@ def _redirect_target(place: WebPlace, location: str) -> WebPlace:
     except ValueError:
         detail = f"redirects to {shown_url(location)}"
         raise fetch_failure(ErrorCode.TOO_MANY_REDIRECTS, place.url, detail) from None
-
-
-def _detail(error: Exception) -> str:
-    """Say what happened: a socket in its own words, others by name, for their text has whole URLs in it."""
-    told = telling(error)
-    own_words = isinstance(told, OSError) and not isinstance(told, requests.RequestException)
-    return str(told) if own_words else type(told).__name__

@@ -13,9 +13,10 @@ import requests
 from facebeam.schemas.errors import ErrorCode
 from facebeam.transforms.files.any_store import CURES
 from facebeam.transforms.http.addresses import AddressRule, is_public
-from facebeam.transforms.http.session import guarded_session
+from facebeam.transforms.http.exchange import HttpLimits
+from facebeam.transforms.http.session import http_session
 from facebeam.transforms.http.web_place import web_place
-from facebeam.transforms.images.download_image import DownloadLimits, download_image
+from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS, download_image
 from facebeam.transforms.images.fetch_failure import fetch_failure
 from facebeam.transforms.images.host_turns import HostLimits, HostTurns
 from facebeam.transforms.images.read_image_file import read_bucket_image, read_local_image
@@ -78,7 +79,7 @@ class ImageFetcher:
     allow_local_files: bool = False
     rule: AddressRule = is_public
     window: int = 32
-    limits: DownloadLimits = field(default_factory=DownloadLimits)
+    limits: HttpLimits = DOWNLOAD_LIMITS
     host_limits: HostLimits = field(default_factory=HostLimits)
     headers: tuple[tuple[str, str], ...] = ()
     ca_data: str = ""
@@ -92,8 +93,8 @@ class ImageFetcher:
 
 
 def _image_session(fetcher: ImageFetcher) -> requests.Session:
-    """Open a guarded session that asks for images, uncompressed, under our own name or the user's."""
-    session = guarded_session(fetcher.rule, fetcher.window, fetcher.ca_data)
+    """Open a session that asks for images, uncompressed, under our own name or the user's."""
+    session = http_session(fetcher.rule, fetcher.window, fetcher.ca_data)
     session.headers["User-Agent"] = f"facebeam/{_version()}"
     session.headers["Accept"] = "image/*,*/*;q=0.5"
     session.headers["Accept-Encoding"] = "identity"

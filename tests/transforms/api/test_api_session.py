@@ -17,9 +17,8 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 ASK = """
 import os, sys
 from facebeam.schemas.values import FailureError, ImageRequest
-from facebeam.transforms.api.client import ApiClient
-from facebeam.transforms.api.client import AttemptLimits
-limits = AttemptLimits(read_timeout_s=0.3, timeout_s=0.3) if "hasty" in sys.argv else AttemptLimits()
+from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
+limits = CALL_LIMITS.within(0.3 if "hasty" in sys.argv else None)
 with ApiClient(sys.argv[1], trust_proxies="trust" in sys.argv, limits=limits).open() as ask:
     try:
         print(len(ask(ImageRequest("https://example.com/a.jpg")).faces), "faces")

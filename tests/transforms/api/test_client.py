@@ -13,8 +13,9 @@ import pytest
 
 from facebeam.schemas.errors import ErrorCode, Fate, RunError
 from facebeam.schemas.values import Failure, FailureError, ImageRequest
-from facebeam.transforms.api.client import ApiClient, AttemptLimits
+from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
 from facebeam.transforms.api.token import TokenReference
+from facebeam.transforms.http.exchange import HttpLimits
 from facebeam.transforms.sources.face_source import Attempt
 from tests.helpers.paid_service import FaultyServer
 from tests.helpers.paid_service_answers import TRACE_ID, answers
@@ -73,8 +74,8 @@ EXPECTED = [
     for name in names.split()
 ]
 ENDLESS = {"hang", "drip_status", "drip_headers", "drip_body"}
-PATIENT = AttemptLimits(read_timeout_s=20, timeout_s=30)
-HASTY = AttemptLimits(read_timeout_s=0.3, timeout_s=0.3)
+PATIENT = replace(CALL_LIMITS, read_timeout_s=20, timeout_s=30)
+HASTY = replace(CALL_LIMITS, read_timeout_s=0.3, timeout_s=0.3)
 """Short limits for servers whose answer never ends; any of them may end the call, at any time."""
 TOKEN = "canary-0123456789abcdef"  # noqa: S105 - made up
 
@@ -93,7 +94,7 @@ def server() -> Iterator[FaultyServer]:
         yield server
 
 
-def client(server: FaultyServer, token: TokenReference, limits: AttemptLimits = PATIENT) -> ApiClient:
+def client(server: FaultyServer, token: TokenReference, limits: HttpLimits = PATIENT) -> ApiClient:
     """Describe a client of the server."""
     return ApiClient(server.base_url, token, limits=limits)
 

@@ -12,7 +12,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 
 from facebeam.schemas.errors import ErrorCode
-from facebeam.transforms.api.client_fault import client_fault
+from facebeam.transforms.api.client import client_fault
 
 POOL = HTTPConnectionPool("example.com")
 CONNECTION = HTTPConnection("example.com")

@@ -29,13 +29,13 @@ ECHOES = {
 ENDLESS = {"hang", "drip_status", "drip_headers", "drip_body"}
 ASK = """
 import copy, http.client, logging, pickle, sys, traceback
+from dataclasses import replace
 from facebeam.schemas.values import FailureError, ImageRequest
-from facebeam.transforms.api.client import ApiClient
-from facebeam.transforms.api.client import AttemptLimits
+from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
 
 logging.basicConfig(level=logging.DEBUG)
 http.client.HTTPConnection.debuglevel = 1
-client = ApiClient(sys.argv[1], limits=AttemptLimits(read_timeout_s=5))
+client = ApiClient(sys.argv[1], limits=replace(CALL_LIMITS, read_timeout_s=5))
 print(repr(client), client.identity, pickle.dumps(client, 0), pickle.dumps(copy.deepcopy(client), 0))
 with client.open() as ask:
     logging.getLogger("urllib3").setLevel(logging.DEBUG)

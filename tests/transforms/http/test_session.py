@@ -20,7 +20,7 @@ from facebeam.schemas.values import FailureError
 from facebeam.transforms.http.addresses import Address
 from facebeam.transforms.http.errors import error_code
 from facebeam.transforms.http.response import finished_within
-from facebeam.transforms.http.session import guarded_session
+from facebeam.transforms.http.session import http_session
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 
 
@@ -39,9 +39,9 @@ def test_this_machine_is_out_of_reach_however_it_is_written(host: str) -> None:
     """Every spelling of this machine gives `forbidden_address` under the default rule, and no connection."""
     with ScriptedServer({"/": hello}) as server:
         port = server.authority.partition(":")[2]
-        with guarded_session() as session, pytest.raises(FailureError) as caught:
+        with http_session() as session, pytest.raises(FailureError) as caught:
             session.get(f"http://{host}:{port}/", timeout=10)
-        with guarded_session(anything) as session:  # accepted after any earlier connection
+        with http_session(anything) as session:  # accepted after any earlier connection
             session.get(server.url("/"), timeout=10)
         assert server.connections == 1
     assert caught.value.failure.code is ErrorCode.FORBIDDEN_ADDRESS
@@ -51,7 +51,7 @@ def test_this_machine_is_out_of_reach_however_it_is_written(host: str) -> None:
 def test_private_addresses_are_out_of_reach(host: str) -> None:
     """A private address gives `forbidden_address`, with http and with https, and nothing is sent."""
     for scheme in ("http", "https"):
-        with guarded_session() as session, pytest.raises(FailureError) as caught:
+        with http_session() as session, pytest.raises(FailureError) as caught:
             session.get(f"{scheme}://{host}:9/", timeout=10)
         assert caught.value.failure.code is ErrorCode.FORBIDDEN_ADDRESS
         assert "nothing was sent" in caught.value.failure.message
@@ -67,13 +67,13 @@ def test_a_host_is_looked_up_once_and_the_checked_address_connected_to() -> None
         seen = _run(
             f"""
             import json, sys
-            from facebeam.transforms.http.session import guarded_session
+            from facebeam.transforms.http.session import http_session
             seen = {{"asked": [], "connected": []}}
             def watch(event, arguments):
                 if event == "socket.getaddrinfo": seen["asked"].append(arguments[0])
                 if event == "socket.connect": seen["connected"].append(arguments[1][0])
             sys.addaudithook(watch)
-            with guarded_session(lambda address: address.is_loopback) as session:
+            with http_session(lambda address: address.is_loopback) as session:
                 session.get("http://localhost:{port}/", timeout=10)
             print(json.dumps(seen))
             """
@@ -86,7 +86,7 @@ def test_a_host_is_looked_up_once_and_the_checked_address_connected_to() -> None
 
 def test_the_server_is_asked_by_its_name() -> None:
     """The Host header has the host's name, although the session connects to an address."""
-    with ScriptedServer({"/": hello}) as server, guarded_session(anything) as session:
+    with ScriptedServer({"/": hello}) as server, http_session(anything) as session:
         authority = server.authority.replace("127.0.0.1", "localhost")
         session.get(f"http://{authority}/", timeout=10)
         assert server.seen[0].headers["Host"] == authority
@@ -119,7 +119,7 @@ def test_tls_checks_the_name_and_not_the_address(certificate: Path) -> None:
     context.load_cert_chain(certificate)
     named: list[str | None] = []
     context.sni_callback = lambda _socket, name, _context: named.append(name)
-    with ScriptedServer({"/": hello}, tls=context) as server, guarded_session(anything) as session:
+    with ScriptedServer({"/": hello}, tls=context) as server, http_session(anything) as session:
         by_name = server.url("/").replace("127.0.0.1", "localhost")
         assert session.get(by_name, timeout=10, verify=str(certificate)).content == b"hello"
         assert named == ["localhost"]
@@ -134,7 +134,7 @@ def test_fails_to_connect_with_the_exceptions_of_requests() -> None:
     """An unknown host, a closed port and a slow connection raise the same exceptions as in any session."""
     with ScriptedServer({}) as server:
         closed = server.url("/")
-    with guarded_session(anything) as session:
+    with http_session(anything) as session:
         with pytest.raises(requests.exceptions.ConnectionError, match="NameResolutionError"):
             session.get("http://does-not-exist.invalid/", timeout=10)
         with pytest.raises(requests.exceptions.ConnectionError, match="refused"):
@@ -145,7 +145,7 @@ def test_fails_to_connect_with_the_exceptions_of_requests() -> None:
 
 def test_keeps_no_cookies() -> None:
     """The session does not send a cookie that an earlier answer has set."""
-    with ScriptedServer({"/": hello}) as server, guarded_session(anything) as session:
+    with ScriptedServer({"/": hello}) as server, http_session(anything) as session:
         assert [session.get(server.url("/"), timeout=10).content for _ in range(2)] == [b"hello"] * 2
         assert [exchange.headers["Cookie"] for exchange in server.seen] == [None, None]
 
@@ -157,8 +157,8 @@ def test_takes_nothing_from_the_environment(tmp_path: Path) -> None:
         names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         body = _run(
             f"""
-            from facebeam.transforms.http.session import guarded_session
-            with guarded_session(lambda address: True) as session:
+            from facebeam.transforms.http.session import http_session
+            with http_session(lambda address: True) as session:
                 print(session.get("{server.url("/")}", timeout=10).text)
             """,
             {"HOME": str(tmp_path)} | dict.fromkeys(names, f"http://{proxy.authority}"),
@@ -175,7 +175,7 @@ def test_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
     malformed = "HTTP/1.1 200 OK\r\nNo header\r\n\r\nhello"
     with (
         ScriptedServer({"/": lambda exchange: exchange.send(malformed)}) as server,
-        guarded_session(anything) as session,
+        http_session(anything) as session,
     ):
         session.get(server.url("/?signature=s3cret"), timeout=10)
     assert "s3cret" not in caplog.text

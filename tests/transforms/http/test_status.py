@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis.strategies import integers, none, one_of, text
 
 from facebeam.schemas.errors import ErrorCode
-from facebeam.transforms.http.status import retry_after_s, status_error_code
+from facebeam.transforms.http.status import image_status_code, retry_after_s
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 @given(integers(0, 9999))
 def test_every_status_but_success_has_a_code(status: int) -> None:
     """2xx has no code, 5xx has the code of a server's error or a timeout, and all others have some code."""
-    code = status_error_code(status)
+    code = image_status_code(status)
     assert (code is None) == (status // 100 == 2)
     assert status // 100 != 5 or code in {ErrorCode.SERVER_ERROR, ErrorCode.TIMEOUT}
 

@@ -14,12 +14,12 @@ import pytest
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import Failure, FailureError
 from facebeam.transforms.http.addresses import Address
-from facebeam.transforms.images.download_image import DownloadLimits
+from facebeam.transforms.http.exchange import HttpLimits
 from facebeam.transforms.images.fetch_image import Fetch, ImageFetcher
 from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
 
 IMAGE = random.Random(0).randbytes(300_000)
-LIMITS = DownloadLimits(connect_timeout_s=10, read_timeout_s=10, timeout_s=20, max_bytes=1_000_000)
+LIMITS = HttpLimits(connect_timeout_s=10, read_timeout_s=10, timeout_s=20, max_bytes=1_000_000)
 HASTY = replace(LIMITS, timeout_s=0.3)
 """A short deadline for servers whose answer never ends; it may pass at any time."""
 
@@ -29,7 +29,7 @@ def is_loopback_one(address: Address) -> bool:
     return address == ip_address("127.0.0.1")
 
 
-def fetcher(limits: DownloadLimits = LIMITS) -> ImageFetcher:
+def fetcher(limits: HttpLimits = LIMITS) -> ImageFetcher:
     """Make a fetcher that may reach the tests' servers."""
     return ImageFetcher(rule=is_loopback_one, limits=limits)
 
@@ -49,7 +49,7 @@ def failure_of(fetch: Fetch, url: str) -> Failure:
     return caught.value.failure
 
 
-def failure_from(script: Script, limits: DownloadLimits = LIMITS) -> Failure:
+def failure_from(script: Script, limits: HttpLimits = LIMITS) -> Failure:
     """Fetch `/` from a server with this script, and give the failure."""
     with ScriptedServer({"/": script}) as server, fetcher(limits).open() as fetch:
         return failure_of(fetch, server.url("/"))
@@ -306,7 +306,15 @@ def test_a_coding_that_nobody_asked_for_is_named(coding: str) -> None:
 
 def test_a_url_is_sent_as_it_is_spelled(fetch: Fetch) -> None:
     """The request line has the URL's own escapes, letter case, dots and final `?`, byte for byte."""
-    targets = ["/a%2fb/100%.jpg?sig=%e9%E9", "/../x//y.jpg", "/[{|}]^`.jpg", "/?", "/a.jpg?"]
+    targets = [
+        "/a%2fb/100%.jpg?sig=%e9%E9",
+        "/exact.2f61",
+        "/plain/a-b_c",
+        "/../x//y.jpg",
+        "/[{|}]^`.jpg",
+        "/?",
+        "/a.jpg?",
+    ]
     with ScriptedServer({}) as server:
         for target in targets:
             assert failure_of(fetch, server.url(target)).code is ErrorCode.NOT_FOUND

@@ -4,7 +4,7 @@ import pytest
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.transforms.http.errors import CLASSES
-from facebeam.transforms.http.status import status_error_code
+from facebeam.transforms.http.status import image_status_code
 from facebeam.transforms.images.fetch_failure import fetch_failure, too_large
 
 CURED = [code for code in ErrorCode if code.about.cure]
@@ -23,7 +23,7 @@ def test_every_code_of_a_fetch_has_a_message(code: ErrorCode) -> None:
 
 def test_whatever_a_download_meets_has_a_cure() -> None:
     """Each code that stands for an exception or a status of a download has a cure."""
-    statuses = {status_error_code(status) for status in range(600)} - {None}
+    statuses = {image_status_code(status) for status in range(600)} - {None}
     assert {*CLASSES, *statuses} <= {*CURED}
 
 

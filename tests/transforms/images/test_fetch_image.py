@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import Failure, FailureError
 from facebeam.transforms.http.addresses import Address
-from facebeam.transforms.images.download_image import DownloadLimits
+from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
 from facebeam.transforms.images.fetch_image import ImageFetcher
 from tests.helpers.scripted_server import ScriptedServer
 
@@ -44,7 +45,7 @@ def test_files_are_read_where_allowed(tmp_path: Path) -> None:
     there = ImageFetcher(allow_local_files=True, folder=str(tmp_path))
     with there.open() as fetch:
         assert fetch("a.jpg") == fetch(str(tmp_path / "a.jpg"))
-    small = ImageFetcher(allow_local_files=True, limits=DownloadLimits(max_bytes=4))
+    small = ImageFetcher(allow_local_files=True, limits=replace(DOWNLOAD_LIMITS, max_bytes=4))
     assert failure_of(small, str(file)).code is ErrorCode.IMAGE_TOO_LARGE
 
 
