@@ -1,6 +1,8 @@
 """The API session ignores its environment, unless it may trust the proxies that the environment names."""
 
 import os
+import select
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from facebeam.schemas.values import ImageRequest
+from facebeam.transforms.api.client import ApiClient
 from tests.helpers.paid_service import FaultyServer
 from tests.helpers.paid_service_answers import answers, drips
 from tests.helpers.scripted_server import Exchange, ScriptedServer
+from tests.helpers.self_signed import self_signed_context
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 ASK = """
@@ -81,6 +86,35 @@ def test_heeds_no_proxy() -> None:
     with both() as (server, proxy, variables):
         assert run_ask(server.base_url, "trust", NO_PROXY="127.0.0.1", **variables) == "1 faces"
         assert (server.calls, proxy.connections) == (1, 0)
+
+
+def tunnel(exchange: Exchange) -> None:
+    """Answer CONNECT as a proxy does: pass bytes on, both ways, until one side closes."""
+    host, _, port = exchange.target.partition(":")
+    near = exchange.connection
+    with socket.create_connection((host, int(port))) as far:
+        exchange.send("HTTP/1.1 200 Connection established\r\n\r\n")
+        while ready := select.select([near, far], [], [], 60)[0]:
+            for side in ready:
+                passed = side.recv(65536)
+                if not passed:
+                    return
+                (far if side is near else near).sendall(passed)
+
+
+def test_goes_to_https_through_a_tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a proxy the client talks TLS with the service itself; the proxy sees no token."""
+    with FaultyServer(tls=self_signed_context(tmp_path)) as server:
+        base_url = server.base_url.replace("127.0.0.1", "localhost")
+        with ScriptedServer({base_url.removeprefix("https://"): tunnel}) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.authority}")
+            monkeypatch.setenv("ACEDATACLOUD_API_TOKEN", "canary-0123456789")
+            trusted = (tmp_path / "localhost.pem").read_text()
+            with ApiClient(base_url, trust_proxies=True, ca_data=trusted).open() as ask:
+                assert len(ask(ImageRequest("https://example.com/a.jpg")).faces) == 1
+        assert [exchange.method for exchange in proxy.seen] == ["CONNECT"]
+        assert "authorization" not in proxy.seen[0].headers
+        assert server.calls == 1
 
 
 def test_a_slow_drip_through_a_proxy_ends_too() -> None:
