@@ -63,7 +63,13 @@ def _record(folder: str) -> None:
     with Journal(folder).open() as writer:
         for i, (key, request) in enumerate(questions):
             answer = Answer(
-                (faces[i % FACES],), 640, 480, "api", "3.0", f"{i:032x}", answered_at=datetime.now(UTC)
+                faces=(faces[i % FACES],),
+                image_width=640,
+                image_height=480,
+                face_model_version="3.0",
+                trace_id=f"{i:032x}",
+                source="api",
+                answered_at=datetime.now(UTC),
             )
             called = time.perf_counter()
             writer.record(key, request, answer)

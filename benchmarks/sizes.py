@@ -51,7 +51,15 @@ def main() -> None:
 def _annotation(number: int, digits: int) -> Annotation:
     points = np.random.default_rng(number).uniform(0, 1000, (90, 2)).round(digits).astype(np.float32)
     url = f"https://images.example.com/2026/11/{number:08d}.jpg"
-    answer = Answer((Face(points),), 640, 480, "local", "1", latency_ms=10.0, answered_at=datetime.now(UTC))
+    answer = Answer(
+        faces=(Face(points),),
+        image_width=640,
+        image_height=480,
+        face_model_version="1",
+        latency_ms=10.0,
+        source="local",
+        answered_at=datetime.now(UTC),
+    )
     return Annotation(ManifestRow(url, f"{number}"), answer)
 
 

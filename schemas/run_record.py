@@ -36,7 +36,7 @@ def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
 def calls_of(result: Answer | Failure) -> CallCounts:
     """Count one image that was asked for, by its result.
 
-    >>> calls_of(Answer((), 640, 480, "api", "3.0", attempts=3))
+    >>> calls_of(Failure(ErrorCode.TIMEOUT, "it took too long", stage="annotate", attempts=3))
     CallCounts(images=1, from_journal=0, sent=3, retries=2, maybe_billed=0, not_sent=0)
     """
     failure = result if isinstance(result, Failure) else None
@@ -58,7 +58,7 @@ RECORD_MEANINGS: Final[Mapping[str, str]] = {
     "committed_at": "when the tables were complete, in UTC (ISO 8601)",
     "counts": "rows of the manifest, of the tables, and of each error code; they are what the files hold",
     "calls": "distinct images, of them from_journal and not_sent; calls sent, of them retries, maybe_billed",
-    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`; null without images",
+    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`; null where nothing was asked for",
     "files": "the Parquet files, as paths below the output",
 }
 """The keys of `run.json`, in their order."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from facebeam.schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, landmark_names
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
+"""2: `latency_ms` of `images` is null for an answer from the journal, where version 1 has 0."""
 
 _WHEN = pa.timestamp("us", tz="UTC")
 _IMAGE_KEY = [
@@ -67,7 +68,7 @@ IMAGES: Final = _table(
         *_SIZE,
         *_SOURCE,
         pa.field("attempts", pa.int32(), nullable=False),
-        pa.field("latency_ms", pa.float64(), nullable=False),
+        pa.field("latency_ms", pa.float64()),
         pa.field("trace_id", pa.string()),
         pa.field("answered_at", _WHEN),
         pa.field("from_journal", pa.bool_(), nullable=False),
@@ -103,7 +104,7 @@ COLUMN_MEANINGS: Final[Mapping[str, str]] = {
     "face_count": "faces found in the image, at most ten",
     "image_width": "pixels of the upright image; null: the source does not say",
     "image_height": "pixels of the upright image; null: the source does not say",
-    "source": "what answered: `local`, `api` or `fake`",
+    "source": "what answered: `local`, `api` or `fake`, or the name of your own source",
     "face_model_version": "version of the model that answered",
     "box_x": "left edge of the smallest upright rectangle around the 90 points, in pixels",
     "box_y": "its upper edge",
@@ -111,7 +112,7 @@ COLUMN_MEANINGS: Final[Mapping[str, str]] = {
     "box_height": "its height",
     "outcome": "`ok`: at least one face; `no_face`: none",
     "attempts": "how often the image was asked for, retries included; 0: nothing was sent",
-    "latency_ms": "milliseconds of the last attempt, download included; 0: the answer came from the journal",
+    "latency_ms": "milliseconds of the last attempt, without waiting for its turn; null: from the journal",
     "trace_id": "name of the call for the service's support; null: there is none",
     "answered_at": "when the answer came; null: unknown",
     "from_journal": "whether the answer was stored already when this run asked for it",

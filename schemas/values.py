@@ -1,10 +1,10 @@
 """The values that travel through the pipeline, from the manifest's row to its one end.
 
-ManifestRow --ImageRequest--> face source --> Answer --> Annotation   (outcome ok or no_face)
+ManifestRow --ImageRequest--> face source --> FoundFaces --> Answer --> Annotation   (outcome ok or no_face)
                                     |-------> Failure --> DeadLetter
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from enum import StrEnum, auto
 from hashlib import sha256
@@ -73,31 +73,41 @@ class Face:
         return self.points[region_slice(name)]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a face source says of one image; no faces means outcome `no_face`.
-
-    A source gives the first fields of one attempt; attempts, latency and time are the caller's to fill.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFaces:
+    """What one attempt finds in an image; no faces means outcome `no_face`."""
 
     faces: tuple[Face, ...]
     image_width: int | None
     """Pixels of the upright image; None where the source does not tell (the service's `no_face`)."""
     image_height: int | None
-    source: str
     face_model_version: str
     trace_id: str | None = None
-    attempts: int = 1
-    latency_ms: float = 0.0
-    answered_at: datetime | None = None
-    from_journal: bool = False
-    asked_by: str | None = None
-    """The try of a run that asked, `AskedBy.tag`; known of what comes from the journal."""
+    """The name of the call, for the support of whoever was asked."""
+    latency_ms: float | None = None
+    """Milliseconds of the attempt itself, measured by a source that makes attempts wait for their turn. None:
+    all of the time that the attempt took."""
 
     @property
     def outcome(self) -> Outcome:
         """`ok` with faces, `no_face` without."""
         return Outcome.OK if self.faces else Outcome.NO_FACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(FoundFaces):
+    """What was found in an image, who found it, and what it took.
+
+    `latency_ms` is that of the last attempt; None: the answer comes from the journal.
+    """
+
+    source: str
+    """The name of the face source."""
+    attempts: int = 1
+    answered_at: datetime | None = None
+    from_journal: bool = False
+    asked_by: str | None = None
+    """The try of a run that asked, `AskedBy.tag`; known of what comes from the journal."""
 
     @property
     def name(self) -> str:
@@ -112,6 +122,7 @@ class Failure:
     code: ErrorCode
     message: str
     """For the person who reads the dead letter: the value, the rule and the cure; never a secret."""
+    _: KW_ONLY
     stage: str
     """Where it happened: `manifest`, `fetch`, `decode`, `annotate`; or `not_sent`."""
     raw_code: str | None = None

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from facebeam.schemas.errors import ErrorCode, Fate
 from facebeam.schemas.landmarks import REGIONS
-from facebeam.schemas.values import MAX_FACES, Answer, Face
+from facebeam.schemas.values import MAX_FACES, Face, FoundFaces
 
 MODEL_VERSION_ILLEGAL: Final = "InvalidParameterValue.FaceModelVersionIllegal"
 URL_ILLEGAL: Final = "InvalidParameterValue.UrlIllegal"
@@ -120,7 +120,7 @@ class ErrorResponse(BaseModel):
 _Points = list[dict[str, int]]
 
 
-def answer_body(answer: Answer) -> dict[str, object]:
+def answer_body(answer: FoundFaces) -> dict[str, object]:
     """Give the JSON of a successful response; each coordinate is half a pixel off at most."""
     return {
         "image_width": answer.image_width,

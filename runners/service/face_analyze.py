@@ -24,7 +24,7 @@ from facebeam.runners.service.refusal import STATUSES, Refusal, upstream_refusal
 from facebeam.runners.service.tokens import AcceptedTokens
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.image_url import check_image_url
-from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.schemas.values import Failure, FailureError, FoundFaces, ImageRequest
 from facebeam.transforms.api.service_codes import NO_FACE
 from facebeam.transforms.http.shown_text import shown_url
 from facebeam.transforms.images.fetch_image import Fetch, url_scheme
@@ -129,7 +129,7 @@ class _Work:
         self._asked = asked
         self.has_begun = False
 
-    async def annotate(self) -> Answer:
+    async def annotate(self) -> FoundFaces:
         """Wait for a turn, fetch the image and look at it; raises FailureError."""
         parts = self._parts
         async with parts.room.turn(urlsplit(self._asked.image_url).netloc):
@@ -138,7 +138,7 @@ class _Work:
             return await parts.models.annotate(await asyncio.wrap_future(fetching), self._asked)
 
 
-async def unless_hung_up(request: Request, work: _Work) -> Answer:
+async def unless_hung_up(request: Request, work: _Work) -> FoundFaces:
     """Wait for an answer as long as there is a caller; raises ClientDisconnect when the caller is gone."""
     annotating = asyncio.create_task(work.annotate())
     listening = asyncio.create_task(_hang_up(request))
@@ -156,11 +156,11 @@ async def unless_hung_up(request: Request, work: _Work) -> Answer:
     raise ClientDisconnect
 
 
-_ABANDONED: Final[set[asyncio.Task[Answer]]] = set()
+_ABANDONED: Final[set[asyncio.Task[FoundFaces]]] = set()
 """Tasks that nobody waits for: a task without a reference may be collected in the middle."""
 
 
-def _forget(task: asyncio.Task[Answer]) -> None:
+def _forget(task: asyncio.Task[FoundFaces]) -> None:
     _ABANDONED.discard(task)
     if not task.cancelled():
         task.exception()  # looked at, so that nobody complains

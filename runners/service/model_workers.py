@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from facebeam.runners.logs import LOGGER
 from facebeam.schemas.errors import ErrorCode, RunError
-from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.schemas.values import Failure, FailureError, FoundFaces, ImageRequest
 from facebeam.transforms.local_model.answer_image import answer_image
 from facebeam.transforms.local_model.face_model import FaceModel
 
@@ -26,7 +26,7 @@ def start() -> None:
     _model()
 
 
-def annotate(data: bytes, request: ImageRequest) -> Answer:
+def annotate(data: bytes, request: ImageRequest) -> FoundFaces:
     """Decode and look at one image; raises FailureError of stage `decode`."""
     return answer_image(_model(), data, request)
 
@@ -91,7 +91,7 @@ class ModelWorkers:
         for worker in self._workers:
             worker.pool.shutdown()
 
-    async def annotate(self, data: bytes, request: ImageRequest) -> Answer:
+    async def annotate(self, data: bytes, request: ImageRequest) -> FoundFaces:
         """Look at one image in the process with the least to do.
 
         Raises:

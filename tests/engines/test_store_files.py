@@ -74,7 +74,14 @@ from facebeam.transforms.journal.journal import Journal
 
 with Journal(sys.argv[1]).open(flush_every_s=60) as writer:
     for bucket in range(8):
-        answer = Answer((), 1, 1, "fake", "1", answered_at=datetime.now(UTC))
+        answer = Answer(
+            faces=(),
+            image_width=1,
+            image_height=1,
+            face_model_version="1",
+            source="fake",
+            answered_at=datetime.now(UTC),
+        )
         writer.record(bytes([bucket]) * 32, ImageRequest("https://example.com/a.jpg", 0, 0), answer)
 """
 

@@ -1,6 +1,7 @@
 """Results and segments for the tests of the journal."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from facebeam.schemas.values import Answer, Face, Failure, ImageRequest
 from facebeam.transforms.journal.entries import JOURNAL_VERSION, VERSION_KEY, Entry, encode_entries
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.journal.segments import write_segment
+from tests.helpers.values import ANSWER
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REQUEST = ImageRequest("https://images.example.com/a.jpg")
@@ -34,7 +36,7 @@ def key_of(number: int, bucket: int | None = None) -> bytes:
 def answer(number: int = 0, at: datetime = NOON) -> Answer:
     """Give an answer with one face, which differs for each number."""
     points = np.arange(180, dtype=np.float32).reshape(90, 2) + np.float32(number)
-    return Answer((Face(points),), 640, 480, "api", "3.0", f"trace-{number}", answered_at=at)
+    return replace(ANSWER, faces=(Face(points),), source="api", trace_id=f"trace-{number}", answered_at=at)
 
 
 def reject(code: ErrorCode = ErrorCode.FORBIDDEN) -> Failure:
@@ -42,7 +44,7 @@ def reject(code: ErrorCode = ErrorCode.FORBIDDEN) -> Failure:
     return Failure(
         code,
         "größe",
-        "annotate",
+        stage="annotate",
         raw_code="raw",
         upstream_code="Up.Stream",
         http_status=404,

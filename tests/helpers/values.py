@@ -1,5 +1,6 @@
 """Rows, answers and failures for tests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,6 +10,7 @@ from facebeam.schemas.landmarks import LANDMARK_COUNT
 from facebeam.schemas.values import Annotation, Answer, DeadLetter, Face, Failure, ManifestRow
 
 WHEN = datetime(2030, 1, 2, 3, 4, 5, 678901, UTC)
+ANSWER = Answer(faces=(), image_width=640, image_height=480, face_model_version="fake-1", source="fake")
 
 
 def row(number: int = 0, *columns: object) -> ManifestRow:
@@ -25,8 +27,8 @@ def face(left: float = 0, top: float = 0) -> Face:
 def annotation(number: int = 0, faces: int = 1, *columns: object) -> Annotation:
     """Make an answered row; face i begins at (100 * i, number)."""
     found = tuple(face(100 * i, number) for i in range(faces))
-    answer = Answer(found, 640, 480, "fake", "fake-1", "trace", 2, 12.5, WHEN)
-    return Annotation(row(number, *columns), answer)
+    asked = replace(ANSWER, faces=found, trace_id="trace", attempts=2, latency_ms=12.5, answered_at=WHEN)
+    return Annotation(row(number, *columns), asked)
 
 
 def dead_letter(number: int = 0, code: ErrorCode = ErrorCode.TIMEOUT, *columns: object) -> DeadLetter:

@@ -113,7 +113,7 @@ def test_the_tables_are_one_dataset_to_arrow(run: Run) -> None:
     assert found["run"].to_pylist() == ["one"]
     assert found["image_id"].to_pylist() == ["gone"]
     metadata = ds.dataset(run.output / "faces", partitioning="hive").schema.metadata
-    assert metadata[b"facebeam.schema_version"] == b"1"
+    assert metadata[b"facebeam.schema_version"] == b"2"
     assert b"left_eye_brow" in metadata[b"facebeam.offsets"]
 
 

@@ -118,6 +118,15 @@ def test_odd_answers_have_their_faces(runs: Runs) -> None:
     assert (found["latency_ms"] > 0).all()
 
 
+def test_an_answer_from_the_journal_has_no_latency(runs: Runs) -> None:
+    """The second run's latencies, and their percentiles, are those of its own calls only."""
+    found = table(runs.output, "images", "second")
+    assert found["from_journal"].any()
+    assert (found["latency_ms"].isna() == found["from_journal"]).all()
+    slowest_ms = found["latency_ms"].max()
+    assert 0 < run_json(runs.output, "second")["latency_ms"]["p50"] <= slowest_ms
+
+
 def test_each_fault_has_its_code_and_attempts(runs: Runs) -> None:
     """Each fault has its code and attempts and may have been billed; only transient ones are retryable."""
     letters = letters_by_fault(runs)

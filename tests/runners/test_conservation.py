@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import apache_beam as beam
 import pandas as pd
@@ -16,11 +15,11 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from facebeam.pipelines.annotate_manifest import Run, build
 from facebeam.schemas.errors import ErrorCode, Fate
 from facebeam.schemas.layout import Layout
-from facebeam.schemas.values import Answer, AskedBy, ImageRequest
+from facebeam.schemas.values import AskedBy, FoundFaces, ImageRequest
 from facebeam.transforms.images.fetch_image import ImageFetcher
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
-from facebeam.transforms.sources.face_source import OpenSource
+from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.fake_source import FakeSource
 from facebeam.transforms.sources.local_source import LocalSource
 from tests.helpers.console import TABLES, ends, rehearse, run_json, table
@@ -30,28 +29,32 @@ REJECTED = [code for code in ErrorCode if code.fate() is not Fate.RETRY]
 
 
 @dataclass(frozen=True)
-class MixedSource:
+class MixedSource(FaceSource):
     """A source that gives files to the local model, and everything else to the fake source."""
 
-    name: str = "mixed"
-    identity: str = "mixed 1"
-    largest_window: int = 4
     local: LocalSource = field(default_factory=lambda: LocalSource(ImageFetcher(allow_local_files=True)))
 
-    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
-        """Give the source itself."""
-        return self
+    name = "mixed"
+    identity = "mixed 1"
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
         """Open both sources."""
         with self.local.open() as by_model, FakeSource().open() as fake:
+            yield OpenMixed(by_model, fake)
 
-            def attempt(request: ImageRequest) -> Answer:
-                source = by_model if request.image_url.startswith("/") else fake
-                return source.attempt(request)
 
-            yield OpenSource(attempt, lambda: self.largest_window)
+@dataclass(frozen=True)
+class OpenMixed(OpenSource):
+    """An open MixedSource."""
+
+    by_model: OpenSource
+    fake: OpenSource
+
+    def attempt(self, request: ImageRequest) -> FoundFaces:
+        """Ask one of the two."""
+        source = self.by_model if request.image_url.startswith("/") else self.fake
+        return source.attempt(request)
 
 
 def draw_rows(random_: random.Random, photos: Path) -> list[str]:

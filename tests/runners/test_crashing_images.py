@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import copy
 from threading import Event
 
-from facebeam.schemas.values import Answer, ImageRequest
+from facebeam.schemas.values import FoundFaces, ImageRequest
 from facebeam.transforms.files.any_store import files_below, write_mark
 from facebeam.transforms.local_model.answer_image import answer_image
 from facebeam.transforms.local_model.face_model import FaceModel
@@ -26,7 +26,7 @@ def die_on(deadly: Path, neighbour: Path) -> None:
     """Have the process die of the one image, if possible while it looks at the other."""
     begun = {deadly.read_bytes(): Event(), neighbour.read_bytes(): Event()}
 
-    def answer_or_die(model: FaceModel, data: bytes, request: ImageRequest) -> Answer:
+    def answer_or_die(model: FaceModel, data: bytes, request: ImageRequest) -> FoundFaces:
         if data in begun:
             begun[data].set()
             for event in begun.values():

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from facebeam.schemas.read_tables import every_run, newest
+from facebeam.schemas.tables import IMAGES
 
 Image = tuple[str, str, int, object]
 """`image_id`, `image_url`, number of faces, and the value of the own column `own`."""
@@ -150,3 +151,16 @@ def test_an_output_may_be_a_uri(tmp_path: Path) -> None:
     commit(tmp_path, "one", [("a", "u/a", 1, 1)])
     commit(tmp_path, "two", [], pa.int64())
     assert rows(newest(f"file://{tmp_path}", "faces", ["own", "run"])) == [(1, "one")]
+
+
+def test_runs_of_schema_version_1_are_read_beside_newer_ones(tmp_path: Path) -> None:
+    """A column that was never null in older runs is read together with its nulls in newer ones."""
+    field = IMAGES.field("latency_ms")
+    for run_id, latency, nullable in (("one", 0.0, False), ("two", None, True)):
+        commit(tmp_path, run_id, [(run_id, f"u/{run_id}", 0, 1)])
+        (path,) = (tmp_path / "images" / f"run={run_id}").iterdir()
+        column = pa.array([latency], field.type)
+        pq.write_table(pq.read_table(path).append_column(field.with_nullable(nullable), column), path)
+    columns = ["image_id", "latency_ms"]
+    assert rows(every_run(str(tmp_path), "images", columns)) == [("one", 0.0), ("two", None)]
+    assert rows(newest(str(tmp_path), "images", columns)) == [("two", None), ("one", 0.0)]

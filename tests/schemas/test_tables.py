@@ -87,7 +87,7 @@ def test_a_file_tells_what_it_is(tmp_path: Path, name: str) -> None:
     pq.write_table(TABLES[name].empty_table(), tmp_path / "a.parquet")
     schema = pq.read_schema(tmp_path / "a.parquet")
     assert schema.metadata[b"facebeam.table"] == name.encode()
-    assert schema.metadata[b"facebeam.schema_version"] == b"1"
+    assert schema.metadata[b"facebeam.schema_version"] == b"2"
     assert schema.equals(TABLES[name], check_metadata=True)
     assert schema.names[:2] == ["image_id", "image_url"]
     assert not any(schema.field(i).nullable for i in range(2))

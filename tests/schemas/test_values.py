@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from facebeam.schemas.errors import ErrorCode, Fate
 from facebeam.schemas.values import (
-    Answer,
     Face,
     Failure,
     FailureError,
+    FoundFaces,
     ImageRequest,
     Outcome,
     default_image_id,
 )
-from tests.helpers.values import WHEN, annotation, dead_letter, face
+from tests.helpers.values import ANSWER, WHEN, annotation, dead_letter, face
 
 Points = NDArray[np.float32]
 
@@ -72,7 +72,7 @@ def test_the_outcome_is_whether_there_are_faces(faces: int, outcome: str) -> Non
 )
 def test_a_failure_has_its_code_s_fate(code: ErrorCode, fate: Fate) -> None:
     """A failure has the fate of its code, whatever its other fields are."""
-    assert Failure(code, "why", "fetch", http_status=500, retry_after_s=1).fate is fate
+    assert Failure(code, "why", stage="fetch", http_status=500, retry_after_s=1).fate is fate
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,8 @@ def test_a_failure_has_its_code_s_fate(code: ErrorCode, fate: Fate) -> None:
         annotation(1, 3, "caption", None, {"x": [1]}, WHEN),
         dead_letter(2, ErrorCode.OTHER, b"\xff"),
         ImageRequest("https://example.com/ü.jpg", 1, 1),
-        Answer((), None, None, "api", "3.0"),
+        ANSWER,
+        FoundFaces(faces=(), image_width=None, image_height=None, face_model_version="3.0"),
     ],
 )
 def test_values_travel(value: object) -> None:

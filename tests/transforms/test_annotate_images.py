@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Barrier
-from typing import Self
 
 import apache_beam as beam
 import pytest
@@ -15,10 +14,10 @@ from apache_beam.testing.util import assert_that
 
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.run_record import CallCounts, sum_of_calls
-from facebeam.schemas.values import Annotation, Answer, DeadLetter, ImageRequest, ManifestRow
+from facebeam.schemas.values import Annotation, DeadLetter, FoundFaces, ImageRequest, ManifestRow
 from facebeam.transforms.journal.journal import Journal
-from facebeam.transforms.sources.face_source import OpenSource
-from facebeam.transforms.sources.fake_source import fake_answer
+from facebeam.transforms.sources.face_source import FaceSource, OpenSource
+from facebeam.transforms.sources.fake_source import fake_faces
 from facebeam.transforms.sources.retry import RetryPolicy
 from facebeam.transforms.steps.annotate_images import AnnotateImages
 from facebeam.transforms.steps.progress import PROGRESS
@@ -31,35 +30,39 @@ LONG_S = 180
 
 
 @dataclass(frozen=True)
-class LoggingSource:
+class LoggingSource(FaceSource):
     """The fake source, which also logs every request; each time it is opened, it starts a new log file."""
 
     folder: Path
-    largest_window: int = 8
-    name: str = "fake"
-    identity: str = "fake 1"
     poison: frozenset[str] = frozenset()
     """URLs of images on which the source fails as nobody foresaw."""
 
-    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
-        """Give the source itself."""
-        return self
+    name = "logging"
+    identity = "logging 1"
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Give an attempt that logs each request."""
+        """Give a source that logs each request."""
         log = self.folder / f"{len(list(self.folder.iterdir()))}.log"
-
-        def attempt(request: ImageRequest) -> Answer:
-            with log.open("a") as file:
-                file.write("|".join(map(str, request)) + "\n")
-            if request.image_url in self.poison:
-                raise ValueError("s3cret")
-            return fake_answer(request)
-
         log.touch()
-        yield OpenSource(attempt, lambda: self.largest_window)
+        yield OpenLogging(log, self.poison)
         log.with_suffix(".closed").touch()
+
+
+@dataclass(frozen=True)
+class OpenLogging(OpenSource):
+    """An open LoggingSource."""
+
+    log: Path
+    poison: frozenset[str]
+
+    def attempt(self, request: ImageRequest) -> FoundFaces:
+        """Log the request."""
+        with self.log.open("a") as file:
+            file.write("|".join(map(str, request)) + "\n")
+        if request.image_url in self.poison:
+            raise ValueError("s3cret")
+        return fake_faces(request)
 
 
 @pytest.fixture
@@ -121,8 +124,8 @@ def test_equal_urls_are_asked_once_and_answered_each(
         answers = {each.row.image_url: each.answer for each in annotations}
         assert all(each.answer == answers[each.row.image_url] for each in annotations)
         for url, answer in answers.items():
-            assert answer.faces == fake_answer(ImageRequest(url)).faces
-            assert answer.attempts == 1
+            assert answer.faces == fake_faces(ImageRequest(url)).faces
+            assert (answer.source, answer.attempts) == ("logging", 1)
             assert answer.answered_at is not None
 
     annotate(rows, AnnotateImages(source, journal, shards=shards), check)
@@ -178,30 +181,29 @@ def test_a_source_that_was_opened_is_closed(source: LoggingSource, journal: Jour
     assert len(list(source.folder.glob("*.log"))) == len(list(source.folder.glob("*.closed")))
 
 
-@dataclass(frozen=True)
-class MeetingSource:
+class MeetingSource(FaceSource):
     """A source whose requests wait for each other."""
 
-    largest_window: int = 6
-    name: str = "fake"
-    identity: str = "fake 1"
-    poison: frozenset[str] = frozenset()
-    """URLs of images on which the source fails as nobody foresaw."""
-
-    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - the source has no limits
-        """Give the source itself."""
-        return self
+    name = "meeting"
+    identity = "meeting 1"
+    largest_window = 6
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Give an attempt that waits until `largest_window` attempts are running."""
-        together = Barrier(self.largest_window, timeout=LONG_S)
+        """Give a source that waits until `largest_window` attempts are running."""
+        yield OpenMeeting(Barrier(self.largest_window, timeout=LONG_S))
 
-        def attempt(request: ImageRequest) -> Answer:
-            together.wait()
-            return fake_answer(request)
 
-        yield OpenSource(attempt, lambda: self.largest_window)
+@dataclass(frozen=True)
+class OpenMeeting(OpenSource):
+    """An open MeetingSource."""
+
+    together: Barrier
+
+    def attempt(self, request: ImageRequest) -> FoundFaces:
+        """Wait for the others."""
+        self.together.wait()
+        return fake_faces(request)
 
 
 def test_the_whole_window_is_in_flight(journal: Journal) -> None:
@@ -217,18 +219,25 @@ def test_the_whole_window_is_in_flight(journal: Journal) -> None:
 class InterruptedSource(LoggingSource):
     """A source that asks the run to stop during the first request."""
 
-    largest_window: int = 1
+    largest_window = 1
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Give an attempt that asks the run to stop."""
+        """Give a source that asks the run to stop."""
         with super().open() as source:
+            yield OpenInterrupted(source)
 
-            def interrupted(request: ImageRequest) -> Answer:
-                PROGRESS.stop.set()
-                return source.attempt(request)
 
-            yield replace(source, attempt=interrupted)
+@dataclass(frozen=True)
+class OpenInterrupted(OpenSource):
+    """An open InterruptedSource."""
+
+    source: OpenSource
+
+    def attempt(self, request: ImageRequest) -> FoundFaces:
+        """Ask the run to stop."""
+        PROGRESS.stop.set()
+        return self.source.attempt(request)
 
 
 @pytest.fixture
@@ -254,7 +263,7 @@ def test_progress_counts_every_row(source: LoggingSource, journal: Journal) -> N
     before = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
     annotate(rows, AnnotateImages(source, journal), lambda *_: None)
     after = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
-    counts = [len(fake_answer(ImageRequest(url_of(number))).faces) for number in range(20)]
+    counts = [len(fake_faces(ImageRequest(url_of(number))).faces) for number in range(20)]
     empty = 3 * counts.count(0)
     assert [new - old for old, new in zip(before, after, strict=True)] == [
         60 - empty,

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -17,12 +18,12 @@ from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.run_record import CallCounts, sum_of_calls
 from facebeam.schemas.tables import TABLES
-from facebeam.schemas.values import Annotation, Answer
+from facebeam.schemas.values import Annotation
 from facebeam.transforms.steps.commit_run import CommitRun, commit_run, latency_percentiles
 from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from facebeam.transforms.steps.progress import PROGRESS
 from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
-from tests.helpers.values import annotation, dead_letter, row
+from tests.helpers.values import ANSWER, annotation, dead_letter, row
 
 CALLS = CallCounts(images=5, from_journal=2, sent=4, retries=1)
 
@@ -207,11 +208,19 @@ def test_a_commit_that_was_cut_off_is_finished_as_it_was_planned(layout: Layout)
     assert json.loads(Path(layout.run_json).read_bytes())["options"] == {"mode": 0}
 
 
+def test_stored_answers_have_no_latencies(layout: Layout) -> None:
+    """Answers from the journal are in no percentile; without any other there is none."""
+    stored = [Annotation(row(n), replace(ANSWER, from_journal=True)) for n in range(9)]
+    asked = [Annotation(row(9), replace(ANSWER, latency_ms=7.0))]
+    first = stage(layout, "images", flatten_images(stored, pa.schema([])))
+    assert set(latency_percentiles([first]).values()) == {None}
+    second = stage(layout, "images", flatten_images(asked, pa.schema([])))
+    assert set(latency_percentiles([first, second]).values()) == {7.0}
+
+
 def test_latencies_are_percentiles(layout: Layout) -> None:
     """The latencies are the median, the 95th and the 99th percentile over all files."""
-    answered = [
-        Annotation(row(n), Answer((), 640, 480, "fake", "1", latency_ms=float(n))) for n in range(100)
-    ]
+    answered = [Annotation(row(n), replace(ANSWER, latency_ms=float(n))) for n in range(100)]
     parts = (answered[70:], answered[:70])
     staged = [stage(layout, "images", flatten_images(part, pa.schema([]))) for part in parts]
     found = latency_percentiles(staged)

@@ -1,6 +1,7 @@
 """Values become rows: one row per face, per answer or per dead letter, with the manifest's own columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -10,9 +11,9 @@ import pytest
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.tables import DEAD_LETTERS, FACES, IMAGES, face_points, with_manifest_columns
-from facebeam.schemas.values import Annotation, Answer, DeadLetter, Face, Failure
+from facebeam.schemas.values import Annotation, DeadLetter, Face, Failure
 from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
-from tests.helpers.values import WHEN, annotation, dead_letter, face, row
+from tests.helpers.values import ANSWER, WHEN, annotation, dead_letter, face, row
 
 NO_COLUMNS = pa.schema([])
 
@@ -69,7 +70,7 @@ def test_the_box_is_the_smallest_around_the_points() -> None:
     """The box is left, top, width and height around all 90 points, with negative values outside the image."""
     points = face(10, 20).points
     points[3], points[4] = (-7.5, 300), (150, -2)
-    answer = Answer((Face(points),), 100, 100, "fake", "1")
+    answer = replace(ANSWER, faces=(Face(points),))
     batch = checked(flatten_faces([Annotation(row(), answer)], NO_COLUMNS), FACES)
     (box,) = batch.select(["box_x", "box_y", "box_width", "box_height"]).to_pylist()
     assert list(box.values()) == [-7.5, -2, 157.5, 302]
@@ -83,7 +84,7 @@ def test_no_faces_are_no_rows(annotations: Sequence[Annotation]) -> None:
 
 def test_each_answer_is_a_row() -> None:
     """Each answer becomes a row with outcome, face count and details; what the source omits is null."""
-    bare = Annotation(row(2), Answer((), None, None, "api", "3.0", from_journal=True))
+    bare = Annotation(row(2), replace(ANSWER, image_width=None, image_height=None, from_journal=True))
     batch = checked(flatten_images([annotation(1, 2), bare], NO_COLUMNS), IMAGES)
     first, second = batch.to_pylist()
     assert first == {
@@ -102,7 +103,8 @@ def test_each_answer_is_a_row() -> None:
         "from_journal": False,
     }
     assert (second["outcome"], second["face_count"], second["from_journal"]) == ("no_face", 0, True)
-    assert [second[name] for name in ("image_width", "image_height", "trace_id", "answered_at")] == [None] * 4
+    unknown = ("image_width", "image_height", "trace_id", "answered_at", "latency_ms")
+    assert [second[name] for name in unknown] == [None] * 5
 
 
 def test_each_dead_letter_is_a_row() -> None:
@@ -113,9 +115,9 @@ def test_each_dead_letter_is_a_row() -> None:
     known = Failure(
         ErrorCode.OTHER,
         "why",
-        "annotate",
-        "Odd.Code",
-        "Up.Code",
+        stage="annotate",
+        raw_code="Odd.Code",
+        upstream_code="Up.Code",
         http_status=418,
         trace_id="trace",
         maybe_billed=True,

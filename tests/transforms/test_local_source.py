@@ -3,47 +3,53 @@
 import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic, sleep
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from facebeam.schemas.errors import ErrorCode
-from facebeam.schemas.values import Answer, FailureError, ImageRequest, Outcome
+from facebeam.schemas.values import FailureError, FoundFaces, ImageRequest, Outcome
 from facebeam.transforms.http.addresses import any_address
 from facebeam.transforms.images.fetch_image import ImageFetcher
-from facebeam.transforms.sources.face_source import Attempt, FaceSource
+from facebeam.transforms.images.host_turns import HostLimits
+from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.local_source import LocalSource
-from tests.helpers.scripted_server import Exchange, ScriptedServer
+from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
+from tests.helpers.waiting import wait_until
 
 SOURCE = LocalSource(ImageFetcher(allow_local_files=True, rule=any_address))
+Found = TypeVar("Found")
 LONG_S = 180
 """Seconds until a test gives up on a source that hangs; a correct source answers much sooner."""
 
 
-def under_way(work: Callable[[], Answer]) -> Future[Answer]:
+def under_way(work: Callable[[], Found]) -> Future[Found]:
     """Start work in a daemon thread, so that work that hangs does not keep the tests from ending."""
-    future: Future[Answer] = Future()
+    future: Future[Found] = Future()
     Thread(target=lambda: future.set_result(work()), daemon=True).start()
     return future
 
 
-def code_of(attempt: Attempt, url: object) -> tuple[ErrorCode, str]:
+def code_of(opened: OpenSource, url: object) -> tuple[ErrorCode, str]:
     """Send a request that must fail; give error code and stage."""
     with pytest.raises(FailureError) as caught:
-        attempt(ImageRequest(str(url)))
+        opened.attempt(ImageRequest(str(url)))
     return caught.value.failure.code, caught.value.failure.stage
 
 
 def test_a_portrait_has_its_face(photos: Path) -> None:
-    """A portrait gives one face with points on it, the image's size, and the name of the source and model."""
+    """A portrait gives one face with points on it, the image's size, and the model's name."""
     with SOURCE.open() as opened:
         answer = opened.attempt(ImageRequest(str(photos / "astronaut.png")))
     (face,) = answer.faces
     assert (answer.outcome, answer.image_width, answer.image_height) == (Outcome.OK, 512, 512)
-    assert (answer.source, answer.face_model_version) == ("local", "blazeface-full-range+facemesh-v2")
+    assert answer.face_model_version == "blazeface-full-range+facemesh-v2"
     left, top = face.points.min(axis=0)
     right, bottom = face.points.max(axis=0)
     assert 150 < left < right < 300
@@ -77,11 +83,11 @@ def test_each_failure_has_its_stage(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     portrait = ImageRequest(str(photos / "obama.jpg"))
 
-    def fail_then_look() -> Answer:
+    def fail_then_look() -> FoundFaces:
         with SOURCE.open() as opened:
-            assert code_of(opened.attempt, tmp_path / "gone.jpg") == (ErrorCode.NOT_FOUND, "fetch")
-            assert code_of(opened.attempt, tmp_path / "text.jpg") == (ErrorCode.IMAGE_UNDECODABLE, "decode")
-            assert code_of(opened.attempt, tmp_path / "empty.jpg") == (ErrorCode.IMAGE_EMPTY, "decode")
+            assert code_of(opened, tmp_path / "gone.jpg") == (ErrorCode.NOT_FOUND, "fetch")
+            assert code_of(opened, tmp_path / "text.jpg") == (ErrorCode.IMAGE_UNDECODABLE, "decode")
+            assert code_of(opened, tmp_path / "empty.jpg") == (ErrorCode.IMAGE_EMPTY, "decode")
             return opened.attempt(portrait)
 
     assert len(under_way(fail_then_look).result(LONG_S).faces) == 1
@@ -103,6 +109,36 @@ def test_a_slow_download_keeps_no_model(photos: Path) -> None:
         assert not late.done()
         go_on.set()
         assert late.result(LONG_S).faces == early.faces
+
+
+def test_waiting_for_a_turn_is_not_in_the_latency(photos: Path) -> None:
+    """A download that waits until its host has a place free has the latency of the rest of its attempt."""
+    content, first_came, go_on = (photos / "obama.jpg").read_bytes(), Event(), Event()
+
+    def held(exchange: Exchange) -> None:
+        first_came.set()
+        assert go_on.wait(LONG_S)
+        exchange.answer(content)
+
+    fetcher = replace(SOURCE.fetcher, host_limits=HostLimits(connections=1))
+    scripts: dict[str, Script] = {"/held": held, "/next": lambda exchange: exchange.answer(content)}
+    with ScriptedServer(scripts) as server, LocalSource(fetcher).open() as opened:
+
+        def timed() -> tuple[FoundFaces, float]:
+            began = monotonic()
+            return opened.attempt(ImageRequest(server.url("/next"))), (monotonic() - began) * 1000
+
+        alone = opened.window()
+        first = under_way(lambda: opened.attempt(ImageRequest(server.url("/held"))))
+        assert first_came.wait(LONG_S)
+        second = under_way(timed)
+        wait_until(lambda: opened.window() == alone + 1)
+        sleep(0.3)
+        go_on.set()
+        assert first.result(LONG_S).faces
+        found, took_ms = second.result(LONG_S)
+    assert found.latency_ms is not None
+    assert 0 < found.latency_ms <= took_ms - 300
 
 
 def test_several_models_agree(photos: Path) -> None:

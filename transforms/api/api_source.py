@@ -10,14 +10,14 @@ from time import monotonic
 from typing import Final, Self
 
 from facebeam.schemas.errors import ErrorCode, RunError
-from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.schemas.values import Failure, FailureError, FoundFaces, ImageRequest
 from facebeam.transforms.api.call_limits import CallLedger, CallLimits, window_closed
 from facebeam.transforms.api.circuit import Circuit, Outage
-from facebeam.transforms.api.client import ApiClient
+from facebeam.transforms.api.client import ApiClient, Call
 from facebeam.transforms.api.fit_to_send import check_fit_to_send
 from facebeam.transforms.api.pacer import Pacer
 from facebeam.transforms.http.session import told_when_sent
-from facebeam.transforms.sources.face_source import Attempt, OpenSource
+from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
 LARGEST_WINDOW: Final = 1000
 UNPACED_PER_S: Final = 10_000.0
@@ -33,7 +33,7 @@ SERVER_FAULTS_IN_A_ROW: Final = 3
 
 
 @dataclass(frozen=True)
-class ApiSource:
+class ApiSource(FaceSource):
     """The web API as a face source.
 
     Args:
@@ -49,7 +49,8 @@ class ApiSource:
     limits: CallLimits = field(default_factory=CallLimits)
     window: int | None = None
     allow_private_urls: bool = False
-    name: str = "api"
+
+    name = "api"
 
     @property
     def identity(self) -> str:
@@ -78,17 +79,10 @@ class ApiSource:
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
         """Open the connections; pace, budget and circuit begin anew."""
-        with self.client.open() as attempt:
-            session = _Session(self, attempt)
-            with session.ended_in_time():
-                yield OpenSource(
-                    session.attempt,
-                    session.window,
-                    session.may_retry,
-                    session.sleep,
-                    session.ledger.recall,
-                    session.held_back_s,
-                )
+        with self.client.open() as call:
+            opened = _OpenApi(self, call)
+            with opened.ended_in_time():
+                yield opened
 
 
 def rate_part(rate_per_s: float, shard: int, shards: int) -> float:
@@ -110,50 +104,50 @@ def rate_part(rate_per_s: float, shard: int, shards: int) -> float:
     return whole // shards + (shard < whole % shards) + rest
 
 
-class _Session:
+class _OpenApi(OpenSource):
     """What the threads of one worker share while the source is open."""
 
-    def __init__(self, source: ApiSource, attempt: Attempt) -> None:
+    def __init__(self, source: ApiSource, call: Call) -> None:
         self._source = source
-        self._attempt = attempt
-        self.circuit = Circuit()
-        self.ledger = CallLedger(source.limits)
-        self._outage = Outage(self.circuit)
-        self._pacer = Pacer(source.rate_per_s or UNPACED_PER_S, sleep=self.circuit.sleep)
+        self._call = call
+        self._circuit = Circuit()
+        self._ledger = CallLedger(source.limits)
+        self._outage = Outage(self._circuit)
+        self._pacer = Pacer(source.rate_per_s or UNPACED_PER_S, sleep=self._circuit.sleep)
         self._lock = Lock()
         self._latency_s = 1.0
         self._asleep = 0
         self._server_faults = 0
 
-    def attempt(self, request: ImageRequest) -> Answer:
+    def attempt(self, request: ImageRequest) -> FoundFaces:
         """Send one call when its turn has come, and learn from what comes back."""
         if not self._source.allow_private_urls:
             check_fit_to_send(request.image_url)
         while True:
             try:
                 with self._outage.turn():
-                    return self._call(request)
+                    return self._send(request)
             except FailureError as error:
                 # A call that was never sent costs no attempt while nobody can be reached.
-                if not (error.failure.was_sent and not error.failure.maybe_billed and self.circuit.is_out):
+                if not (error.failure.was_sent and not error.failure.maybe_billed and self._circuit.is_out):
                     raise
 
-    def _call(self, request: ImageRequest) -> Answer:
+    def _send(self, request: ImageRequest) -> FoundFaces:
         with told_when_sent(self._pacer.wait_for_turn().sent):
-            self.circuit.check()
+            self._circuit.check()
             self._reserve()
             began = monotonic()
             try:
-                answer = self._attempt(request)
+                found = self._call(request)
             except FailureError as error:
                 self._failed(error.failure, monotonic() - began)
                 raise
             self._answered(monotonic() - began)
-            return answer
+            return found
 
     def may_retry(self) -> bool:
         """Count one retry, unless the run has had its share. In an outage retries wait, and are few."""
-        return self.circuit.is_out or self.ledger.may_retry()
+        return self._circuit.is_out or self._ledger.may_retry()
 
     @contextmanager
     def ended_in_time(self) -> Iterator[None]:
@@ -163,7 +157,7 @@ class _Session:
             yield
             return
         left_s = (stop_at - datetime.now(UTC)).total_seconds()
-        timer = Timer(min(max(0.0, left_s), TIMEOUT_MAX), self.circuit.open, [window_closed(stop_at)])
+        timer = Timer(min(max(0.0, left_s), TIMEOUT_MAX), self._circuit.open, [window_closed(stop_at)])
         timer.daemon = True
         timer.start()
         try:
@@ -178,6 +172,10 @@ class _Session:
         needed = math.ceil(self._pacer.rate_per_s * self._latency_s * SPARE)
         return min(LARGEST_WINDOW, 2 + needed + self._asleep)
 
+    def recall(self) -> None:
+        """Count a call that this run has sent already."""
+        self._ledger.recall()
+
     def held_back_s(self) -> float:
         """Tell for how long calls have waited for their turn."""
         return self._pacer.held_back_s
@@ -187,28 +185,28 @@ class _Session:
         with self._lock:
             self._asleep += 1
         try:
-            self.circuit.sleep(seconds)
+            self._circuit.sleep(seconds)
         finally:
             with self._lock:
                 self._asleep -= 1
 
     def _reserve(self) -> None:
         try:
-            self.ledger.reserve(datetime.now(UTC))
+            self._ledger.reserve(datetime.now(UTC))
         except FailureError as error:
-            self.circuit.open(error.failure)
+            self._circuit.open(error.failure)
             raise
 
     def _answered(self, latency_s: float) -> None:
-        self.circuit.succeeded()
+        self._circuit.succeeded()
         with self._lock:
             self._server_faults = 0
             self._latency_s += (latency_s - self._latency_s) / 16
 
     def _failed(self, failure: Failure, took_s: float) -> None:
-        self.circuit.failed(failure, took_s)
-        if not failure.maybe_billed and self.circuit.is_out:
-            self.ledger.give_back()
+        self._circuit.failed(failure, took_s)
+        if not failure.maybe_billed and self._circuit.is_out:
+            self._ledger.give_back()
         with self._lock:
             is_fault = failure.code in {ErrorCode.API_ERROR, ErrorCode.SERVER_ERROR}
             self._server_faults = self._server_faults + 1 if is_fault else 0

@@ -1,7 +1,7 @@
 """The web API's client: a picklable description, live on the worker, that makes single calls."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,7 @@ import requests
 from requests.utils import get_environ_proxies
 
 from facebeam.schemas.errors import ErrorCode, RunError
-from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
+from facebeam.schemas.values import Failure, FailureError, FoundFaces, ImageRequest
 from facebeam.transforms.api.reply import Reply, read_reply
 from facebeam.transforms.api.token import Token, TokenReference
 from facebeam.transforms.http.addresses import any_address
@@ -21,12 +21,14 @@ from facebeam.transforms.http.errors import FOREIGN, error_code, error_text, is_
 from facebeam.transforms.http.exchange import HttpLimits, TooManyBytesError, exchange, read_body
 from facebeam.transforms.http.session import http_session
 from facebeam.transforms.http.shown_text import kept_text
-from facebeam.transforms.sources.face_source import Attempt
 
 _PATH: Final = "/face/analyze"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 CALL_LIMITS: Final = HttpLimits(read_timeout_s=60.0, timeout_s=75.0, max_bytes=4 * 1024 * 1024)
 """What one call may take unless the user says otherwise."""
+
+Call = Callable[[ImageRequest], FoundFaces]
+"""Send one call; `latency_ms` is from sending it to its last byte. Raises FailureError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class ApiClient:
         )
 
     @contextmanager
-    def open(self) -> Iterator[Attempt]:
+    def open(self) -> Iterator[Call]:
         """Resolve the token and open the connections; leaving the context closes them.
 
         Raises:
@@ -163,12 +165,13 @@ def request_body(request: ImageRequest, face_model_version: str) -> bytes:
     return json.dumps(fields).encode()
 
 
-def _ask(client: ApiClient, poster: Poster, token: Token, request: ImageRequest) -> Answer:
+def _ask(client: ApiClient, poster: Poster, token: Token, request: ImageRequest) -> FoundFaces:
     began = monotonic()
     reply = poster.post(request_body(request, client.face_model_version))
     if isinstance(reply, Failure):
         raise FailureError(reply)
-    answer = read_reply(token.masked_reply(reply), client.face_model_version)
-    if isinstance(answer, Failure):
-        raise FailureError(answer)
-    return replace(answer, latency_ms=(monotonic() - began) * 1000)
+    latency_ms = (monotonic() - began) * 1000
+    found = read_reply(token.masked_reply(reply), client.face_model_version, latency_ms)
+    if isinstance(found, Failure):
+        raise FailureError(found)
+    return found

@@ -13,22 +13,32 @@ from numpy.typing import NDArray
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.landmarks import REGIONS
-from facebeam.schemas.values import Answer, Face, Failure, FailureError
+from facebeam.schemas.values import Face, Failure, FailureError, FoundFaces
+from facebeam.transforms.http.shown_text import kept_text
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 """What `json.loads` gives."""
 
 _NUMBERS: Final = frozenset({int, float})
+_MAX_VERSION_CHARACTERS: Final = 64
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 
-def parse_answer(body: Json) -> Answer:
+def parse_answer(
+    body: Json, face_model_version: str = "", trace_id: str | None = None, latency_ms: float | None = None
+) -> FoundFaces:
     """Read the body of a successful response; no faces in it is the outcome `no_face`.
 
-    Shape: a list of f faces with 90 points each -> Answer with f faces of float32[90, 2], in the order sent
+    Shape: a list of f faces with 90 points each -> f faces of float32[90, 2], in the order sent
 
     Unknown keys are ignored. Points may lie outside the image. A width or height that is missing, or not a
     whole number of pixels, is None.
+
+    Args:
+        body: the decoded JSON.
+        face_model_version: what was asked for, where the body does not say what has answered.
+        trace_id: the call's name.
+        latency_ms: how long the call took.
 
     Raises:
         FailureError: `invalid_response`, naming what is wrong and where: a missing key, a list of another
@@ -37,12 +47,14 @@ def parse_answer(body: Json) -> Answer:
     if not isinstance(body, dict):
         _invalid("the body", "an object", body)
     faces = _face_shape_set(body)
-    return Answer(
-        tuple(_face(face, f"face_shape_set[{i}]") for i, face in enumerate(faces)),
-        _pixels(body, "image_width"),
-        _pixels(body, "image_height"),
-        source="api",
-        face_model_version=str(body.get("face_model_version", "")),
+    answered_by = kept_text(str(body.get("face_model_version", "")), _MAX_VERSION_CHARACTERS)
+    return FoundFaces(
+        faces=tuple(_face(face, f"face_shape_set[{i}]") for i, face in enumerate(faces)),
+        image_width=_pixels(body, "image_width"),
+        image_height=_pixels(body, "image_height"),
+        face_model_version=answered_by or face_model_version,
+        trace_id=trace_id,
+        latency_ms=latency_ms,
     )
 
 

@@ -1,13 +1,13 @@
 """Read the service's reply: an answer with its trace id, or the failure that it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from json import JSONDecodeError
 from typing import Final
 
 from facebeam.schemas.errors import ErrorCode
-from facebeam.schemas.values import Answer, Failure, FailureError
+from facebeam.schemas.values import Failure, FailureError, FoundFaces
 from facebeam.transforms.api.parse_answer import Json, parse_answer, strict_json
 from facebeam.transforms.api.service_codes import (
     NO_FACE,
@@ -108,15 +108,18 @@ def _text(value: Json) -> str | None:
     return str(value) if isinstance(value, str | int | float) else None
 
 
-def read_reply(reply: Reply, face_model_version: str) -> Answer | Failure:
+def read_reply(
+    reply: Reply, face_model_version: str, latency_ms: float | None = None
+) -> FoundFaces | Failure:
     """Tell an answer from a failure by status and body; never raises.
 
     Args:
         reply: what came back.
         face_model_version: what was asked for, for an answer that does not name it.
+        latency_ms: how long the call took.
     """
     if not reply.is_success:
-        return _failure_or_no_face(reply, face_model_version)
+        return _failure_or_no_face(reply, face_model_version, latency_ms)
     try:
         body = strict_json(reply.body)
     except (JSONDecodeError, UnicodeDecodeError) as error:  # a page of a gateway's, or an answer cut short
@@ -124,8 +127,8 @@ def read_reply(reply: Reply, face_model_version: str) -> Answer | Failure:
     except ValueError as error:
         return _invalid(reply, {}, _not_json(error, reply.body))
     if isinstance(body, dict) and _tells_of_failure(body):
-        return _failure_or_no_face(reply, face_model_version)
-    return _answer(reply, body, face_model_version)
+        return _failure_or_no_face(reply, face_model_version, latency_ms)
+    return _answer(reply, body, face_model_version, latency_ms)
 
 
 def _tells_of_failure(body: Mapping[str, Json]) -> bool:
@@ -133,21 +136,30 @@ def _tells_of_failure(body: Mapping[str, Json]) -> bool:
     return bool(body.get("error")) or body.get("success") is False or is_bare_code
 
 
-def _failure_or_no_face(reply: Reply, face_model_version: str) -> Answer | Failure:
+def _failure_or_no_face(
+    reply: Reply, face_model_version: str, latency_ms: float | None
+) -> FoundFaces | Failure:
     failure = normalise_failure(reply)
-    if failure.upstream_code == NO_FACE:
-        return Answer((), None, None, "api", face_model_version, failure.trace_id)
-    return failure
+    if failure.upstream_code != NO_FACE:
+        return failure
+    return FoundFaces(
+        faces=(),
+        image_width=None,
+        image_height=None,
+        face_model_version=face_model_version,
+        trace_id=failure.trace_id,
+        latency_ms=latency_ms,
+    )
 
 
-def _answer(reply: Reply, body: Json, face_model_version: str) -> Answer | Failure:
+def _answer(
+    reply: Reply, body: Json, face_model_version: str, latency_ms: float | None
+) -> FoundFaces | Failure:
     fields = body if isinstance(body, dict) else {}
     try:
-        answer = parse_answer(body)
+        return parse_answer(body, face_model_version, trace_id_of(reply, fields), latency_ms)
     except FailureError as error:
         return _invalid(reply, fields, error.failure.message)
-    version = kept_text(answer.face_model_version, 64) or face_model_version
-    return replace(answer, face_model_version=version, trace_id=trace_id_of(reply, fields))
 
 
 def _not_json(error: ValueError, body: bytes) -> str:

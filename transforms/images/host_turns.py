@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from threading import Condition
+from threading import Condition, local
 from time import monotonic
 from typing import Final
 
@@ -75,6 +75,10 @@ def _hosts(_limits: HostLimits) -> _Hosts:
     return _Hosts()
 
 
+class _ThreadsWaits(local):
+    s = 0.0
+
+
 class HostTurns:
     """Turns at the hosts, for the threads of one open fetcher."""
 
@@ -83,6 +87,12 @@ class HostTurns:
         self._hosts = _hosts(limits)
         self.waiting = 0
         """Threads that wait: for a turn, or in `sleep`."""
+        self._waited = _ThreadsWaits()
+
+    @property
+    def waited_s(self) -> float:
+        """Give the seconds for which this thread has waited for turns so far."""
+        return self._waited.s
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
@@ -126,6 +136,7 @@ class HostTurns:
 
     def _taken(self, name: str) -> tuple[_Host, float]:
         """Wait for a turn and take it; give the host and the time."""
+        came = monotonic()
         with self._hosts.changed:
             host = self._hosts.named(name)
             host.waiting += 1
@@ -139,6 +150,7 @@ class HostTurns:
                 self.waiting -= 1
             host.in_use += 1
             now = monotonic()
+            self._waited.s += now - came
             host.next_at = now + 1 / self._limits.rate_per_s if self._limits.rate_per_s else now
             return host, now
 

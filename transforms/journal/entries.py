@@ -173,8 +173,21 @@ def _answers(entries: pa.Table) -> Iterator[tuple[bytes, Answer]]:
         strict=True,
     )
     for key, width, height, source, version, trace_id, by, faces, at in columns:
-        said = faces, width, height, source, version, trace_id
-        yield key, Answer(*said, 0, 0.0, at, from_journal=True, asked_by=by)
+        yield (
+            key,
+            Answer(
+                faces=faces,
+                image_width=width,
+                image_height=height,
+                face_model_version=version,
+                trace_id=trace_id,
+                source=source,
+                attempts=0,
+                answered_at=at,
+                from_journal=True,
+                asked_by=by,
+            ),
+        )
 
 
 def _faces(column: pa.ChunkedArray) -> Iterator[tuple[Face, ...]]:
@@ -195,12 +208,12 @@ def _failures(entries: pa.Table) -> Iterator[tuple[bytes, Failure]]:
             Failure(
                 _CODES.get(code, ErrorCode.OTHER),
                 row["message"],
-                row["stage"],
-                row["raw_code"] if code in _CODES else row["raw_code"] or code,
-                row["upstream_code"],
-                row["http_status"],
-                row["trace_id"],
-                row["maybe_billed"],
+                stage=row["stage"],
+                raw_code=row["raw_code"] if code in _CODES else row["raw_code"] or code,
+                upstream_code=row["upstream_code"],
+                http_status=row["http_status"],
+                trace_id=row["trace_id"],
+                maybe_billed=row["maybe_billed"],
                 was_sent=False,
                 attempts=row["attempts"],
                 first_attempt_at=times["first_attempt_at"][i],

@@ -16,7 +16,6 @@ from facebeam.transforms.journal.entries import ENTRIES, decode_entries
 from facebeam.transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
 from facebeam.transforms.journal.read_entries import read_newest
 from facebeam.transforms.journal.segments import SegmentVanishedError, at_once, bucket_folder, list_segments
-from facebeam.transforms.sources.face_source import always
 from facebeam.transforms.steps.thread_window import thread_window
 
 __all__ = ["Journal", "JournalWriter"]
@@ -59,7 +58,7 @@ class Journal:
         self,
         flush_every_s: float = FLUSH_EVERY_S,
         asked_by: str | None = None,
-        may_go_on: Callable[[], bool] = always,
+        may_go_on: Callable[[], bool] | None = None,
     ) -> JournalWriter:
         """Give a writer, a context manager: leaving it writes what was recorded."""
         return JournalWriter(self.path, flush_every_s, asked_by, may_go_on)

@@ -13,7 +13,6 @@ from facebeam.schemas.request_key import bucket_of
 from facebeam.schemas.values import Answer, Failure, ImageRequest
 from facebeam.transforms.journal.entries import Entry, encode_entries, is_kept
 from facebeam.transforms.journal.segments import at_once, bucket_folder, write_segment
-from facebeam.transforms.sources.face_source import always
 
 FLUSH_EVERY_S: Final = 4.0
 """The promise is five seconds; the rest is for the writing itself."""
@@ -50,7 +49,7 @@ class JournalWriter:
         path: str,
         flush_every_s: float = FLUSH_EVERY_S,
         asked_by: str | None = None,
-        may_go_on: Callable[[], bool] = always,
+        may_go_on: Callable[[], bool] | None = None,
     ) -> None:
         self._path = path
         self._asked_by = asked_by
@@ -119,7 +118,7 @@ class JournalWriter:
                 self._due.wait(self._flush_every_s)
                 self._due.clear()
                 self.flush()
-                if not self._may_go_on():
+                if self._may_go_on and not self._may_go_on():
                     self._error = RunError("another worker has taken this shard over; this one stops")
                     return
 

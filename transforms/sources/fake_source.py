@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 from zlib import crc32
 
 import numpy as np
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.landmarks import LANDMARK_COUNT
-from facebeam.schemas.values import Answer, Face, Failure, FailureError, ImageRequest
-from facebeam.transforms.sources.face_source import OpenSource
+from facebeam.schemas.values import Face, Failure, FailureError, FoundFaces, ImageRequest
+from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
 _FAILS: Final = re.compile(f"/fail-({'|'.join(ErrorCode)})/")
 _WIDTH, _HEIGHT = 640, 480
@@ -21,8 +21,8 @@ _CIRCLE: Final = np.stack(
 ).astype(np.float32)
 
 
-def fake_answer(request: ImageRequest) -> Answer:
-    """Make up an answer from the URL alone: 0 to 3 faces, always the same for the same URL.
+def fake_faces(request: ImageRequest) -> FoundFaces:
+    """Make up faces from the URL alone: 0 to 3, always the same for the same URL.
 
     A URL with `/fail-<error code>/` in it fails with that code.
     """
@@ -31,23 +31,30 @@ def fake_answer(request: ImageRequest) -> Answer:
         raise FailureError(Failure(code, f"{request.image_url} asks to fail with {code}", stage="annotate"))
     digest = crc32(request.image_url.encode())
     count = min(digest % 4, 1) if request.mode == 1 else digest % 4
-    faces = tuple(Face(_CIRCLE * (20 + digest % 100) + np.float32(100 * (i + 1))) for i in range(count))
-    return Answer(faces, _WIDTH, _HEIGHT, source="fake", face_model_version="fake-1")
+    return FoundFaces(
+        faces=tuple(Face(_CIRCLE * (20 + digest % 100) + np.float32(100 * (i + 1))) for i in range(count)),
+        image_width=_WIDTH,
+        image_height=_HEIGHT,
+        face_model_version="fake-1",
+    )
+
+
+class OpenFake(OpenSource):
+    """The fake while it is open: there is nothing to load."""
+
+    def attempt(self, request: ImageRequest) -> FoundFaces:
+        """Make faces up."""
+        return fake_faces(request)
 
 
 @dataclass(frozen=True)
-class FakeSource:
+class FakeSource(FaceSource):
     """The fake as a face source."""
 
-    name: str = "fake"
-    identity: str = "fake 1"
-    largest_window: int = 8
-
-    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - every shard may do all
-        """Give the source itself: it has no limits to share out."""
-        return self
+    name = "fake"
+    identity = "fake 1"
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Give `fake_answer`: there is nothing to load."""
-        yield OpenSource(fake_answer, lambda: self.largest_window)
+        """Give the fake."""
+        yield OpenFake()

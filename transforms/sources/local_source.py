@@ -7,15 +7,16 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from threading import Lock
+from time import monotonic
 from typing import Self
 
 from facebeam.schemas.request_key import request_key
-from facebeam.schemas.values import Answer, ImageRequest
-from facebeam.transforms.images.fetch_image import ImageFetcher, host_of
+from facebeam.schemas.values import FoundFaces, ImageRequest
+from facebeam.transforms.images.fetch_image import ImageFetcher, OpenFetcher, host_of
 from facebeam.transforms.local_model.answer_image import answer_image
 from facebeam.transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
-from facebeam.transforms.sources.crash_notes import NO_NOTES, CrashNotes
-from facebeam.transforms.sources.face_source import OpenSource
+from facebeam.transforms.sources.crash_notes import NO_NOTES, CrashNotes, OpenCrashNotes
+from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
 DOWNLOADS_IN_FLIGHT = 8
 """Images that are fetched or wait for a model while the others are looked at: fetching is waiting."""
@@ -27,7 +28,7 @@ SWITCH_INTERVAL_S = 0.0001
 
 
 @dataclass(frozen=True)
-class LocalSource:
+class LocalSource(FaceSource):
     """The local model as a face source.
 
     Args:
@@ -39,7 +40,8 @@ class LocalSource:
     fetcher: ImageFetcher
     workers: int = 1
     crashes: CrashNotes | None = None
-    name: str = "local"
+
+    name = "local"
 
     @property
     def identity(self) -> str:
@@ -72,30 +74,54 @@ class LocalSource:
         notes = self.crashes.open() if self.crashes else nullcontext(NO_NOTES)
         lookers = ThreadPoolExecutor(self.workers, "model")
         with notes as noted, self.fetcher.open() as fetch, lookers:
+            yield _OpenLocal(self, models, noted, fetch, lookers)
 
-            def look(data: bytes, request: ImageRequest) -> Answer:
-                key = request_key(self.identity, request)
-                with models.take(alone=noted.is_suspect(key)) as model, noted.looking_at(key):
-                    return answer_image(model, data, request)
 
-            def annotate(request: ImageRequest) -> Answer:
-                """Decode and look on one of as many threads as there are models, not on those that fetch.
+@dataclass(frozen=True)
+class _OpenLocal(OpenSource):
+    """The models of one shard, and who feeds them."""
 
-                So no more images than workers are in memory decoded, and few threads have memory of that
-                size: the same work on nine threads in turn takes a tenth more time and twice the memory.
-                """
-                return lookers.submit(look, fetch(request.image_url), request).result()
+    source: LocalSource
+    models: "_Models"
+    noted: OpenCrashNotes
+    fetch: OpenFetcher
+    lookers: ThreadPoolExecutor
+    """As many threads as there are models, which decode and look; those that fetch do not.
 
-            def window() -> int:
-                return self.workers + DOWNLOADS_IN_FLIGHT + min(fetch.turns.waiting, MOST_WAITING)
+    So no more images than workers are in memory decoded, and few threads have memory of that size: the same
+    work on nine threads in turn takes a tenth more time and twice the memory.
+    """
 
-            yield OpenSource(
-                annotate,
-                window,
-                sleep=fetch.turns.sleep,
-                lane=lambda request: host_of(request.image_url),
-                is_busy=fetch.turns.is_busy,
-            )
+    def attempt(self, request: ImageRequest) -> FoundFaces:
+        """Fetch an image, and look at it when a model is free; neither wait is in `latency_ms`."""
+        began, waited_s = monotonic(), self.fetch.turns.waited_s
+        data = self.fetch(request.image_url)
+        fetched_s = monotonic() - began - (self.fetch.turns.waited_s - waited_s)
+        return self.lookers.submit(self._look, data, request, fetched_s).result()
+
+    def window(self) -> int:
+        """Give a place for each model, for the downloads that feed them, and for each request that waits."""
+        waiting = min(self.fetch.turns.waiting, MOST_WAITING)
+        return self.source.workers + DOWNLOADS_IN_FLIGHT + waiting
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before a retry, in a place of its own in the window."""
+        self.fetch.turns.sleep(seconds)
+
+    def lane(self, request: ImageRequest) -> str:
+        """Name the image's host."""
+        return host_of(request.image_url)
+
+    def is_busy(self, lane: str) -> bool:
+        """Tell whether the host has as many downloads as it may have."""
+        return self.fetch.turns.is_busy(lane)
+
+    def _look(self, data: bytes, request: ImageRequest, fetched_s: float) -> FoundFaces:
+        key = request_key(self.source.identity, request)
+        with self.models.take(alone=self.noted.is_suspect(key)) as model, self.noted.looking_at(key):
+            began = monotonic()
+            found = answer_image(model, data, request)
+            return replace(found, latency_ms=(fetched_s + monotonic() - began) * 1000)
 
 
 class _Models:

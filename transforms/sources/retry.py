@@ -1,16 +1,17 @@
-"""Ask again, the same way for every face source: the one retry policy."""
+"""Ask until an image's fate is decided, the same way for every face source: the one retry policy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
-from time import sleep as real_sleep
 
-from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, wait_random_exponential
 
 from facebeam.schemas.errors import Fate
-from facebeam.schemas.values import Answer, Failure, FailureError, ImageRequest
-from facebeam.transforms.sources.face_source import Attempt, always
+from facebeam.schemas.values import Answer, Failure, FailureError, FoundFaces, ImageRequest
+from facebeam.transforms.sources.face_source import OpenSource
+
+__all__ = ["RetryPolicy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,78 +31,115 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def answer_with_retries(  # noqa: PLR0913 - the last four are the world, for sources and tests to replace
-    attempt: Attempt,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocks:
+    """Where times come from; tests have their own."""
+
+    monotonic: Callable[[], float] = monotonic
+    """Seconds."""
+    now: Callable[[], datetime] = utc_now
+
+
+def ask(
+    source: OpenSource,
     request: ImageRequest,
+    name: str,
     policy: RetryPolicy = RetryPolicy(),
-    *,
-    may_retry: Callable[[], bool] = always,
-    sleep: Callable[[float], None] = real_sleep,
-    clock: Callable[[], float] = monotonic,
-    now: Callable[[], datetime] = utc_now,
-) -> Answer:
+    clocks: Clocks = Clocks(),
+) -> Answer | Failure:
     """Ask until there is an answer, or a failure whose fate is not `retry`, or `max_attempts` are used.
 
-    What was not sent is not tried again: whoever refused to send it has waited already.
+    What was not sent is not tried again: whoever refused to send it has waited already. It is not counted
+    as an attempt, either; a failure of an attempt that was sent says more, where there is one.
 
-    The answer comes with `attempts`, `latency_ms` of its last attempt (the source's own figure where it gives
-    one), and `answered_at`. Attempts that were not sent are not counted.
-
-    Raises:
-        FailureError: the last failure, with `attempts`, `first_attempt_at` and `last_attempt_at` (starts).
+    Args:
+        source: what is asked.
+        request: what it is asked.
+        name: the source's, as it stands in the column `source`.
+        policy: how often, and after which pauses.
+        clocks: the world's, for tests to replace.
     """
-    sent: list[datetime] = []
-    failures: list[Failure] = []
-
-    def ask() -> Answer:
-        sent.append(now())
-        begun = clock()
-        try:
-            answer = attempt(request)
-        except FailureError as error:
-            if not error.failure.was_sent:
-                sent.pop()
-            failures.append(replace(error.failure, attempts=len(sent)))
-            raise
-        return replace(answer, latency_ms=answer.latency_ms or (clock() - begun) * 1000)
-
+    asking = _Asking(source, request, name, clocks)
     try:
-        answer = _retrying(policy, may_retry, sleep)(ask)
-    except FailureError as error:
-        raise FailureError(_given_up(failures or [error.failure], sent)) from error
-    return replace(answer, attempts=len(sent), answered_at=now())
+        result = _retrying(policy, source)(asking.attempt)
+    except FailureError:  # sending has ended while this image waited to be asked for again
+        return asking.given_up()
+    return asking.given_up() if isinstance(result, Failure) else result
 
 
-def _given_up(failures: list[Failure], sent: list[datetime]) -> Failure:
-    """Give the last failure of an attempt that was sent, or of one that was not where none was."""
-    last = next((failure for failure in reversed(failures) if failure.was_sent), failures[-1])
-    if not sent:
-        return last
-    return replace(last, attempts=len(sent), first_attempt_at=sent[0], last_attempt_at=sent[-1])
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What has come of the attempts for one image so far."""
+
+    source: OpenSource
+    request: ImageRequest
+    name: str
+    clocks: Clocks
+    sent: list[datetime] = field(default_factory=list)
+    """Starts of the attempts that were sent."""
+    failures: list[Failure] = field(default_factory=list)
+
+    def attempt(self) -> Answer | Failure:
+        self.sent.append(self.clocks.now())
+        began = self.clocks.monotonic()
+        try:
+            found = self.source.attempt(self.request)
+        except FailureError as error:
+            self._take_note(error.failure)
+            return error.failure
+        return self._answer(found, (self.clocks.monotonic() - began) * 1000)
+
+    def given_up(self) -> Failure:
+        failure = self.failures[-1]
+        if not self.sent:
+            return failure
+        first, last = self.sent[0], self.sent[-1]
+        return replace(failure, attempts=len(self.sent), first_attempt_at=first, last_attempt_at=last)
+
+    def _take_note(self, failure: Failure) -> None:
+        if not failure.was_sent:
+            self.sent.pop()
+        if failure.was_sent or not self.failures:
+            self.failures.append(failure)
+
+    def _answer(self, found: FoundFaces, took_ms: float) -> Answer:
+        return Answer(
+            faces=found.faces,
+            image_width=found.image_width,
+            image_height=found.image_height,
+            face_model_version=found.face_model_version,
+            trace_id=found.trace_id,
+            latency_ms=took_ms if found.latency_ms is None else found.latency_ms,
+            source=self.name,
+            attempts=len(self.sent),
+            answered_at=self.clocks.now(),
+        )
 
 
-def _retrying(policy: RetryPolicy, may_retry: Callable[[], bool], sleep: Callable[[float], None]) -> Retrying:
+def _retrying(policy: RetryPolicy, source: OpenSource) -> Retrying:
     backoff_s = wait_random_exponential(multiplier=policy.base_s, max=policy.cap_s)
     return Retrying(
         retry=lambda state: (
-            state.attempt_number < policy.max_attempts and _is_worth_asking_again(state) and may_retry()
+            state.attempt_number < policy.max_attempts and _may_pass(state) and source.may_retry()
         ),
-        stop=stop_after_attempt(policy.max_attempts),
         wait=lambda state: max(backoff_s(state), _asked_for_s(state)),
-        sleep=sleep,
-        reraise=True,
+        sleep=source.sleep,
     )
 
 
-def _is_worth_asking_again(state: RetryCallState) -> bool:
-    error = state.outcome and state.outcome.exception()
-    if not isinstance(error, FailureError):
-        return False
-    failure = error.failure
-    return failure.was_sent and failure.code.fate(state.attempt_number) is Fate.RETRY
+def _may_pass(state: RetryCallState) -> bool:
+    failure = _failure(state)
+    return failure is not None and failure.was_sent and failure.code.fate(state.attempt_number) is Fate.RETRY
 
 
 def _asked_for_s(state: RetryCallState) -> float:
     """Give the pause that the other side asked for, if it did."""
-    error = state.outcome and state.outcome.exception()
-    return (isinstance(error, FailureError) and error.failure.retry_after_s) or 0.0
+    failure = _failure(state)
+    return (failure and failure.retry_after_s) or 0.0
+
+
+def _failure(state: RetryCallState) -> Failure | None:
+    if state.outcome is None or state.outcome.failed:
+        return None
+    result = state.outcome.result()
+    return result if isinstance(result, Failure) else None

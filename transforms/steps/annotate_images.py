@@ -18,13 +18,12 @@ from facebeam.schemas.values import (
     AskedBy,
     DeadLetter,
     Failure,
-    FailureError,
     ImageRequest,
     ManifestRow,
 )
 from facebeam.transforms.journal.journal import Journal, JournalWriter
-from facebeam.transforms.sources.face_source import FaceSource, OpenSource, always
-from facebeam.transforms.sources.retry import RetryPolicy, answer_with_retries
+from facebeam.transforms.sources.face_source import FaceSource, OpenSource
+from facebeam.transforms.sources.retry import RetryPolicy, ask
 from facebeam.transforms.steps.defects import Defects, internal_error
 from facebeam.transforms.steps.leases import ShardLeases
 from facebeam.transforms.steps.progress import PROGRESS, stop_if_asked
@@ -35,17 +34,15 @@ from facebeam.transforms.steps.thread_window import free_lanes_first, thread_win
 from facebeam.transforms.steps.throttling_signal import ThrottlingSignal
 
 
-def answer_or_failure(source: OpenSource, policy: RetryPolicy, request: ImageRequest) -> Answer | Failure:
-    """Ask for one image until its fate is decided. This is the one place that catches failures.
+def answer_or_failure(
+    source: OpenSource, request: ImageRequest, name: str, policy: RetryPolicy
+) -> Answer | Failure:
+    """Ask for one image until its fate is decided.
 
     An exception that nobody foresaw is the failure `internal_error` of this image, not the end of the run.
     """
     try:
-        return answer_with_retries(
-            source.attempt, request, policy, may_retry=source.may_retry, sleep=source.sleep
-        )
-    except FailureError as error:
-        return error.failure
+        return ask(source, request, name, policy)
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - one image must not stop every night
@@ -123,20 +120,25 @@ class _OpenShard(NamedTuple):
     writer: JournalWriter
     throttling: ThrottlingSignal
     defects: Defects
+    largest_window: int
+
+    def window(self) -> int:
+        """Give the requests that are to be in flight just now."""
+        return min(self.source.window(), self.largest_window)
 
 
 @contextmanager
 def _open_shard(step: AnnotateImages, shard: int) -> Iterator[_OpenShard]:
     """Open the shard's part of the source, threads for what is in flight, and the journal."""
     source = step.source.for_shard(shard, step.shards)
-    may_go_on = step.leases.take(shard).is_held if step.leases else always
+    may_go_on = step.leases.take(shard).is_held if step.leases else None
     tag = step.asked_by.tag if step.asked_by else None
     with (
         source.open() as opened,
         ThreadPoolExecutor(source.largest_window, "annotate") as pool,
         step.journal.open(asked_by=tag, may_go_on=may_go_on) as writer,
     ):
-        yield _OpenShard(opened, pool, writer, ThrottlingSignal(), Defects())
+        yield _OpenShard(opened, pool, writer, ThrottlingSignal(), Defects(), source.largest_window)
 
 
 class _AnnotateShard(beam.DoFn):
@@ -173,9 +175,9 @@ class _AnnotateShard(beam.DoFn):
             if is_own or result.name not in step.ask_again:
                 del left[key]
                 yield key, result, RECALLED if recalled else FROM_JOURNAL
-        ask = partial(self._ask, opened)
+        one = partial(self._ask, opened)
         items = free_lanes_first(left.items(), partial(_lane, opened.source), opened.source.is_busy)
-        for (key, _), result in thread_window(opened.pool, opened.source.window, ask, items):
+        for (key, _), result in thread_window(opened.pool, opened.window, one, items):
             opened.throttling.tell(opened.source.held_back_s())
             opened.defects.count(result)
             yield key, result, calls_of(result)
@@ -183,7 +185,7 @@ class _AnnotateShard(beam.DoFn):
     def _ask(self, opened: _OpenShard, item: tuple[bytes, Asked]) -> Answer | Failure:
         stop_if_asked()
         key, asked = item
-        result = answer_or_failure(opened.source, self._step.policy, asked.request)
+        result = answer_or_failure(opened.source, asked.request, self._step.source.name, self._step.policy)
         opened.writer.record(key, asked.request, result)
         return result
 

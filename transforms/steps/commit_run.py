@@ -43,7 +43,7 @@ def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
 
 
 def latency_percentiles(staged: Iterable[StagedFile]) -> dict[str, float | None]:
-    """Give median, 95th and 99th percentile of the last attempts' latencies in ms; None without answers."""
+    """Give median, 95th and 99th percentile of the latencies in ms; None where nothing was asked."""
     images = [_read(file, ["latency_ms"])["latency_ms"] for file in staged if file.table == "images"]
     chunks = [chunk for column in images for chunk in column.chunks]
     found = pc.tdigest(pa.chunked_array(chunks, pa.float64()), q=[0.5, 0.95, 0.99])

@@ -144,7 +144,7 @@ def test_bursts_of_refusals_lose_nothing(tmp_path: Path, status: str) -> None:
     with FaultyServer(in_bursts(20, 3, fails(status, code), answers())) as server:
         with replace(source_of(server, tmp_path), rate_per_s=None).open() as opened:
             requests = [ImageRequest(f"https://images.example.com/{number}.jpg") for number in range(40)]
-            results = [answer_or_failure(opened, policy, request) for request in requests]
+            results = [answer_or_failure(opened, request, "api", policy) for request in requests]
         assert [result.name for result in results] == ["ok"] * 40
         assert [result.attempts for result in results] == [4, *[1] * 16] * 2 + [4, *[1] * 5]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebeam.schemas.errors import ErrorCode
-from facebeam.schemas.values import Answer, Failure
+from facebeam.schemas.values import Failure, FoundFaces
 from facebeam.transforms.api.reply import Reply, normalise_failure, read_reply
 
 UPSTREAM = "[TencentCloudSDKException] code:{} message:sorry requestId:1"
@@ -110,8 +110,8 @@ def test_the_models_version_is_kept_fit_to_be_kept() -> None:
     body = {"image_width": 1, "image_height": 1, "face_shape_set": []}
     named = read_reply(reply(body | {"face_model_version": "3\x00\ud800" * 100}, 200), "3.0")
     unnamed = read_reply(reply(body, 200), "3.0")
-    assert isinstance(named, Answer)
-    assert isinstance(unnamed, Answer)
+    assert isinstance(named, FoundFaces)
+    assert isinstance(unnamed, FoundFaces)
     assert (len(named.face_model_version), named.face_model_version.isprintable()) == (64, True)
     assert unnamed.face_model_version == "3.0"
 
@@ -138,7 +138,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 def test_never_raises(body: bytes, status: int, headers: dict[str, str]) -> None:
     """Any reply gives an answer or a failure, whose texts are short, printable and valid UTF-8."""
     result = read_reply(Reply(status, headers, body), "3.0")
-    assert isinstance(result, Answer | Failure)
+    assert isinstance(result, FoundFaces | Failure)
     texts = [result.trace_id]
     if isinstance(result, Failure):
         texts += [result.message, result.raw_code, result.upstream_code]

@@ -4,6 +4,7 @@ import logging
 import shutil
 import signal
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from facebeam.schemas.values import Answer, Face
+from facebeam.schemas.values import Face
 from facebeam.transforms.journal.compact import LARGEST_MERGED_BYTES, MOST_SMALL_SEGMENTS
 from facebeam.transforms.journal.entries import Entry, encode_entries
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.journal.segments import write_segment
 from tests.helpers.journal_entries import NOON, answer, key_of, segments, stored_keys, write
 from tests.helpers.journal_process import journal_process
+from tests.helpers.values import ANSWER
 from tests.helpers.waiting import DEADLINE_S
 
 MANY = MOST_SMALL_SEGMENTS + 1
@@ -112,7 +114,7 @@ def large_segment(path: Path, bucket: int) -> Path:
     """Write a segment that is too large to be merged."""
     rng = np.random.default_rng(bucket)
     faces = rng.normal(size=(6600, 90, 2)).astype(np.float32)
-    results = [Answer((Face(points),), 640, 480, "api", "3.0", answered_at=NOON) for points in faces]
+    results = [replace(ANSWER, faces=(Face(points),), answered_at=NOON) for points in faces]
     entries = [Entry(key_of(1000 + i, bucket=0), "url", result, NOON) for i, result in enumerate(results)]
     written = Path(write_segment(f"{path}/bucket=000", encode_entries(entries)))
     assert written.stat().st_size > LARGEST_MERGED_BYTES // 2
