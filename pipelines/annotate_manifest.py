@@ -8,7 +8,7 @@ ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
 
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -22,11 +22,12 @@ from facebeam.transforms.steps.annotate_images import AnnotateImages
 from facebeam.transforms.steps.commit_run import CommitRun
 from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from facebeam.transforms.steps.leases import ShardLeases
+from facebeam.transforms.steps.questions import Question
 from facebeam.transforms.steps.read_manifest import ReadManifest
 from facebeam.transforms.steps.write_table import StagedFile, WriteTable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """Everything that decides what a run does; where it runs changes nothing in it."""
 
@@ -34,16 +35,13 @@ class Run:
     manifest: Manifest
     source: FaceSource
     journal: Journal
-    mode: int
-    """0: all faces, 1: the largest face of each image."""
-    need_rotate_detection: int
-    """1: look for turned faces too."""
-    shards: int
-    ask_again: Collection[str]
+    question: Question = field(default_factory=Question)
+    shards: int = 1
+    ask_again: Collection[str] = ()
     """Error codes, or `no_face`, whose answers of earlier runs do not count."""
-    asked_by: AskedBy
-    """Which try of which run this is."""
-    facts: Mapping[str, object]
+    asked_by: AskedBy | None = None
+    """Which try of which run this is. None: the journal does not tell who asked."""
+    facts: Mapping[str, object] = field(default_factory=dict)
     """What the run's record says besides counts and files."""
 
 
@@ -53,12 +51,11 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
     annotated = manifest.rows | AnnotateImages(
         run.source,
         run.journal,
-        run.mode,
-        run.need_rotate_detection,
-        run.shards,
-        run.ask_again,
-        run.asked_by,
-        ShardLeases(run.layout.leases),
+        question=run.question,
+        shards=run.shards,
+        ask_again=run.ask_again,
+        asked_by=run.asked_by,
+        leases=ShardLeases(run.layout.leases),
     )
     dead_letters = (manifest.dead_letters, annotated.dead_letters) | "AllDeadLetters" >> beam.Flatten()
     staged = _write_tables(run, annotated.annotations, dead_letters)

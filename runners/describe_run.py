@@ -11,6 +11,7 @@ from facebeam.schemas.values import AskedBy
 from facebeam.transforms.files.any_store import exists, read_json, write_json
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import Manifest
+from facebeam.transforms.steps.questions import Question
 
 
 def choose_journal(options: RunOptions) -> Journal:
@@ -30,17 +31,21 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
     began_at = datetime.now(UTC)
     source.for_shard(0, shards)  # tells whether they can share what the source may do
     return Run(
-        layout,
-        manifest,
-        source,
-        journal,
-        options.mode,
-        options.need_rotate_detection,
-        shards,
-        options.ask_again,
-        asked_by(layout),
-        facts_of(options, manifest, began_at),
+        layout=layout,
+        manifest=manifest,
+        source=source,
+        journal=journal,
+        question=question_of(options),
+        shards=shards,
+        ask_again=options.ask_again,
+        asked_by=asked_by(layout),
+        facts=facts_of(options, manifest, began_at),
     )
+
+
+def question_of(options: RunOptions) -> Question:
+    """Give what the flags ask of every image."""
+    return Question(mode=options.mode, need_rotate_detection=options.need_rotate_detection)
 
 
 def asked_by(layout: Layout) -> AskedBy:

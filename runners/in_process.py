@@ -52,7 +52,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     gc.freeze()  # what was imported stays: no need to look through it again and again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)
-    with warned_if_shared(run.journal.path) if options.source == "api" else nullcontext():
+    with warned_if_shared(run.journal.path) if options.is_paid else nullcontext():
         return _execute(pipeline, options, layout)
 
 

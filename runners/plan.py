@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
@@ -55,7 +56,7 @@ def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
     if calls < plan.calls:
         table.add_row("  beyond budget or time", f"{plan.calls - calls:,}")
     table.add_row("calls to send", f"{calls:,}")
-    if options.source == "api":
+    if options.is_paid:
         seconds = _seconds(calls, options)
         at_least = "unknown without --rate" if seconds is None else str(timedelta(seconds=round(seconds)))
         table.add_row("credits", f"{_credits(calls, options):,.4f}")
@@ -66,7 +67,7 @@ def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
 def _fields(plan: RunPlan, calls: int, options: RunOptions) -> dict[str, object]:
     """Lay a plan out for a machine: the counts, and what the calls cost and take at least."""
     counts = plan._asdict() | {"duplicates": plan.duplicates, "calls": calls}
-    if options.source != "api":
+    if not options.is_paid:
         return {"event": "planned", **counts}
     spent = {"credits": _credits(calls, options), "seconds": _seconds(calls, options)}
     return {"event": "planned", **counts, **spent}
@@ -86,21 +87,19 @@ def _plan(options: RunOptions) -> tuple[RunPlan, int]:
     Raises:
         RunError: what would be wrong with the run.
     """
-    from facebeam.runners.describe_run import choose_journal  # noqa: PLC0415 - as above
+    from facebeam.runners.describe_run import choose_journal, question_of  # noqa: PLC0415 - as above
     from facebeam.runners.flags.beam_flags import check_beam_flags  # noqa: PLC0415 - imports Beam
     from facebeam.runners.prepare_run import choose_source, find_manifest, limits_of, shards_for  # noqa: PLC0415 - as above
     from facebeam.transforms.api.fit_to_send import is_fit_to_send  # noqa: PLC0415 - imports requests
     from facebeam.transforms.steps.plan_run import plan_run  # noqa: PLC0415 - imports Beam
-    from facebeam.transforms.steps.questions import Question  # noqa: PLC0415 - as above
 
     check_beam_flags(options.beam_flags, options.cluster.runner)
     manifest, source = find_manifest(options), choose_source(options)
     source.for_shard(0, shards_for(options, manifest))
-    question = Question(source.identity, options.mode, options.need_rotate_detection)
-    everything = options.source != "api" or options.allow_private_urls
+    everything = not options.is_service or options.allow_private_urls
     plan = plan_run(
         manifest,
-        question,
+        partial(question_of(options).key, source.identity),
         replace(choose_journal(options), tidy=False),
         lambda url: everything or is_fit_to_send(url),
         options.ask_again,

@@ -108,7 +108,7 @@ def check_source(options: RunOptions) -> None:
 
 def connections_of(options: RunOptions) -> int:
     """Count the connections that a run may have open at a time: calls of two seconds, or its downloads."""
-    if options.source != "api":
+    if not options.is_service:
         return _DOWNLOADS
     paced = UNPACED_WINDOW if options.rate is None else math.ceil(2 * options.rate)
     return options.window or min(LARGEST_WINDOW, paced)
@@ -119,7 +119,7 @@ def shards_for(options: RunOptions, manifest: Manifest) -> int:
 
     One is enough for the API on any engine: it makes several hundred calls a second.
     """
-    if options.shards or options.source == "api" or options.cluster.runner == "local":
+    if options.shards or options.is_paced or options.cluster.runner == "local":
         return options.shards or 1
     size_bytes = sum(file.state.size_bytes for file in manifest.files)
     return min(BUCKETS, FEWEST_SHARDS + size_bytes // BYTES_A_SHARD)

@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         inherited = options_of(chosen.output, asked_by or runs[-1:], flags)
         options = parse_run(parser, [*again, *flags], inherited)
         set_up_logs(options.log_format, quiet=options.quiet)
-        if options.source == "api" and inherited.get("base_url", USUAL_SERVICE) != USUAL_SERVICE:
+        if options.is_service and inherited.get("base_url", USUAL_SERVICE) != USUAL_SERVICE:
             LOGGER.warning(
                 "the token is sent to %s, as the record of that run says; --base-url changes it",
                 options.base_url,

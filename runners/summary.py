@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from facebeam.runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
+from facebeam.runners.flags.options import PAID
 from facebeam.runners.logs import LOGGER, spared_output
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.layout import Layout
@@ -34,7 +35,7 @@ def show_summary(layout: Layout, *, quiet: bool, log_format: Literal["text", "js
     record = read_json(layout.run_json)
     options = record["options"]
     counts, calls = RunCounts(**record["counts"]), CallCounts(**record["calls"])
-    spent = calls.sent * options["price"] if options["source"] == "api" else None
+    spent = calls.sent * options["price"] if options["source"] in PAID else None
     took = datetime.fromisoformat(record["committed_at"]) - datetime.fromisoformat(record["started_at"])
     summary = Summary(layout, counts, calls, spent, took.total_seconds())
     if log_format == "json":

@@ -40,7 +40,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         RunError: something is wrong that can be seen from here, or the engine takes no job: nothing was
             started.
     """
-    cluster = choose_cluster(options.cluster, paced=options.source == "api")
+    cluster = choose_cluster(options.cluster, paced=options.is_paced)
     name = job_name(layout)
     beam_options = check_beam_flags([*cluster.beam_flags(name), *options.beam_flags], options.cluster.runner)
     _refuse_second_job(layout)

@@ -24,6 +24,8 @@ examples:
 
 USUAL_SERVICE: Final = "https://api.acedata.cloud"
 Source = Literal["local", "api", "fake"]
+PAID: Final = frozenset[Source]({"api"})
+"""Sources whose calls cost credits."""
 _API: Final = ("source", ("api",))
 _LOCAL: Final = ("source", ("local",))
 
@@ -282,6 +284,21 @@ class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, TalkOptions):
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     beam_flags: tuple[str, ...] = ()
     """What is not ours, for Beam's own parsers to judge."""
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether calls cost credits."""
+        return self.source in PAID
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether the run is as fast as `--rate` allows, however many workers there are."""
+        return self.source == "api"
+
+    @property
+    def is_service(self) -> bool:
+        """Whether the images' URLs are sent to a service, with a token; it downloads the images itself."""
+        return self.source == "api"
 
 
 def run_parser(prog: str = "facebeam annotate", **defaults: object) -> OptionsParser[RunOptions]:

@@ -22,6 +22,7 @@ from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.fake_source import FakeSource
 from facebeam.transforms.sources.local_source import LocalSource
+from facebeam.transforms.steps.questions import Question
 from tests.helpers.console import TABLES, ends, rehearse, run_json, table
 
 REJECTED = [code for code in ErrorCode if code.fate() is not Fate.RETRY]
@@ -82,16 +83,13 @@ def test_every_row_ends_in_exactly_one_place(tmp_path: Path, photos: Path, seed:
     build(
         pipeline,
         Run(
-            layout,
-            manifest,
-            MixedSource(),
-            Journal(layout.journal),
-            mode,
-            0,
-            shards,
-            (),
-            AskedBy("one", "first"),
-            {},
+            layout=layout,
+            manifest=manifest,
+            source=MixedSource(),
+            journal=Journal(layout.journal),
+            question=Question(mode=mode),
+            shards=shards,
+            asked_by=AskedBy("one", "first"),
         ),
     )
     pipeline.run().wait_until_finish()

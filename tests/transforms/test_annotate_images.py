@@ -21,6 +21,7 @@ from facebeam.transforms.sources.fake_source import fake_faces
 from facebeam.transforms.sources.retry import RetryPolicy
 from facebeam.transforms.steps.annotate_images import AnnotateImages
 from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.questions import Question
 from tests.helpers.values import row
 
 AT_ONCE = RetryPolicy(max_attempts=4, base_s=0)
@@ -170,7 +171,8 @@ def test_the_parameters_reach_the_source(source: LoggingSource, journal: Journal
     def check(annotations: Sequence[Annotation], _letters: Sequence[DeadLetter]) -> None:
         assert max(len(each.answer.faces) for each in annotations) == 1
 
-    annotate(rows_of(*range(20)), AnnotateImages(source, journal, mode=1, need_rotate_detection=1), check)
+    question = Question(mode=1, need_rotate_detection=1)
+    annotate(rows_of(*range(20)), AnnotateImages(source, journal, question=question), check)
     assert asked(source) == {f"{url_of(number)}|1|1": 1 for number in range(20)}
 
 

@@ -57,7 +57,7 @@ class AnnotatedImages(NamedTuple):
     calls: PCollection[CallCounts]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages]):
     """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
@@ -70,8 +70,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     Args:
         source: what annotates.
         journal: where answers are kept between runs, and looked up before the source is asked.
-        mode: 0 all faces, 1 the largest.
-        need_rotate_detection: 1 looks for turned faces too.
+        question: what is asked of every image.
         shards: how many groups of rows there are, which workers may take side by side. A worker holds a
             group in memory, packed: some 20 bytes a row.
         ask_again: error codes, or `no_face`, whose stored answers do not count.
@@ -83,24 +82,19 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
         policy: how often a failure with fate `retry` is asked for again.
     """
 
-    source: FaceSource
-    journal: Journal
-    mode: int = 0
-    need_rotate_detection: int = 0
+    source: FaceSource = field(kw_only=False)
+    journal: Journal = field(kw_only=False)
+    question: Question = field(default_factory=Question)
     shards: int = 1
     ask_again: Collection[str] = ()
     asked_by: AskedBy | None = None
     leases: ShardLeases | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
-    @property
-    def question(self) -> Question:
-        """What all rows ask."""
-        return Question(self.source.identity, self.mode, self.need_rotate_detection)
-
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
         """Put the rows of a shard together, annotate each shard."""
-        shards = rows | beam.ParDo(BlockByShard(self.question.key, self.shards)) | beam.GroupByKey()
+        key_of = partial(self.question.key, self.source.identity)
+        shards = rows | beam.ParDo(BlockByShard(key_of, self.shards)) | beam.GroupByKey()
         annotated = shards | beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, _CALLS, main=_ANNOTATIONS)
         return AnnotatedImages(annotated[_ANNOTATIONS], annotated[_DEAD], annotated[_CALLS])
 
@@ -154,7 +148,7 @@ class _AnnotateShard(beam.DoFn):
         shard, blocks = element
         with _open_shard(self._step, shard) as opened:
             for rows in unpack_in_turn(blocks):
-                asked = group_by_question(rows, self._step.question)
+                asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
                     calls.append(counts)

@@ -7,13 +7,12 @@ from facebeam.schemas.values import ManifestRow
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.manifest.read_records import split_manifest
-from facebeam.transforms.steps.questions import Question
 from facebeam.transforms.steps.read_manifest import read_manifest
 
 
 def plan_run(
     manifest: Manifest,
-    question: Question,
+    key_of: Callable[[ManifestRow], bytes],
     journal: Journal,
     is_sent: Callable[[str], bool],
     ask_again: Collection[str] = (),
@@ -24,7 +23,7 @@ def plan_run(
 
     Args:
         manifest: the run's.
-        question: what the run asks of each image.
+        key_of: gives the key under which a row's answer is stored.
         journal: where answers are looked up.
         is_sent: tells of an image's URL whether the source asks for it.
         ask_again: error codes, or `no_face`, whose stored answers do not count.
@@ -40,7 +39,7 @@ def plan_run(
         for entry in read_manifest(part, manifest):
             rows += 1
             if isinstance(entry, ManifestRow):
-                key = question.key(entry)
+                key = key_of(entry)
                 keys.add(key)
                 if not is_sent(entry.image_url):
                     unfit.add(key)

@@ -8,17 +8,15 @@ from facebeam.schemas.request_key import request_key
 from facebeam.schemas.values import ImageRequest, ManifestRow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of an image besides its URL, and whom.
+    """What is asked of every image of a run.
 
     Args:
-        identity: who is asked, down to the version.
         mode: 0 all faces, 1 the largest.
         need_rotate_detection: 1 looks for turned faces too.
     """
 
-    identity: str
     mode: int = 0
     need_rotate_detection: int = 0
 
@@ -26,9 +24,9 @@ class Question:
         """Give the request that answers a row."""
         return ImageRequest(row.image_url, self.mode, self.need_rotate_detection)
 
-    def key(self, row: ManifestRow) -> bytes:
-        """Give the key under which a row's answer is paid for once."""
-        return request_key(self.identity, self.request(row))
+    def key(self, identity: str, row: ManifestRow) -> bytes:
+        """Give the key under which a row's answer is paid for once; `identity` is that of who is asked."""
+        return request_key(identity, self.request(row))
 
 
 class Asked(NamedTuple):
@@ -38,14 +36,14 @@ class Asked(NamedTuple):
     rows: list[ManifestRow]
 
 
-def group_by_question(rows: Iterable[ManifestRow], question: Question) -> dict[bytes, Asked]:
+def group_by_question(rows: Iterable[ManifestRow], question: Question, identity: str) -> dict[bytes, Asked]:
     """Group rows by the key of what they ask, sorted by it: answers then come bucket by bucket.
 
     Shape: n rows of m distinct URLs -> m keys, n rows in all.
     """
     asked: dict[bytes, Asked] = {}
     for row in rows:
-        key = question.key(row)
+        key = question.key(identity, row)
         if key not in asked:
             asked[key] = Asked(question.request(row), [])
         asked[key].rows.append(row)
