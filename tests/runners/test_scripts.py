@@ -14,7 +14,7 @@ SCRIPTS = sorted(
     if "__main__" in path.read_text()
 )
 WANTS = {"accuracy.py": "FACES_DIR", "compare_sources.py": "OUTPUT", "fetch_photos.py": "FOLDER"}
-WANTS |= {"show_tables.py": "OUTPUT"}
+WANTS |= {"own_source.py": "MANIFEST, OUTPUT, URL", "show_tables.py": "OUTPUT"}
 
 
 def run_script(script: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
