@@ -26,6 +26,8 @@ from facebeam.transforms.steps.questions import Question
 from facebeam.transforms.steps.read_manifest import ReadManifest
 from facebeam.transforms.steps.write_table import StagedFile, WriteTable
 
+__all__ = ["Run", "build"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:

@@ -9,6 +9,8 @@ from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum, auto
 from typing import Self
 
+__all__ = ["ErrorCode", "Fate", "RunError"]
+
 
 class Fate(StrEnum):
     """What is done about a failure."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
+__all__ = ["LANDMARK_COUNT", "MIRROR", "OFFSETS", "REGIONS", "landmark_names", "region_slice"]
+
 REGIONS: Final[dict[str, int]] = {
     "face_profile": 21,
     "left_eye": 8,

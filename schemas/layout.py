@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from facebeam.schemas.tables import TABLES
 
+__all__ = ["Layout"]
+
 RUNS = "_runs"
 STAGING = "_staging"
 NO_CODE = "none"

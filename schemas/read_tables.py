@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from facebeam.schemas.common_type import common_type, has_wide_integers
 from facebeam.schemas.layout import RUNS, Layout
 
+__all__ = ["every_run", "newest"]
+
 _KEY: Final = "image_url"
 """Is read always: a batch without columns would have no rows."""
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from facebeam.schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, landmark_names
 
+__all__ = ["BOX_COLUMNS", "COORDINATE_COLUMNS", "DEAD_LETTERS", "FACES", "IMAGES", "TABLES", "face_points"]
+
 SCHEMA_VERSION: Final = "2"
 """2: `latency_ms` of `images` is null for an answer from the journal, where version 1 has 0."""
 

@@ -16,6 +16,19 @@ from numpy.typing import NDArray
 from facebeam.schemas.errors import ErrorCode, Fate
 from facebeam.schemas.landmarks import LANDMARK_COUNT, region_slice
 
+__all__ = [
+    "Annotation",
+    "Answer",
+    "DeadLetter",
+    "Face",
+    "Failure",
+    "FailureError",
+    "FoundFaces",
+    "ImageRequest",
+    "ManifestRow",
+    "Outcome",
+]
+
 MAX_FACES = 10
 """The service's ceiling; an answer with ten faces may have been cut."""
 

@@ -1,12 +1,16 @@
 """docs/library.md: each block runs as it stands there."""
 
+import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from shutil import copy
 
-from tests.helpers.console import ROOT
+import pytest
+
+from tests.helpers.console import ROOT, table
 
 
 def run_block(title: str, show: str, folder: Path) -> str:
@@ -31,3 +35,23 @@ def test_the_steps_work_in_another_pipeline(tmp_path: Path, photos: Path) -> Non
     copy(photos / "astronaut.png", tmp_path / "photo.png")
     run_block("In your own pipeline", "", tmp_path)
     assert sorted((tmp_path / "found").read_text().split("\n")) == ["", "a: 1", "b: not_found"]
+
+
+def test_a_source_of_ones_own_fills_the_tables(tmp_path: Path) -> None:
+    """A source with the least that must be written goes through the whole pipeline."""
+    (tmp_path / "photos.txt").write_text("https://example.com/a.jpg\nhttps://example.com/gone.jpg\n")
+    run_block("A source of your own", "", tmp_path)
+    images, letters = (table(tmp_path / "out", name) for name in ("images", "dead_letters"))
+    assert images[["source", "face_count", "attempts"]].to_numpy().tolist() == [["my-model", 1, 1]]
+    assert letters["error_code"].astype(str).tolist() == ["not_found"]
+
+
+@pytest.mark.parametrize("page", ["library.md", "read.md"])
+def test_what_the_pages_import_is_public(page: str) -> None:
+    """Each name that a page imports from facebeam is in its module's `__all__`."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    statements = (node for block in blocks for node in ast.walk(ast.parse(block)))
+    for found in statements:
+        if isinstance(found, ast.ImportFrom) and (found.module or "").startswith("facebeam"):
+            public = import_module(found.module or "").__all__
+            assert {alias.name for alias in found.names} <= {*public}, found.module

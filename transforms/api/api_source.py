@@ -19,6 +19,8 @@ from facebeam.transforms.api.pacer import Pacer
 from facebeam.transforms.http.session import told_when_sent
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
+__all__ = ["ApiSource"]
+
 LARGEST_WINDOW: Final = 1000
 UNPACED_PER_S: Final = 10_000.0
 """More than a process can send: without `--rate` only refusals slow a run down."""

@@ -22,6 +22,8 @@ from facebeam.transforms.http.exchange import HttpLimits, TooManyBytesError, exc
 from facebeam.transforms.http.session import http_session
 from facebeam.transforms.http.shown_text import kept_text
 
+__all__ = ["ApiClient"]
+
 _PATH: Final = "/face/analyze"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 CALL_LIMITS: Final = HttpLimits(read_timeout_s=60.0, timeout_s=75.0, max_bytes=4 * 1024 * 1024)

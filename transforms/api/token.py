@@ -12,6 +12,8 @@ from facebeam.schemas.errors import RunError
 from facebeam.transforms.api.reply import Reply
 from facebeam.transforms.files.any_store import is_local, store_of
 
+__all__ = ["TokenReference"]
+
 MASK: Final = "[token]"
 _SHORTEST_MASKED: Final = 8
 """A shorter one is a word: no secret, and every text has it in it by chance."""

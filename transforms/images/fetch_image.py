@@ -21,6 +21,8 @@ from facebeam.transforms.images.fetch_failure import fetch_failure
 from facebeam.transforms.images.host_turns import HostLimits, HostTurns
 from facebeam.transforms.images.read_image_file import read_bucket_image, read_local_image
 
+__all__ = ["ImageFetcher"]
+
 _WEB: Final = frozenset({"http", "https"})
 Fetch = Callable[[str], bytes]
 """Image URL -> the bytes behind it. Many threads may call it at the same time.

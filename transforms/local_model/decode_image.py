@@ -25,6 +25,8 @@ from facebeam.transforms.local_model.exif_orientation import turn_upright, uprig
 from facebeam.transforms.local_model.png_chunks import without_texts
 from facebeam.transforms.local_model.rgb_on_white import READABLE_MODES, rgb_on_white
 
+__all__ = ["DecodedImage", "decode_image", "from_pixels"]
+
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 50_000_000
 SHRINK_FROM: Final = 4096

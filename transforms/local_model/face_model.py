@@ -17,6 +17,8 @@ from facebeam.transforms.local_model.ninety_points import ninety_points
 from facebeam.transforms.local_model.overlaps import suppress_overlaps
 from facebeam.transforms.local_model.weights import DETECTOR, MESH
 
+__all__ = ["FaceModel"]
+
 FACE_MODEL_VERSION: Final = "blazeface-full-range+facemesh-v2"
 
 _MAX_IOU: Final = 0.4

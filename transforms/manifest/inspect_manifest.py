@@ -26,6 +26,8 @@ from facebeam.transforms.manifest.manifest_file import (
 from facebeam.transforms.manifest.read_records import read_records, read_schema, read_through
 from facebeam.transforms.manifest.recognize import check_contents
 
+__all__ = ["Manifest", "inspect_manifest"]
+
 _TABLE = b"facebeam.table"
 
 

@@ -18,6 +18,8 @@ from facebeam.transforms.local_model.face_model import FACE_MODEL_VERSION, FaceM
 from facebeam.transforms.sources.crash_notes import NO_NOTES, CrashNotes, OpenCrashNotes
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
+__all__ = ["LocalSource"]
+
 DOWNLOADS_IN_FLIGHT = 8
 """Images that are fetched or wait for a model while the others are looked at: fetching is waiting."""
 MOST_WAITING = 256

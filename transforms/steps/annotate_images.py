@@ -33,6 +33,8 @@ from facebeam.transforms.steps.same_version import check_same_version, installed
 from facebeam.transforms.steps.thread_window import free_lanes_first, thread_window
 from facebeam.transforms.steps.throttling_signal import ThrottlingSignal
 
+__all__ = ["AnnotateImages", "AnnotatedImages"]
+
 
 def answer_or_failure(
     source: OpenSource, request: ImageRequest, name: str, policy: RetryPolicy

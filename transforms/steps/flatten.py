@@ -22,6 +22,8 @@ from facebeam.schemas.tables import (
 )
 from facebeam.schemas.values import Annotation, Answer, DeadLetter, Face, ManifestRow
 
+__all__ = ["flatten_dead_letters", "flatten_faces", "flatten_images"]
+
 _NO_POINTS: Final = np.empty((0, 2), np.float32)
 
 Columns = Mapping[str, Sequence[object] | NDArray[np.float32]]

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from facebeam.schemas.request_key import request_key
 from facebeam.schemas.values import ImageRequest, ManifestRow
 
+__all__ = ["Question"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
