@@ -69,7 +69,7 @@ def _tell_again(options: RunOptions, layout: Layout) -> int:
             "this run a --run-id of its own"
         )
     LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
-    return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
+    return show_summary(layout, options)
 
 
 def _run(options: RunOptions, layout: Layout) -> int:

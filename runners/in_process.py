@@ -45,7 +45,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     check_descriptors(connections_of(options))
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
-        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
+        return show_summary(layout, options)
     engine = "Beam's FnApiRunner" if options.cluster.runner == "local" else "Prism"
     LOGGER.info("run %s begins on this machine, by %s", layout.run_id, engine)
     warn_of_changed_columns(layout, manifest.columns)
@@ -98,7 +98,7 @@ def _is_discarded(layout: Layout, why: str) -> bool:
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
     failure, exit_code = "", NOT_COMMITTED
-    with interruptible(partial(_leave_at_once, layout)) as interruption, show_progress(quiet=options.quiet):
+    with interruptible(partial(_leave_at_once, layout)) as stop, show_progress(quiet=options.quiet):
         try:
             pipeline.run().wait_until_finish()
         except (RunError, RuntimeError) as error:  # RuntimeError: what a worker process tells as text
@@ -106,14 +106,14 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
             if isinstance(error, SetUpError) or is_wrong_set_up(str(error)):
                 exit_code = WRONG_SETUP
     if is_committed(layout):
-        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
+        return show_summary(layout, options)
     if not _is_discarded(layout, failure):
         return NOT_COMMITTED
-    if interruption.signal_number is not None:
+    if stop.number is not None:
         LOGGER.error(
             "stopped: nothing of run %s is visible; answers that came are kept: run again to go on",
             layout.run_id,
         )
-        return interruption.exit_code
+        return stop.exit_code
     LOGGER.error("run %s is not committed: %s", layout.run_id, failure)
     return exit_code

@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from select import select
 from threading import Event, Thread
 from types import FrameType
@@ -18,16 +17,22 @@ GRACE_S = 10.0
 """What images under way are given to end by themselves: a download may hang for longer."""
 
 
-@dataclass
-class Interruption:
+class Stop:
     """The first signal that asked this process to stop."""
 
-    signal_number: int | None = None
+    def __init__(self) -> None:
+        self.asked = Event()
+        self.number: int | None = None
 
     @property
     def exit_code(self) -> int:
         """128 and the signal's number, as shells have it."""
-        return 128 + (self.signal_number or 0)
+        return 128 + (self.number or 0)
+
+    def ask(self, number: int) -> None:
+        """Take a signal; later ones change nothing."""
+        self.number = self.number or number
+        self.asked.set()
 
 
 @contextmanager
@@ -50,29 +55,29 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def interruptible(clean_up: Callable[[], None]) -> Iterator[Interruption]:
+def interruptible(clean_up: Callable[[], None]) -> Iterator[Stop]:
     """Take SIGINT and SIGTERM as a request to stop; a second one, or the grace's end, ends the process.
 
     Args:
         clean_up: called before the process is ended without the run's own ending.
     """
-    interruption = Interruption()
+    stop = Stop()
 
     def watch(numbers: BinaryIO) -> None:
-        interruption.signal_number = _next_signal(numbers)
-        if interruption.signal_number is None:
+        if (number := _next_signal(numbers)) is None:
             return
+        stop.ask(number)
         PROGRESS.stop.set()
         LOGGER.info("stopping: the images under way are finished first; once more stops at once")
         if select([numbers], [], [], GRACE_S)[0]:
             if _next_signal(numbers) is None:
                 return
             LOGGER.info("stopping: at once")
-        _end_now(clean_up, interruption.exit_code)
+        _end_now(clean_up, stop.exit_code)
 
     with _signal_numbers() as numbers:
         Thread(target=watch, args=[numbers], name="signals", daemon=True).start()
-        yield interruption
+        yield stop
 
 
 @contextmanager
@@ -113,29 +118,11 @@ def _end_now(clean_up: Callable[[], None], exit_code: int) -> None:
                 os._exit(exit_code)
 
 
-class Stop:
-    """The first signal that asked this process to stop."""
-
-    def __init__(self) -> None:
-        self.asked = Event()
-        self.number: int | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """128 and the signal's number, as shells have it."""
-        return 128 + (self.number or 0)
-
-    def ask(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal."""
-        self.number = self.number or number
-        self.asked.set()
-
-
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
     """Take signals while the block runs: none interrupts it."""
     stop = Stop()
-    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda it, _frame: stop.ask(it)) for number in _STOPPING}
     try:
         yield stop
     finally:

@@ -77,11 +77,9 @@ def _tell(options: JobOptions) -> int:
     if is_committed(options.layout):
         print("committed")  # noqa: T201 - the command's answer
         return COMMITTED
-    from facebeam.runners.clusters.cluster import choose_cluster  # noqa: PLC0415 - imports Beam
-    from facebeam.runners.clusters.submitted_job import read_job  # noqa: PLC0415 - as above
+    from facebeam.runners.clusters.submitted_job import SubmittedJob  # noqa: PLC0415 - imports Beam
 
-    job = read_job(options.layout)
-    state = choose_cluster(job.cluster).state(job.job_id)
+    state = SubmittedJob.find(options.layout).state
     print(state)  # noqa: T201 - the command's answer
     return NOT_COMMITTED if state.is_over else COMMITTED
 
@@ -104,14 +102,13 @@ def _cancel(options: JobOptions) -> int:
     if is_committed(layout):
         LOGGER.error("run %s is committed already: there is nothing to cancel", layout.run_id)
         return NOT_COMMITTED
-    from facebeam.runners.clusters.cluster import choose_cluster  # noqa: PLC0415 - imports Beam
-    from facebeam.runners.clusters.submitted_job import cancel_job, read_job  # noqa: PLC0415 - as above
+    from facebeam.runners.clusters.submitted_job import SubmittedJob  # noqa: PLC0415 - imports Beam
 
-    job = read_job(layout)
-    if cancel_job(choose_cluster(job.cluster), job, layout):
+    job = SubmittedJob.find(layout)
+    if job.cancel():
         LOGGER.error("run %s was committed before its job could be cancelled", layout.run_id)
         return NOT_COMMITTED
-    LOGGER.info("job %s is cancelled; nothing of run %s is visible", job.job_id, layout.run_id)
+    LOGGER.info("job %s is cancelled; nothing of run %s is visible", job.id, layout.run_id)
     return COMMITTED
 
 
@@ -126,21 +123,16 @@ def finalize(argv: Sequence[str] | None = None) -> int:
 
 
 def _finalize(options: JobOptions) -> int:
-    from facebeam.runners.clusters.cluster import choose_cluster  # noqa: PLC0415 - as above
-    from facebeam.runners.clusters.submitted_job import finish_job, read_job, wait_for_job  # noqa: PLC0415 - as above
+    from facebeam.runners.clusters.submitted_job import SubmittedJob  # noqa: PLC0415 - imports Beam
     from facebeam.runners.interrupts import stop_signals  # noqa: PLC0415 - as above
     from facebeam.runners.summary import show_summary  # noqa: PLC0415 - as above
 
-    layout = options.layout
-    if is_committed(layout):
-        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
-    job = read_job(layout)
-    cluster = choose_cluster(job.cluster)
+    if is_committed(options.layout):
+        return show_summary(options.layout, options)
+    job = SubmittedJob.find(options.layout)
     with stop_signals() as stop:
-        state = wait_for_job(cluster, job, layout, stop)
+        state = job.wait(stop)
     if stop.number is not None:
-        LOGGER.error("stopped waiting: job %s goes on", job.job_id)
+        LOGGER.error("stopped waiting: job %s goes on", job.id)
         return stop.exit_code
-    if not state.is_over:
-        return NOT_COMMITTED
-    return finish_job(cluster, job, layout, state, quiet=options.quiet, log_format=options.log_format)
+    return job.finish(state, options) if state.is_over else NOT_COMMITTED

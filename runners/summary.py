@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from facebeam.runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
 from facebeam.runners.flags.options import PAID
+from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.logs import LOGGER, spared_output
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.layout import Layout
@@ -30,7 +30,7 @@ class Summary:
     seconds: float
 
 
-def show_summary(layout: Layout, *, quiet: bool, log_format: Literal["text", "json"]) -> int:
+def show_summary(layout: Layout, talk: TalkOptions) -> int:
     """Tell what a committed run came to, from its own record; give its exit code."""
     record = read_json(layout.run_json)
     options = record["options"]
@@ -38,9 +38,9 @@ def show_summary(layout: Layout, *, quiet: bool, log_format: Literal["text", "js
     spent = calls.sent * options["price"] if options["source"] in PAID else None
     took = datetime.fromisoformat(record["committed_at"]) - datetime.fromisoformat(record["started_at"])
     summary = Summary(layout, counts, calls, spent, took.total_seconds())
-    if log_format == "json":
+    if talk.log_format == "json":
         LOGGER.info("run %s is committed", layout.run_id, extra={"fields": _fields(summary)})
-    elif not quiet:
+    elif not talk.quiet:
         with spared_output():
             _print(summary)
     return _verdict(summary, options["max_failure_share"])

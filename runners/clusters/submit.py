@@ -1,24 +1,11 @@
 """Submit a run to a cluster, wait for it there, and say what became of it."""
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from facebeam.pipelines.annotate_manifest import build
-from facebeam.runners.clusters.cluster import Cluster, UnreachableError, choose_cluster
-from facebeam.runners.clusters.submitted_job import (
-    UNKNOWN,
-    JobRecord,
-    cancel_job,
-    finish_job,
-    forget_job,
-    job_name,
-    read_job,
-    wait_for_job,
-    write_job,
-)
+from facebeam.runners.clusters.cluster import UnreachableError, choose_cluster
+from facebeam.runners.clusters.submitted_job import SubmittedJob, job_name
 from facebeam.runners.describe_run import describe_run
 from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
 from facebeam.runners.exit_codes import COMMITTED, NOT_COMMITTED
@@ -49,47 +36,35 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     check_writable(layout.staging)
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
-        return show_summary(layout, quiet=options.quiet, log_format=options.log_format)
+        return show_summary(layout, options)
     warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
-        job = _submit(cluster, pipeline, JobRecord(name, UNKNOWN, _now(), options.cluster), layout)
+        job = SubmittedJob.submit(pipeline, cluster, options.cluster, layout)
         try:
-            write_job(layout, job)
-            return _follow(cluster, job, layout, options, stop)
+            job.keep()
+            return _follow(job, options, stop)
         except RunError as error:
             LOGGER.error(
                 "%s; %s job %s of run %s may be at work: 'facebeam status' or the engine itself tells",
                 error,
                 options.cluster.runner,
-                job.job_id,
+                job.id,
                 layout.run_id,
             )
             return NOT_COMMITTED
 
 
-def _submit(cluster: Cluster, pipeline: beam.Pipeline, job: JobRecord, layout: Layout) -> JobRecord:
-    """Submit a job whose record is there before it: one that cannot be recorded is not submitted."""
-    write_job(layout, job)
-    try:
-        return replace(job, job_id=cluster.submit(pipeline))
-    except BaseException:
-        forget_job(layout)
-        raise
-
-
-def _follow(cluster: Cluster, job: JobRecord, layout: Layout, options: RunOptions, stop: Stop) -> int:
+def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
     """Wait for a submitted job as far as that is wanted, and say what became of it; give the exit code."""
-    LOGGER.info("run %s is submitted: %s job %s", layout.run_id, options.cluster.runner, job.job_id)
+    LOGGER.info("run %s is submitted: %s job %s", job.layout.run_id, options.cluster.runner, job.id)
     if options.cluster.detach and stop.number is None:
         return COMMITTED
-    state = wait_for_job(cluster, job, layout, stop, options.cluster.max_wait)
+    state = job.wait(stop, options.cluster.max_wait)
     if stop.number is not None:
-        _cancel(cluster, job, layout)
+        _cancel(job)
         return stop.exit_code
-    if not state.is_over:
-        return NOT_COMMITTED
-    return finish_job(cluster, job, layout, state, quiet=options.quiet, log_format=options.log_format)
+    return job.finish(state, options) if state.is_over else NOT_COMMITTED
 
 
 def _empty_pipeline(options: PipelineOptions) -> beam.Pipeline:
@@ -104,24 +79,20 @@ def _refuse_second_job(layout: Layout) -> None:
     """See that no job works on this run: what it has staged would be swept away under it."""
     if not exists(layout.job):
         return
-    job = read_job(layout)
-    if not choose_cluster(job.cluster).state(job.job_id).is_over:
+    job = SubmittedJob.find(layout)
+    if not job.state.is_over:
         raise RunError(
-            f"run {layout.run_id} is at work already, as {job.cluster.runner} job {job.job_id}: "
+            f"run {layout.run_id} is at work already, as {job.record.cluster.runner} job {job.id}: "
             "'facebeam finalize' waits for it, 'facebeam cancel' ends it"
         )
 
 
-def _cancel(cluster: Cluster, job: JobRecord, layout: Layout) -> None:
+def _cancel(job: SubmittedJob) -> None:
     """Cancel the job that was waited for, and say what became of it."""
     try:
-        committed = cancel_job(cluster, job, layout)
+        committed = job.cancel()
     except UnreachableError as error:
-        LOGGER.error("stopped, but job %s could not be cancelled: %s", job.job_id, error)
+        LOGGER.error("stopped, but job %s could not be cancelled: %s", job.id, error)
     else:
         became = "was committed before that" if committed else "is not visible"
-        LOGGER.error("stopped: job %s is cancelled, run %s %s", job.job_id, layout.run_id, became)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+        LOGGER.error("stopped: job %s is cancelled, run %s %s", job.id, job.layout.run_id, became)

@@ -1,14 +1,18 @@
 """A submitted job: its name and record, waiting for it, cancelling it, and what became of its run."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from hashlib import blake2s
 from time import monotonic, sleep
-from typing import Final, Literal
+from typing import Final, Self
 
-from facebeam.runners.clusters.cluster import Cluster, JobState, UnreachableError
+from apache_beam import Pipeline
+
+from facebeam.runners.clusters.cluster import Cluster, JobState, UnreachableError, choose_cluster
 from facebeam.runners.exit_codes import NOT_COMMITTED
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.interrupts import Stop
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.root_cause import root_cause
@@ -30,7 +34,7 @@ def job_name(layout: Layout) -> str:
     return f"facebeam-{plain}-{place}"
 
 
-UNKNOWN: Final = ""
+_UNKNOWN: Final = ""
 """The id of a job that is only about to be submitted."""
 
 
@@ -44,103 +48,136 @@ class JobRecord:
     cluster: ClusterOptions
 
 
-def write_job(layout: Layout, job: JobRecord) -> None:
-    """Keep the record until the run is committed or given up."""
-    write_json(layout.job, asdict(job))
+_LOOK_EVERY_S: Final = 2.0
+_SAY_EVERY_S: Final = 60.0
+_SILENT_S: Final = 60.0
+"""An engine that does not answer for this long is given up on; its job may well go on."""
 
 
-def read_job(layout: Layout) -> JobRecord:
-    """Read a run's record; raises RunError where the run was not submitted to a cluster."""
-    if not exists(layout.job):
-        raise RunError(f"run {layout.run_id} of {layout.output} was not submitted to a cluster, or has ended")
-    record = read_json(layout.job)
-    job = JobRecord(**record | {"cluster": ClusterOptions(**record["cluster"])})
-    if job.job_id == UNKNOWN:
-        raise RunError(
-            f"run {layout.run_id} was cut off while it was submitted: look for job {job.job_name} "
-            f"at the engine, cancel it if it is there, then delete {layout.job}"
-        )
-    return job
+@dataclass(frozen=True)
+class SubmittedJob:
+    """The job of one run on a cluster, which every process finds again by the job's record.
 
-
-def forget_job(layout: Layout) -> None:
-    """Delete the record of a job that is over."""
-    if exists(layout.job):
-        remove_files([layout.job])
-
-
-_LOOK_EVERY_S: Final = 1.0
-
-
-def cancel_job(cluster: Cluster, job: JobRecord, layout: Layout) -> bool:
-    """Cancel a job, wait until nothing works on it, delete what the run staged.
-
-    Returns:
-        Whether the run was committed, or checked and then published here, before the job could be cancelled.
-
-    Raises:
-        UnreachableError: the engine does not answer; the job may go on.
+    Args:
+        record: where the run was submitted to, and as what.
+        cluster: the engine that has the job.
+        layout: where the run's files are; the record is one of them until the job is over.
     """
-    cluster.cancel(job.job_id)
-    while not cluster.state(job.job_id).is_over:
-        sleep(_LOOK_EVERY_S)
-    committed = is_committed(layout) or resume(layout)
-    forget_job(layout)
-    return committed
 
+    record: JobRecord
+    cluster: Cluster
+    layout: Layout
 
-LOOK_EVERY_S: Final = 2.0
-SAY_EVERY_S: Final = 60.0
-SILENT_S: Final = 60.0
-"""An engine that does not answer for so long is given up on; its job may well go on."""
+    @classmethod
+    def find(cls, layout: Layout) -> Self:
+        """Find a run's job by its record; raises RunError where the run was not submitted to a cluster."""
+        if not exists(layout.job):
+            raise RunError(
+                f"run {layout.run_id} of {layout.output} was not submitted to a cluster, or has ended"
+            )
+        found = read_json(layout.job)
+        record = JobRecord(**found | {"cluster": ClusterOptions(**found["cluster"])})
+        if record.job_id == _UNKNOWN:
+            raise RunError(
+                f"run {layout.run_id} was cut off while it was submitted: look for job {record.job_name} "
+                f"at the engine, cancel it if it is there, then delete {layout.job}"
+            )
+        return cls(record, choose_cluster(record.cluster), layout)
 
+    @classmethod
+    def submit(cls, pipeline: Pipeline, cluster: Cluster, options: ClusterOptions, layout: Layout) -> Self:
+        """Submit a pipeline. A record is written before: a job that cannot be recorded is not submitted.
 
-def wait_for_job(
-    cluster: Cluster, job: JobRecord, layout: Layout, stop: Stop, max_wait_s: float | None = None
-) -> JobState:
-    """Look after a job until it is over; RUNNING means that the waiting was given up, and it was said why."""
-    later = f"'facebeam finalize --run {layout.run_id} --output {layout.output}' goes on from here"
-    began = said = answered = monotonic()
-    while stop.number is None:
+        The record gets the job's id only by `keep`. It stays without one after any error but RunError: nobody
+        knows then whether there is a job.
+
+        Raises:
+            RunError: the record cannot be written, or the engine refuses the job; there is no job then.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        job = cls(JobRecord(job_name(layout), _UNKNOWN, now, options), cluster, layout)
+        job.keep()
         try:
-            state = cluster.state(job.job_id)
-            answered = monotonic()
-        except UnreachableError as error:
-            if monotonic() - answered > SILENT_S:
-                LOGGER.error("%s; the job may go on there; %s", error, later)
+            return replace(job, record=replace(job.record, job_id=cluster.submit(pipeline)))
+        except RunError:
+            job.forget()
+            raise
+
+    @property
+    def id(self) -> str:
+        """The engine's id of the job."""
+        return self.record.job_id
+
+    @property
+    def state(self) -> JobState:
+        """How far it has come, as the engine says now; raises UnreachableError."""
+        return self.cluster.state(self.id)
+
+    def keep(self) -> None:
+        """Write the record, which stays until the run is committed or given up; raises RunError."""
+        write_json(self.layout.job, asdict(self.record))
+
+    def forget(self) -> None:
+        """Delete the record of a job that is over; raises RunError."""
+        if exists(self.layout.job):
+            remove_files([self.layout.job])
+
+    def wait(self, stop: Stop, max_wait_s: float | None = None) -> JobState:
+        """Watch the job until it is over; RUNNING: the waiting was given up, and it was said why."""
+        layout = self.layout
+        later = f"'facebeam finalize --run {layout.run_id} --output {layout.output}' goes on from here"
+        began = said = answered = monotonic()
+        while stop.number is None:
+            try:
+                state = self.state
+                answered = monotonic()
+            except UnreachableError as error:
+                if monotonic() - answered > _SILENT_S:
+                    LOGGER.error("%s; the job may go on there; %s", error, later)
+                    break
+            else:
+                if state.is_over:
+                    return state
+            if max_wait_s is not None and monotonic() - began > max_wait_s:
+                LOGGER.error("job %s is not over after --max-wait; %s", self.id, later)
                 break
-        else:
-            if state.is_over:
-                return state
-        if max_wait_s is not None and monotonic() - began > max_wait_s:
-            LOGGER.error("job %s is not over after --max-wait; %s", job.job_id, later)
-            break
-        if monotonic() - said > SAY_EVERY_S:
-            said = monotonic()
-            LOGGER.info("job %s is at work for %.0f s", job.job_id, said - began)
-        stop.asked.wait(LOOK_EVERY_S)
-    return JobState.RUNNING
+            if monotonic() - said > _SAY_EVERY_S:
+                said = monotonic()
+                LOGGER.info("job %s is at work for %.0f s", self.id, said - began)
+            stop.asked.wait(_LOOK_EVERY_S)
+        return JobState.RUNNING
 
+    def cancel(self) -> bool:
+        """Cancel the job, wait until nothing works on it, delete what the run staged.
 
-def finish_job(  # noqa: PLR0913 - how it says it are the last two
-    cluster: Cluster,
-    job: JobRecord,
-    layout: Layout,
-    state: JobState,
-    *,
-    quiet: bool,
-    log_format: Literal["text", "json"],
-) -> int:
-    """Tell how a run ended whose job is over; give its exit code.
+        Returns:
+            Whether the run was committed, or checked and then published here, before that.
 
-    A run that was checked but not published is published; what an unfinished one staged is deleted.
-    """
-    if is_committed(layout) or resume(layout):
-        forget_job(layout)
-        return show_summary(layout, quiet=quiet, log_format=log_format)
-    cause = f"job {job.job_id} is {state}"
-    if state is JobState.FAILED:
-        cause = root_cause(cluster.why_failed(job.job_id))
-    LOGGER.error("run %s is not committed: %s", layout.run_id, cause)
-    forget_job(layout)
-    return NOT_COMMITTED
+        Raises:
+            UnreachableError: the engine does not answer; the job may go on.
+        """
+        self.cluster.cancel(self.id)
+        while not self.state.is_over:
+            sleep(_LOOK_EVERY_S / 2)
+        committed = is_committed(self.layout) or resume(self.layout)
+        self.forget()
+        return committed
+
+    def finish(self, state: JobState, talk: TalkOptions) -> int:
+        """Tell how the run ended whose job is over; give its exit code.
+
+        A run that was checked but not published is published; what an unfinished one staged is deleted.
+
+        Raises:
+            UnreachableError: the job failed, and the engine does not say why.
+        """
+        layout = self.layout
+        if is_committed(layout) or resume(layout):
+            self.forget()
+            return show_summary(layout, talk)
+        cause = f"job {self.id} is {state}"
+        if state is JobState.FAILED:
+            cause = root_cause(self.cluster.why_failed(self.id))
+        LOGGER.error("run %s is not committed: %s", layout.run_id, cause)
+        self.forget()
+        return NOT_COMMITTED
