@@ -6,36 +6,80 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from facebeam.runners.exit_codes import MEANINGS, STOPPED
+from facebeam.runners.exit_codes import MEANINGS, STOPPED, WRONG_SETUP
 from facebeam.runners.flags.strict_parser import StrictParser
+from facebeam.runners.logs import LOGGER, set_up_logs
+from facebeam.schemas.errors import RunError
+
+if TYPE_CHECKING:
+    from facebeam.runners.flags.shared_options import TalkOptions
+
+
+class Command(NamedTuple):
+    """A subcommand: two functions, each as `module here:its name` and imported when its turn comes."""
+
+    parse: str
+    """The command line -> options. Its module imports nothing slow, so that a wrong flag is told at once."""
+    act: str
+    """The options -> an exit code. Its module imports what the work needs."""
+    what: str
+    """What it does, for `facebeam --help`."""
+
 
 COMMANDS = {
-    "annotate": ("annotate:main", "annotate every image of a manifest, into Parquet tables"),
-    "plan": (
-        "plan:main",
+    "annotate": Command(
+        "flags.options:parse_annotate",
+        "annotate:annotate",
+        "annotate every image of a manifest, into Parquet tables",
+    ),
+    "plan": Command(
+        "flags.options:parse_plan",
+        "plan:plan",
         "tell what a run would send, cost and take, without sending anything",
     ),
-    "replay": ("replay:main", "run dead letters again, as a new run"),
-    "status": ("jobs:status", "tell how far a run on a cluster has come"),
-    "cancel": ("jobs:cancel", "end a run on a cluster"),
-    "finalize": ("jobs:finalize", "wait for a run on a cluster, and report it"),
-    "serve": ("serve:main", "answer the API's own requests with the local model"),
+    "replay": Command(
+        "flags.replay_options:parse_replay", "replay:replay", "run dead letters again, as a new run"
+    ),
+    "status": Command(
+        "flags.job_options:parse_status", "jobs:status", "tell how far a run on a cluster has come"
+    ),
+    "cancel": Command("flags.job_options:parse_cancel", "jobs:cancel", "end a run on a cluster"),
+    "finalize": Command(
+        "flags.job_options:parse_finalize", "jobs:finalize", "wait for a run on a cluster, and report it"
+    ),
+    "serve": Command(
+        "service.serve_options:parse_serve",
+        "serve:serve",
+        "answer the API's own requests with the local model",
+    ),
 }
-"""Subcommand -> module here and its function (argv -> exit code), imported only then; what it does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `facebeam`; give its exit code."""
     _open_closed_streams()
     arguments = sys.argv[1:] if argv is None else list(argv)
-    chosen = _parser().parse_args(arguments[:1])
-    command: Callable[[Sequence[str]], int] = resolve_name(f"facebeam.runners.{COMMANDS[chosen.command][0]}")
+    chosen = COMMANDS[_parser().parse_args(arguments[:1]).command]
     try:
-        return command(arguments[1:])
+        parse: Callable[[Sequence[str]], TalkOptions] = _function(chosen.parse)
+        options = parse(arguments[1:])
+        set_up_logs(options.log_format, quiet=options.quiet)
+        act: Callable[[TalkOptions], int] = _function(chosen.act)
+        return act(options)
+    except RunError as error:
+        LOGGER.error("%s", error)
+        return WRONG_SETUP
     except KeyboardInterrupt:  # a run that has begun ends in its own way
         sys.stderr.write("facebeam: stopped\n")
         return STOPPED
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """Import a function; a test compares what `parse` gives with what `act` takes."""
+    found: Callable[..., Any] = resolve_name(f"facebeam.runners.{name}")
+    return found
 
 
 def _open_closed_streams() -> None:
@@ -54,7 +98,7 @@ def _open_closed_streams() -> None:
 
 
 def _parser() -> StrictParser:
-    listed = "\n".join(f"  {name:10} {what}" for name, (_, what) in COMMANDS.items())
+    listed = "\n".join(f"  {name:10} {what}" for name, (_, _, what) in COMMANDS.items())
     parser = StrictParser(
         prog="facebeam",
         allow_abbrev=False,

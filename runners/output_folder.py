@@ -13,6 +13,8 @@ from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import RUNS, STAGING, Layout
 from facebeam.schemas.tables import TABLES
 from facebeam.transforms.files.any_store import is_local
+from facebeam.transforms.steps.leases import DEAD_AFTER_S, lease_age_s, run_lease
+from facebeam.transforms.steps.progress import PROGRESS
 
 _NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 REMOTE_RUN_DEAD_AFTER_S = 7 * 24 * 3600
@@ -33,15 +35,6 @@ def check_output(output: str) -> None:
             raise RunError(f"{folder} is a file where a folder of runs belongs; choose another --output")
     for table in TABLES:
         _check_table_folder(Path(output, table))
-
-
-def is_committed(layout: Layout) -> bool:
-    """Tell whether a run is committed; for a local output without importing Beam."""
-    if is_local(layout.output) and not _is_there(Path(layout.success)):
-        return False
-    from facebeam.transforms.steps import publish  # noqa: PLC0415 - imports Beam: 1.7 s
-
-    return publish.is_committed(layout)
 
 
 @contextmanager
@@ -92,9 +85,6 @@ def take_lock(file: BinaryIO) -> bool:
 
 @contextmanager
 def _lease(layout: Layout) -> Iterator[None]:
-    from facebeam.transforms.steps.leases import run_lease  # noqa: PLC0415 - imports Beam
-    from facebeam.transforms.steps.progress import PROGRESS  # noqa: PLC0415 - as below
-
     def stop() -> None:
         LOGGER.error("another process has taken run %s over: this one stops", layout.run_id)
         PROGRESS.stop.set()
@@ -126,19 +116,10 @@ def claim_dead_run(output: str, run_id: str, changed: float) -> Iterator[bool]:
 
 def _is_dead(layout: Layout, changed: float) -> bool:
     """Judge by the lease of a run that had one, and else by its age: a job on a cluster has none."""
-    from facebeam.transforms.steps.leases import DEAD_AFTER_S, lease_age_s  # noqa: PLC0415 - imports Beam
-
     age_s = lease_age_s(layout)
     if age_s is not None:
         return age_s > DEAD_AFTER_S
     return time.time() - changed > REMOTE_RUN_DEAD_AFTER_S
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:  # a name that no file can have
-        raise RunError(f"cannot look for {path}: {error.strerror}; choose another --output") from error
 
 
 def _check_table_folder(folder: Path) -> None:

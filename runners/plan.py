@@ -1,7 +1,5 @@
 """`facebeam plan`: what `facebeam annotate` with these flags would send, cost and take; nothing is sent."""
 
-import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,35 +7,33 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from facebeam.runners.exit_codes import COMMITTED, WRONG_SETUP
-from facebeam.runners.flags.options import RunOptions, parse_run, run_parser
-from facebeam.runners.logs import LOGGER, set_up_logs, spared_output
-from facebeam.schemas.errors import RunError
+from facebeam.runners.describe_run import choose_journal, question_of
+from facebeam.runners.exit_codes import COMMITTED
+from facebeam.runners.flags.beam_flags import check_beam_flags
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.logs import LOGGER, spared_output
+from facebeam.runners.made_manifests import made_manifests
+from facebeam.runners.prepare_run import choose_source, find_manifest, limits_of, shards_for, use_remote_files
 from facebeam.schemas.run_plan import RunPlan
+from facebeam.transforms.api.fit_to_send import is_fit_to_send
+from facebeam.transforms.steps.plan_run import plan_run
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Plan one run and print the plan; give the exit code."""
-    parser = run_parser("facebeam plan", source="api")
-    parser.description = "Tell what the run with these flags would send, cost and take. Nothing is sent."
-    options = parse_run(parser, sys.argv[1:] if argv is None else argv)
-    set_up_logs(options.log_format, quiet=options.quiet)
-    from facebeam.runners.made_manifests import made_manifests  # noqa: PLC0415 - pyarrow, after the flags
-    from facebeam.runners.prepare_run import use_remote_files  # noqa: PLC0415 - as above
+def plan(options: RunOptions) -> int:
+    """Plan one run and print the plan; give the exit code.
 
-    try:
-        paths = (*options.manifest, options.output, options.journal)
-        use_remote_files(paths, options.beam_flags, options.cluster.runner)
-        with made_manifests(options) as made:
-            plan, calls = _plan(made)
-    except RunError as error:
-        LOGGER.error("%s", error)
-        return WRONG_SETUP
+    Raises:
+        RunError: what would be wrong with the run.
+    """
+    paths = (*options.manifest, options.output, options.journal)
+    use_remote_files(paths, options.beam_flags, options.cluster.runner)
+    with made_manifests(options) as made:
+        planned, calls = _plan(made)
     if options.log_format == "json":
-        LOGGER.info("planned", extra={"fields": _fields(plan, calls, options)})
+        LOGGER.info("planned", extra={"fields": _fields(planned, calls, options)})
     else:
         with spared_output():
-            Console().print(plan_table(plan, calls, options))
+            Console().print(plan_table(planned, calls, options))
     return COMMITTED
 
 
@@ -87,12 +83,6 @@ def _plan(options: RunOptions) -> tuple[RunPlan, int]:
     Raises:
         RunError: what would be wrong with the run.
     """
-    from facebeam.runners.describe_run import choose_journal, question_of  # noqa: PLC0415 - as above
-    from facebeam.runners.flags.beam_flags import check_beam_flags  # noqa: PLC0415 - imports Beam
-    from facebeam.runners.prepare_run import choose_source, find_manifest, limits_of, shards_for  # noqa: PLC0415 - as above
-    from facebeam.transforms.api.fit_to_send import is_fit_to_send  # noqa: PLC0415 - imports requests
-    from facebeam.transforms.steps.plan_run import plan_run  # noqa: PLC0415 - imports Beam
-
     check_beam_flags(options.beam_flags, options.cluster.runner)
     manifest, source = find_manifest(options), choose_source(options)
     source.for_shard(0, shards_for(options, manifest))

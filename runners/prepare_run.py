@@ -30,6 +30,7 @@ from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
 from facebeam.transforms.local_model.weights import check_weights
 from facebeam.transforms.manifest.inspect_manifest import Manifest, ambiguous_id, inspect_manifest
 from facebeam.transforms.manifest.take_part import first_rows, sample
+from facebeam.transforms.sources.crash_notes import CrashNotes
 from facebeam.transforms.sources.face_source import FaceSource
 from facebeam.transforms.sources.fake_source import FakeSource
 
@@ -79,7 +80,6 @@ def choose_source(options: RunOptions) -> FaceSource:
                 _client(options), options.rate, spending, options.window, options.allow_private_urls
             )
         case "local":
-            from facebeam.transforms.sources.crash_notes import CrashNotes  # noqa: PLC0415 - it imports Beam
             from facebeam.transforms.sources.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
 
             fetcher = replace(
@@ -192,8 +192,6 @@ def use_remote_files(
     """
     if all(path is None or is_local(path) for path in paths):
         return
-    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415 - slow
+    from facebeam.runners.flags.beam_flags import set_up_file_systems  # noqa: PLC0415 - imports Beam
 
-    from facebeam.runners.flags.beam_flags import check_beam_flags  # noqa: PLC0415 - imports Beam
-
-    FileSystems.set_options(check_beam_flags(beam_flags, runner))
+    set_up_file_systems(beam_flags, runner)

@@ -6,14 +6,13 @@ What can be wrong is found before anything heavy is imported.
 import os
 import socket
 import sys
-from collections.abc import Sequence
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 
-from facebeam.runners.exit_codes import WRONG_SETUP
-from facebeam.runners.logs import LOGGER, set_up_logs
-from facebeam.runners.service.serve_options import ServeOptions, parse_serve
+from facebeam.runners.cli import main
+from facebeam.runners.logs import LOGGER
+from facebeam.runners.service.serve_options import ServeOptions
 from facebeam.runners.service.tokens import AcceptedTokens, find_tokens
 from facebeam.schemas.errors import RunError
 from facebeam.transforms.local_model.weights import WeightsError, check_weights
@@ -22,18 +21,16 @@ _NEEDED: Final = ("fastapi", "uvicorn", "ai_edge_litert", "PIL")
 _BACKLOG: Final = 1024
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM; give the exit code that `--help` lists."""
-    options = parse_serve(sys.argv[1:] if argv is None else argv)
-    set_up_logs(options.log_format, quiet=options.quiet)
-    try:
-        _check_set_up()
-        tokens = find_tokens(options.token_file, os.environ)
-        with _listen(options.host, options.port) as listener:
-            return _serve(options, tokens, listener)
-    except RunError as error:
-        LOGGER.error("%s", error)
-        return WRONG_SETUP
+def serve(options: ServeOptions) -> int:
+    """Serve until Ctrl-C or SIGTERM; give the exit code that `--help` lists.
+
+    Raises:
+        RunError: something is wrong with the set-up; nothing was started.
+    """
+    _check_set_up()
+    tokens = find_tokens(options.token_file, os.environ)
+    with _listen(options.host, options.port) as listener:
+        return _serve(options, tokens, listener)
 
 
 def _check_set_up() -> None:
@@ -69,4 +66,4 @@ def _is_loopback(listener: socket.socket) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["serve", *sys.argv[1:]]))

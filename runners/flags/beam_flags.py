@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options import pipeline_options as beam
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
@@ -66,6 +67,11 @@ def check_beam_flags(flags: Sequence[str], runner: Runner) -> PipelineOptions:
 
 class _BeamFlagsParser(StrictParser, _BeamArgumentParser):
     """Beam's flags, with errors as ours."""
+
+
+def set_up_file_systems(flags: Sequence[str], runner: Runner) -> None:
+    """Give Beam's file systems their flags before there is a pipeline; raises RunError where one is wrong."""
+    FileSystems.set_options(check_beam_flags(flags, runner))
 
 
 def _beam_parser(*groups: type[PipelineOptions]) -> _BeamFlagsParser:

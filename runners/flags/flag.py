@@ -120,6 +120,13 @@ class OptionsParser(StrictParser, Generic[Options]):
             self._check(name, given, values)
         return _build(self._kind, values), rest
 
+    def parse_all(self, argv: Sequence[str]) -> Options:
+        """Parse a command line that holds nothing but our flags; a wrong one ends the process with 2."""
+        options, rest = self.parse(argv)
+        if rest:
+            self.error(f"unexpected argument {rest[0]!r}")
+        return options
+
     def _add_group(self, group: type[DataclassType]) -> None:
         added = self.add_argument_group(vars(group)["TITLE"])
         for name, flag in _own_flags(group).items():

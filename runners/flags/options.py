@@ -21,6 +21,17 @@ examples:
       --manifest s3://bucket/urls.csv --output s3://bucket/out
   facebeam annotate --manifest out/dead_letters/run=<id>/*/*.parquet --output out/
 """
+PLAN_EPILOG: Final = """\
+examples:
+  facebeam plan --manifest urls.csv --output out/
+  facebeam plan --manifest urls.csv --output out/ --rate 20 --stop-at 06:00 --budget-calls 10000
+  facebeam plan --source local --manifest photos.csv --output out/
+
+exit codes:
+  0  the plan is printed
+  2  a flag, the manifest or the set-up is wrong
+"""
+_BEAM_TOO: Final = "Beam's own flags (--direct_num_workers ...) are taken as well."
 
 USUAL_SERVICE: Final = "https://api.acedata.cloud"
 Source = Literal["local", "api", "fake"]
@@ -301,15 +312,35 @@ class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, TalkOptions):
         return self.source == "api"
 
 
-def run_parser(prog: str = "facebeam annotate", **defaults: object) -> OptionsParser[RunOptions]:
-    """Build the parser of `facebeam annotate`, which `plan` and `replay` share."""
+def run_parser(prog: str = "facebeam annotate") -> OptionsParser[RunOptions]:
+    """Build the parser of `facebeam annotate`, which `replay` shares."""
     return OptionsParser(
         RunOptions,
         prog,
         "Annotate every image of a manifest with 90 landmarks per face, into Parquet tables.",
-        f"{EXAMPLES}\n{MEANINGS}\nBeam's own flags (--direct_num_workers ...) are taken as well.",
-        **defaults,
+        f"{EXAMPLES}\n{MEANINGS}\n{_BEAM_TOO}",
     )
+
+
+def plan_parser() -> OptionsParser[RunOptions]:
+    """Build the parser of `facebeam plan`."""
+    return OptionsParser(
+        RunOptions,
+        "facebeam plan",
+        "Tell what the run with these flags would send, cost and take. Nothing is sent.",
+        f"{PLAN_EPILOG}\n{_BEAM_TOO}",
+        source="api",
+    )
+
+
+def parse_annotate(argv: Sequence[str]) -> RunOptions:
+    """Parse and check the flags of `annotate`; a wrong one ends the process with exit code 2."""
+    return parse_run(run_parser(), argv)
+
+
+def parse_plan(argv: Sequence[str]) -> RunOptions:
+    """Parse and check the flags of `plan`; a wrong one ends the process with exit code 2."""
+    return parse_run(plan_parser(), argv)
 
 
 def parse_run(

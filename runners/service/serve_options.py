@@ -78,17 +78,13 @@ class ServeOptions(_Access, _Load, DownloadOptions, TalkOptions):
     """What the user asked for; every value is checked."""
 
 
-def parse_serve(argv: Sequence[str], prog: str = "facebeam serve") -> ServeOptions:
+def parse_serve(argv: Sequence[str]) -> ServeOptions:
     """Parse and check the flags; a wrong one ends the process with exit code 2."""
-    parser = serve_parser(prog)
-    options, rest = parser.parse(argv)
-    if rest:
-        parser.error(f"there is no flag {rest[0]}")
-    return options
+    return serve_parser().parse_all(argv)
 
 
-def serve_parser(prog: str = "facebeam serve") -> OptionsParser[ServeOptions]:
+def serve_parser() -> OptionsParser[ServeOptions]:
     """Build the parser of `facebeam serve`."""
     return OptionsParser(
-        ServeOptions, prog, "Answer the API's POST /face/analyze with the local model.", EPILOG
+        ServeOptions, "facebeam serve", "Answer the API's POST /face/analyze with the local model.", EPILOG
     )

@@ -11,7 +11,7 @@ from deploy.dataflow.write_template import template
 from facebeam.runners.exit_codes import COMMITTED_WITH_GAPS, WRONG_SETUP
 from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.runners.flags.options import RunOptions, parse_run, run_parser
-from facebeam.runners.replay import replay_parser
+from facebeam.runners.flags.replay_options import replay_parser
 from tests.helpers.deploy_files import (
     DEPLOY,
     airflow_commands,

@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
+from facebeam.runners.cli import COMMANDS, Command
 from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.schemas.errors import RunError
 from tests.helpers.console import FACEBEAM, annotate, facebeam, rehearse, run_json, table, visible, write_urls
@@ -47,12 +50,38 @@ def test_help_comes_in_groups_with_examples() -> None:
     assert "annotate" in commands.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["annotate", "--help"], ["annotate"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in COMMANDS),
+        *([name, "--no-such-flag"] for name in COMMANDS),
+    ],
+)
 def test_what_needs_no_run_imports_nothing_heavy(arguments: Sequence[str]) -> None:
-    """A call that starts no run skips slow imports: Beam, the networks' runtime, HTTP, the progress bar."""
+    """A call that starts no run skips slow imports: Beam, Arrow, networks, HTTP, the progress bar."""
     modules = imported(*arguments)
     assert "facebeam.runners.cli" in modules
-    assert not [name for name in ("apache_beam", "ai_edge_litert", "requests", "rich") if name in modules]
+    heavy = ("apache_beam", "pyarrow", "ai_edge_litert", "requests", "rich", "fastapi")
+    assert not [name for name in heavy if name in modules]
+
+
+@pytest.mark.parametrize("command", COMMANDS.values())
+def test_each_command_takes_what_its_flags_give(command: Command) -> None:
+    """The type of the options that a command's parser gives is the one that the command takes."""
+    parse, act = (resolve_name(f"facebeam.runners.{name}") for name in (command.parse, command.act))
+    (taken,) = signature(act).parameters.values()
+    assert signature(parse).return_annotation is taken.annotation
+    assert signature(act).return_annotation is int
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_tells_its_exit_codes(name: str) -> None:
+    """`--help` of each command lists its own exit codes, and only `annotate`'s kind of run ends with 3."""
+    told = facebeam(name, "--help").stdout
+    assert "exit codes:" in told
+    assert ("  3  " in told) == (name in {"annotate", "replay", "finalize"})
 
 
 WRONG_VALUES = [

@@ -1,0 +1,82 @@
+"""The flags of `facebeam status`, `cancel` and `finalize`: which run is meant, and how to talk of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from facebeam.runners.exit_codes import MEANINGS
+from facebeam.runners.flags import option_types as types
+from facebeam.runners.flags.flag import Flag, OptionsParser
+from facebeam.runners.flags.shared_options import TalkOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WhichRun:
+    TITLE: ClassVar[str] = "which run"
+
+    run: Annotated[str, Flag("the run's name", types.run_id, "ID")]
+    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions(_WhichRun, TalkOptions):
+    """Which run, and how to talk of it."""
+
+
+def status_parser() -> OptionsParser[JobOptions]:
+    """Build the parser of `facebeam status`."""
+    return OptionsParser(
+        JobOptions,
+        "facebeam status",
+        "Tell how far a submitted run has come.",
+        """\
+prints one word: committed, running, done, failed, cancelled or gone
+
+exit codes:
+  0  the run is committed, or its job is at work
+  1  the job is over, and the run is not committed: 'facebeam finalize' says why
+  2  there is no such job, or the engine does not answer
+""",
+    )
+
+
+def cancel_parser() -> OptionsParser[JobOptions]:
+    """Build the parser of `facebeam cancel`."""
+    return OptionsParser(
+        JobOptions,
+        "facebeam cancel",
+        "Cancel the job of a submitted run.",
+        """\
+exit codes:
+  0  the job is cancelled; what was answered stays in the journal, and another run goes on from there
+  1  it was too late: the run is committed
+  2  there is no such job, or the engine does not answer
+""",
+    )
+
+
+def finalize_parser() -> OptionsParser[JobOptions]:
+    """Build the parser of `facebeam finalize`."""
+    return OptionsParser(
+        JobOptions,
+        "facebeam finalize",
+        """\
+Wait for a run that was submitted with --detach, or whose waiting was cut off, and report it. The job itself
+commits the run; a run that was checked but cut off while it was published is published here.""",
+        MEANINGS,
+    )
+
+
+def parse_status(argv: Sequence[str]) -> JobOptions:
+    """Parse and check the flags of `status`; a wrong one ends the process with exit code 2."""
+    return status_parser().parse_all(argv)
+
+
+def parse_cancel(argv: Sequence[str]) -> JobOptions:
+    """Parse and check the flags of `cancel`; a wrong one ends the process with exit code 2."""
+    return cancel_parser().parse_all(argv)
+
+
+def parse_finalize(argv: Sequence[str]) -> JobOptions:
+    """Parse and check the flags of `finalize`; a wrong one ends the process with exit code 2."""
+    return finalize_parser().parse_all(argv)

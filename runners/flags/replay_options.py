@@ -1,0 +1,77 @@
+"""The flags of `facebeam replay`: which rows are run again; the others are those of the new run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from textwrap import fill
+from typing import Annotated, ClassVar, Final
+
+from facebeam.runners.exit_codes import MEANINGS
+from facebeam.runners.flags import option_types as types
+from facebeam.runners.flags.flag import Flag, OptionsParser, flags_of, spelled
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.flags.shared_options import TalkOptions
+from facebeam.schemas.errors import ErrorCode
+
+_EXAMPLES: Final = """\
+examples:
+  facebeam replay --output out/ --run nightly --codes timeout,server_error
+  facebeam replay --output out/ --run all --codes no_face --mode 1 --rate 5
+"""
+_OURS: Final = ("--manifest", "--ask-again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Letters:
+    TITLE: ClassVar[str] = "what is run again"
+
+    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+    run: Annotated[
+        str,
+        Flag(
+            "run to take dead letters from, or 'all' for every run (a row that failed in several runs then "
+            "appears once per run)",
+            types.run_id,
+            "ID",
+        ),
+    ]
+    codes: Annotated[
+        tuple[str, ...],
+        Flag(f"error codes, or no_face, separated by commas: {', '.join(ErrorCode)}", types.codes, "CODES"),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions(_Letters, TalkOptions):
+    """Which rows are run again, and how."""
+
+    flags: tuple[str, ...] = ()
+    """Flags of the new run."""
+
+
+def parse_replay(argv: Sequence[str]) -> ReplayOptions:
+    """Parse and check replay's own flags; a wrong one ends the process with exit code 2."""
+    parser = replay_parser()
+    chosen, flags = parser.parse(argv)
+    for flag in flags:
+        if flag.partition("=")[0] in _OURS:
+            parser.error(f"{flag}: what is run again is said by --run and --codes")
+    if "ok" in chosen.codes:
+        parser.error(
+            "--codes ok: answered rows are no dead letters; annotate the manifest with --ask-again ok"
+        )
+    return replace(chosen, flags=tuple(flags))
+
+
+def replay_parser() -> OptionsParser[ReplayOptions]:
+    """Build the parser of the flags that are replay's own."""
+    inherited = ", ".join(spelled(name) for name, flag in flags_of(RunOptions).items() if flag.inherited)
+    text = (
+        f"All flags of 'facebeam annotate' but {' and '.join(_OURS)} are taken as well. These keep the "
+        f"values of the replayed run, or of all replayed runs that agree: {inherited}."
+    )
+    return OptionsParser(
+        ReplayOptions,
+        "facebeam replay",
+        "Run dead letters, or rows without a face, again: as a new run into the same output.",
+        f"{_EXAMPLES}\n{MEANINGS}\n{fill(text, width=100, break_on_hyphens=False)}",
+    )
