@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _EXACT: Final = 2**53
-"""Up to here each integer has a double of its own."""
+"""Beyond this, two integers may become the same double."""
 
 
 def common_type(types: Iterable[pa.DataType], has_wide_integers: Callable[[], bool]) -> pa.DataType:
-    """Give a type that holds every value of a column in all its types; text where there is no other.
+    """Give a type that can hold every value of all these types; string if there is no other.
 
     Args:
-        types: those that the column has, at least one.
+        types: the types of the column, one per run; at least one.
         has_wide_integers: tells whether the column has integers beyond 2^53, which a double would change.
-            Is asked only where integers meet fractions.
+            It is called only if some types are integers and others are floating.
 
     >>> common_type([pa.int32(), pa.int64()], lambda: True)
     DataType(int64)
@@ -35,7 +35,7 @@ def common_type(types: Iterable[pa.DataType], has_wide_integers: Callable[[], bo
 
 
 def has_wide_integers(footers: Iterable[pq.FileMetaData], column: str) -> bool:
-    """Tell from the footers of Parquet files whether a column has integers beyond 2^53."""
+    """Read from the footers of Parquet files whether a column has integers beyond 2^53."""
     groups = (footer.row_group(number) for footer in footers for number in range(footer.num_row_groups))
     chunks = (group.column(number) for group in groups for number in range(group.num_columns))
     bounds = (chunk.statistics for chunk in chunks if chunk.path_in_schema == column)
@@ -45,11 +45,11 @@ def has_wide_integers(footers: Iterable[pq.FileMetaData], column: str) -> bool:
 
 def _common_of_two(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     both = (one, other)
-    if pa.types.is_decimal(one) != pa.types.is_decimal(other):  # Arrow rounds, or has too few digits
+    if pa.types.is_decimal(one) != pa.types.is_decimal(other):  # Arrow would round, or have too few digits
         return pa.string()
-    if any(map(pa.types.is_floating, both)) and any(map(_is_long, both)):  # Arrow may take float32
+    if any(map(pa.types.is_floating, both)) and any(map(_is_long, both)):  # Arrow might choose float32
         return pa.float64()
-    if pa.uint64() in both and any(map(pa.types.is_signed_integer, both)):  # Arrow would take int64
+    if pa.uint64() in both and any(map(pa.types.is_signed_integer, both)):  # Arrow would choose int64
         return pa.string()
     schemas = [pa.schema([("column", kind)]) for kind in both]
     try:

@@ -1,8 +1,8 @@
 """Why an image could not be annotated: one closed set of codes, each with everything that depends on it.
 
-Sources: the service's guide and contract for the service's own codes and its upstream's (Tencent Cloud IAI
-`AnalyzeFace`, 2020-03-03); ours are named after what the user can do about them. An unknown code is data: it
-becomes `other`, the raw text is kept beside it.
+The codes of the service and of its upstream (Tencent Cloud IAI `AnalyzeFace`, 2020-03-03) come from the
+service's guide and contract. Our own codes say what the user can do. A code that is not in the set becomes
+`other`, and the column `raw_code` keeps its text.
 """
 
 from dataclasses import KW_ONLY, dataclass
@@ -13,12 +13,12 @@ __all__ = ["ErrorCode", "Fate", "RunError"]
 
 
 class Fate(StrEnum):
-    """What is done about a failure."""
+    """What facebeam does after a failure."""
 
     RETRY = auto()
-    """Ask again after a pause; given up on, the dead letter is worth a replay."""
+    """Try again after a pause. If every try fails, a later replay may succeed."""
     REJECT = auto()
-    """Never ask again: the same request would fail in the same way."""
+    """Do not try again: the same request would fail in the same way."""
     OPEN_CIRCUIT = auto()
     """Stop sending: every further request would fail in the same way."""
 
@@ -40,21 +40,21 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a code means, and what is done about it.
+    """What a code means, and what facebeam does after such a failure.
 
     Args:
-        name: as it stands in the tables.
-        fate: what is done about a failure of this code.
-        meaning: one line for those who read dead letters; printed into docs/error-codes.md.
-        cure: what the user can do; for every code that fetching an image can end in.
-        set_up_cure: what allows images that a run may not reach by default. A run of nothing but this code
-            was set up wrongly.
-        is_mended_elsewhere: a reject that says nothing of the image: a file put in its place or another flag
-            mends it. It is not journalled, so that the next run asks again.
-        trouble: what failures of this code in a row say about the service. None: they are about the images.
-        is_services_own: the service says it by this name. Our other codes are not the service's to say.
-        upstream: names, or first parts of names, by which the service's upstream says it.
-        attempts: after so many attempts at an image, the fate is `at_last`. None: it stays.
+        name: the code as it is in the tables.
+        fate: what facebeam does after a failure with this code.
+        meaning: one line for people who read dead letters; docs/error-codes.md shows it.
+        cure: what the user can do. Every code that can come from fetching an image has one.
+        set_up_cure: the flag that allows images which a run may not reach by default. If all rows of a run
+            fail with this code, the run was set up wrongly.
+        is_mended_elsewhere: whether the cause is the environment and not the image, such as a missing file or
+            a blocked address. Such a failure is not journalled, so the next run tries again.
+        trouble: what failures with this code in a row say about the service. None: they are about the images.
+        is_services_own: whether the service itself sends this code, under this name.
+        upstream: codes of the service's upstream with this meaning: whole names, or the first part of names.
+        attempts: number of attempts at an image after which the fate becomes `at_last`. None: it never does.
         at_last: the fate after `attempts`.
     """
 
@@ -88,13 +88,13 @@ class About:
 
 
 class ErrorCode(StrEnum):
-    """The name of a failure: partition of the dead letters, `[a-z0-9_]{1,64}`."""
+    """The code of a failure, `[a-z0-9_]{1,64}`: it names a folder of the dead letters."""
 
     about: About
     _value_: str
 
     def __new__(cls, about: About) -> Self:
-        """Make a member that is its name, and knows about itself."""
+        """Make a member whose value is `about.name`."""
         member = str.__new__(cls, about.name)
         member._value_ = about.name
         member.about = about
@@ -102,16 +102,16 @@ class ErrorCode(StrEnum):
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """Give the code of a name as it stands in the tables; raises KeyError for any other text."""
+        """Give the code with this name, as in the tables; raises KeyError for any other text."""
         return cls[name.upper()]
 
     @property
     def meaning(self) -> str:
-        """One line for those who read dead letters."""
+        """What the code means, in one line."""
         return self.about.meaning
 
     def fate(self, attempts: int = 1) -> Fate:
-        """Tell what is done about a failure of this code after so many attempts at the image.
+        """Tell what facebeam does after a failure with this code, after so many attempts at the image.
 
         >>> ErrorCode.TIMEOUT.fate(), ErrorCode.UPSTREAM_DETECTION_FAILED.fate(attempts=2)
         (<Fate.RETRY: 'retry'>, <Fate.REJECT: 'reject'>)
@@ -123,7 +123,7 @@ class ErrorCode(StrEnum):
     INVALID_MANIFEST_ROW = About(
         "invalid_manifest_row",
         Fate.REJECT,
-        "the row names no image: no URL, not UTF-8, over 8 KB, ...",
+        "the row has no valid image URL: it is empty, not UTF-8, over 8 KB, ...",
         cure="correct the URL",
         is_mended_elsewhere=True,
     )
@@ -169,7 +169,7 @@ class ErrorCode(StrEnum):
     TIMEOUT = About(
         "timeout",
         Fate.RETRY,
-        "no whole answer within the time allowed",
+        "no complete answer within the time limit",
         cure="replay, or use a copy on a faster host",
         is_services_own=True,
         trouble=Trouble.FAILING,
@@ -177,7 +177,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_REDIRECTS = About(
         "too_many_redirects",
         Fate.REJECT,
-        "more redirects than a download follows, or a redirect to nowhere",
+        "more redirects than a download follows, or a redirect without a target",
         cure="name the image's final URL",
         is_mended_elsewhere=True,
     )
@@ -191,7 +191,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = About(
         "not_found",
         Fate.REJECT,
-        "the image is not there: HTTP 404 or 410, or no such file",
+        "the image does not exist: HTTP 404 or 410, or no such file",
         cure="correct the URL or drop the row",
         is_mended_elsewhere=True,
     )
@@ -199,7 +199,7 @@ class ErrorCode(StrEnum):
         "forbidden",
         Fate.REJECT,
         "the server refuses to show the image: HTTP 401 or 403",
-        cure="use a URL that needs no login, or tell the host who asks: --user-agent, --header",
+        cure="use a URL that needs no login, or identify yourself to the host: --user-agent, --header",
         is_services_own=True,
     )
     TOO_MANY_REQUESTS = About(
@@ -214,7 +214,7 @@ class ErrorCode(StrEnum):
     HTTP_ERROR = About(
         "http_error",
         Fate.REJECT,
-        "any other HTTP status that is no success, or an answer that cannot be read",
+        "any other HTTP status that is not a success, or an answer that cannot be read",
         cure="open the URL in a browser",
         is_mended_elsewhere=True,
         trouble=Trouble.WRONG_SERVICE,
@@ -229,8 +229,8 @@ class ErrorCode(StrEnum):
     FILE_UNREADABLE = About(
         "file_unreadable",
         Fate.REJECT,
-        "the file is there but cannot be read",
-        cure="make it a file that this user may read",
+        "the file exists but cannot be read",
+        cure="give this user the right to read it, and make sure that it is a file",
         is_mended_elsewhere=True,
     )
 
@@ -241,20 +241,20 @@ class ErrorCode(StrEnum):
     IMAGE_TOO_LARGE = About(
         "image_too_large",
         Fate.REJECT,
-        "more bytes or more pixels than are decoded",
+        "more bytes or more pixels than the decoder accepts",
         cure="use a smaller copy",
         upstream=("FailedOperation.ImageResolutionExceed", "FailedOperation.ImageSizeExceed"),
     )
     IMAGE_TOO_SMALL = About(
         "image_too_small",
         Fate.REJECT,
-        "fewer pixels than the service looks at",
+        "fewer pixels than the service accepts",
         upstream=("FailedOperation.ImageResolutionTooSmall", "FailedOperation.FaceSizeTooSmall"),
     )
     IMAGE_UNDECODABLE = About(
         "image_undecodable",
         Fate.REJECT,
-        "not an image, a broken one, or a format without a decoder here",
+        "not an image, a damaged image, or a format without a decoder here",
         upstream=("FailedOperation.ImageDecodeFailed",),
     )
 
@@ -310,7 +310,7 @@ class ErrorCode(StrEnum):
     USED_UP = About(
         "used_up",
         Fate.OPEN_CIRCUIT,
-        "nothing is left on the account: top up the balance",
+        "the account has no credits left: top up the balance",
         is_services_own=True,
     )
     NO_API = About(
@@ -320,16 +320,19 @@ class ErrorCode(StrEnum):
         is_services_own=True,
     )
     BAD_REQUEST = About(
-        "bad_request", Fate.REJECT, "the service cannot make sense of the request", is_services_own=True
+        "bad_request", Fate.REJECT, "the service does not understand the request", is_services_own=True
     )
     REQUEST_TOO_LARGE = About(
-        "request_too_large", Fate.REJECT, "the request is larger than the service takes", is_services_own=True
+        "request_too_large",
+        Fate.REJECT,
+        "the request is larger than the service accepts",
+        is_services_own=True,
     )
     BUSY = About("busy", Fate.RETRY, "the service is busy", trouble=Trouble.OVERLOADED, is_services_own=True)
     API_ERROR = About(
         "api_error",
         Fate.RETRY,
-        "the service failed and does not say why",
+        "the service failed without a reason",
         is_services_own=True,
         trouble=Trouble.FAILING,
     )
@@ -344,14 +347,14 @@ class ErrorCode(StrEnum):
     UPSTREAM_DOWNLOAD_FAILED = About(
         "upstream_download_failed",
         Fate.RETRY,
-        "the service's upstream could not download the image; asked 3 times",
+        "the service's upstream could not download the image, in 3 tries",
         upstream=("FailedOperation.ImageDownloadError",),
         attempts=3,
     )
     UPSTREAM_DETECTION_FAILED = About(
         "upstream_detection_failed",
         Fate.RETRY,
-        "the service's upstream failed on the image; asked twice",
+        "the service's upstream failed on the image, in 2 tries",
         upstream=("FailedOperation.ImageFacedetectFailed",),
         attempts=2,
     )
@@ -364,7 +367,7 @@ class ErrorCode(StrEnum):
     UPSTREAM_ACCOUNT = About(
         "upstream_account",
         Fate.RETRY,
-        "the service's own account with its upstream is out of order",
+        "the upstream refuses the service's own account",
         upstream=("AuthFailure", "ResourceUnavailable", "ResourcesSoldOut", "UnsupportedOperation"),
         attempts=3,
         at_last=Fate.OPEN_CIRCUIT,
@@ -375,29 +378,29 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = About(
         "internal_error",
         Fate.REJECT,
-        "this program or a library of its failed on the image: please report it",
+        "facebeam or one of its libraries failed on the image: please report it",
         is_mended_elsewhere=True,
     )
     WORKER_DIED = About(
-        "worker_died", Fate.REJECT, "the process died on the image, three times: please report it"
+        "worker_died", Fate.REJECT, "the image killed the process three times: please report it"
     )
 
-    # an answer that is none
+    # an answer that cannot be used
     INVALID_RESPONSE = About(
         "invalid_response",
         Fate.REJECT,
-        "an answer that is not 90 finite points a face",
+        "the answer does not have 90 finite points per face",
         cure="report this message",
         trouble=Trouble.WRONG_SERVICE,
     )
     OTHER = About(
         "other",
         Fate.REJECT,
-        "a code that this version does not know; the raw code stands in `raw_code`",
+        "a code that this version does not know; see the column `raw_code`",
         cure="report this message",
     )
 
-    # not asked for
+    # not sent
     BUDGET_EXHAUSTED = About(
         "budget_exhausted", Fate.OPEN_CIRCUIT, "--budget-calls or --budget-credits was reached; not sent"
     )
@@ -407,8 +410,8 @@ class ErrorCode(StrEnum):
 
 
 class RunError(Exception):
-    """End the run without a commit; one line that names the value, the rule and the cure."""
+    """The run ends without a commit. The message is one line with the value, the rule and the cure."""
 
 
 class SetUpError(RunError):
-    """A flag is wrong or missing, as every row of the run shows; exit code 2."""
+    """Every row of the run fails because a flag is wrong or missing; exit code 2."""

@@ -1,4 +1,4 @@
-"""What a manifest may call the URL of an image."""
+"""Check whether a text of a manifest can be the URL of an image."""
 
 import re
 from typing import Final
@@ -11,22 +11,22 @@ LOCAL_SCHEMES: Final = ("file", "gs", "s3", "hdfs")
 LOCAL_REFUSED: Final = (
     "has no http:// or https:// at its start: write the whole URL, or give --allow-local-files"
 )
-"""The flaw of what would name a file, were files allowed."""
+"""The flaw of a path or file URL when files are not allowed."""
 _PLAIN: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,4})?([/?#][!-\[\]-~]*)?")
-"""Nearly every URL there is: printable ASCII without a backslash. The others are looked at one by one."""
+"""A quick test that nearly every URL passes: printable ASCII without a backslash. Others need all checks."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def check_image_url(url: str, *, allow_local_files: bool = False) -> str | None:
-    """Tell why a URL names no image, and the cure; None where it may name one.
+    """Tell why a text is not a valid image URL, and the cure; None if it is valid.
 
-    Without `allow_local_files` only http and https are URLs; with it paths, file, gs, s3 and hdfs are too.
+    http and https are always allowed; paths, file, gs, s3 and hdfs only with `allow_local_files`.
 
     >>> check_image_url("https://example.com/a.jpg"), check_image_url("a.jpg", allow_local_files=True)
     (None, None)
     >>> check_image_url("https:///a.jpg")
-    'names no host: write https://host/path'
+    'has no host: write https://host/path'
     """
     if len(url) <= MAX_URL_BYTES and _PLAIN.fullmatch(url):
         return None
@@ -40,9 +40,11 @@ def is_utf8(text: str) -> bool:
 
 def _check_text(url: str) -> str | None:
     if not url:
-        return "is no URL: fill in the row or delete it"
+        return "is not a URL: write one or delete the row"
     if url[:5].lower() == "data:":
-        return "is a data: URL, which is not read: write the image into a file, and its path or URL here"
+        return (
+            "is a data: URL, which is not supported: save the image as a file, and write its path or URL here"
+        )
     if not is_utf8(url):
         return NOT_UTF8
     if len(url.encode()) > MAX_URL_BYTES:
@@ -61,17 +63,17 @@ def _check_place(url: str, *, allow_local_files: bool) -> str | None:
         return "has no http:// or https:// at its start: write the whole URL"
     if not allow_local_files:
         return LOCAL_REFUSED
-    return None if place or not separator else "names no file: write the path after ://"
+    return None if place or not separator else "has no path: write the path after ://"
 
 
 def _check_web_url(url: str) -> str | None:
     if any(character.isspace() for character in url):
-        return "has a space in it: write %20"
+        return "contains a space: write %20"
     if "\\" in url:
-        return "has a backslash in it: write / or %5C"
+        return "contains a backslash: write / or %5C"
     try:
         parts = urlsplit(url)
         _ = parts.port  # reading it checks it
     except ValueError:
         return "has no valid host and port: write https://host/path"
-    return None if parts.hostname else "names no host: write https://host/path"
+    return None if parts.hostname else "has no host: write https://host/path"

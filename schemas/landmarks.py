@@ -1,6 +1,6 @@
-"""The 90 landmarks of a face: their names, their order, and what a mirror does to them.
+"""The 90 landmarks of a face: their names, their order, and their order in a mirrored image.
 
-Source: the contract of `POST /face/analyze`. `left_*` is the image's left side, y grows downwards.
+Source: the contract of `POST /face/analyze`. `left_*` is the left side of the image; y points down.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ REGIONS: Final[dict[str, int]] = {
     "left_pupil": 1,
     "right_pupil": 1,
 }
-"""Region -> number of its landmarks, in the order of the flat 90."""
+"""Region -> number of its landmarks, in the order of the 90."""
 
 LANDMARK_COUNT: Final = sum(REGIONS.values())
 
 OFFSETS: Final[dict[str, int]] = dict(
-    zip(REGIONS, accumulate(REGIONS.values(), initial=0), strict=False)  # the sum of all is no offset
+    zip(REGIONS, accumulate(REGIONS.values(), initial=0), strict=False)  # the last sum is not an offset
 )
-"""Region -> index of its first landmark in the flat 90."""
+"""Region -> index of its first landmark among the 90."""
 
 
 def landmark_names() -> list[str]:
-    """Name the 90 landmarks in their flat order.
+    """Name the 90 landmarks in their order.
 
     >>> landmark_names()[0], landmark_names()[21], landmark_names()[89]
     ('face_profile_00', 'left_eye_00', 'right_pupil_00')
@@ -40,7 +40,7 @@ def landmark_names() -> list[str]:
 
 
 def region_slice(region: str) -> slice:
-    """Give the place of a region in the flat 90.
+    """Give the indices of a region among the 90.
 
     >>> region_slice("left_eye")
     slice(21, 29, None)
@@ -49,15 +49,15 @@ def region_slice(region: str) -> slice:
 
 
 def _mirrored(region: str) -> Iterator[int]:
-    """Tell, for each landmark of a region, which landmark stands there in the mirrored photograph."""
+    """Give, for each landmark of a region, the landmark at that place in the mirrored image."""
     offset = OFFSETS[region]
     match region:
         case "face_profile":
             yield from (offset + 20 - i for i in range(21))
-        case "mouth":  # the outer ring 0-11 and the two inner lips 12-16, 17-21 each turn in themselves
+        case "mouth":  # the outer ring 0-11 and the inner lips 12-16 and 17-21 are each mirrored on their own
             ring = [6, 5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7]
             yield from (offset + i for i in [*ring, *range(16, 11, -1), *range(21, 16, -1)])
-        case "nose":  # tip and bridge lie on the axis
+        case "nose":  # tip and bridge are on the axis
             yield from (offset + i for i in [0, 1, *range(12, 1, -1)])
         case _:
             side, rest = region.split("_", 1)
@@ -66,4 +66,4 @@ def _mirrored(region: str) -> Iterator[int]:
 
 
 MIRROR: Final[tuple[int, ...]] = tuple(index for region in REGIONS for index in _mirrored(region))
-"""Permutation of the 90 under a left-right flip: `mirrored[i] = flipped[MIRROR[i]]`. An involution."""
+"""Order of the 90 after a left-right flip: `mirrored[i] = flipped[MIRROR[i]]`. It is its own inverse."""

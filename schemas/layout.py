@@ -1,4 +1,4 @@
-"""Where a run's files lie under `--output`."""
+"""Paths of a run's files under `--output`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["Layout"]
 RUNS = "_runs"
 STAGING = "_staging"
 NO_CODE = "none"
-"""The place of an empty dead letter table. Hive's own name for null would make pandas fail on the folder."""
+"""Folder of an empty dead letter table. pandas fails on a folder with Hive's own name for null."""
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,22 @@ class Layout:
 
     @property
     def staging(self) -> str:
-        """The folder of what is not committed yet."""
+        """The folder of files that are not committed yet."""
         return self._below(STAGING, self.run_id)
 
     @property
     def plan(self) -> str:
-        """The file that says what will be published: from here on a run can only be finished."""
+        """The list of files to publish. Once it exists, the run can only be finished, never undone."""
         return self._below(STAGING, self.run_id, "plan.json")
 
     @property
     def leases(self) -> str:
-        """The folder of the files by which workers know who has a shard."""
+        """The folder of files that say which worker has which shard."""
         return self._below(STAGING, self.run_id, "leases")
 
     @property
     def first_try(self) -> str:
-        """The file with the name by which the journal knows the run; its first try writes it."""
+        """The file with the run's name in the journal; the first try of the run writes it."""
         return self._below(RUNS, self.run_id, "first_try.json")
 
     @property
@@ -46,22 +46,22 @@ class Layout:
 
     @property
     def records(self) -> str:
-        """The folder of the run's own record, lock and mark of success."""
+        """The folder of the run's record, lock and `_SUCCESS`."""
         return self._below(RUNS, self.run_id)
 
     @property
     def run_json(self) -> str:
-        """The run's own record: counts, files, versions, options."""
+        """The run's record: counts, files, versions, options."""
         return self._below(RUNS, self.run_id, "run.json")
 
     @property
     def success(self) -> str:
-        """The mark that is written last."""
+        """The file that marks the run as committed; it is written last."""
         return self._below(RUNS, self.run_id, "_SUCCESS")
 
     @property
     def lock(self) -> str:
-        """The file that the run's process holds locked, on file systems that have locks."""
+        """The file that the run's process locks, on file systems with locks."""
         return self._below(RUNS, self.run_id, "lock")
 
     @property
@@ -71,7 +71,7 @@ class Layout:
 
     @property
     def job(self) -> str:
-        """The record of the job that was submitted to a cluster for this run, until it is over."""
+        """The record of the run's job on a cluster; it is deleted when the run is over."""
         return self._below(RUNS, self.run_id, "job.json")
 
     @property
@@ -80,11 +80,11 @@ class Layout:
         return self._below(RUNS, self.run_id, "no_face.parquet")
 
     def staged(self, table: str, below: str = "") -> str:
-        """A table's folder while it is staged, or a file below it: `error_code=timeout/part-1.parquet`."""
+        """A table's folder in the staging folder, or a file below it: `error_code=timeout/part-1.parquet`."""
         return self._below(STAGING, self.run_id, table, below)
 
     def published(self, table: str, below: str = "") -> str:
-        """A table's folder of this run where readers look, or a file below it."""
+        """A table's folder of this run, where readers find it, or a file below it."""
         return self._below(table, f"run={self.run_id}", below)
 
     def folder(self, table: str) -> str:

@@ -1,4 +1,4 @@
-"""What a manifest's columns may be called."""
+"""Check the names of a manifest's columns."""
 
 import re
 from collections.abc import Sequence
@@ -10,40 +10,40 @@ from facebeam.schemas.tables import RESERVED_COLUMNS
 URL_COLUMN: Final = "image_url"
 ID_COLUMN: Final = "image_id"
 MOST_COLUMNS: Final = 1000
-"""Each is a column of all three tables; with more of them a writer needs gigabytes."""
+"""Each one becomes a column of all three tables; with more columns a writer needs gigabytes."""
 
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff=/]")
 
 
 def check_column_names(names: Sequence[str], url_column: str) -> str | None:
-    """Tell what is wrong with the names of a manifest's columns, and the cure; None where nothing is.
+    """Tell what is wrong with the names of a manifest's columns, and the cure; None if nothing is.
 
     >>> check_column_names(["Image_URL", "caption"], "image_url")
     "has no column 'image_url': rename 'Image_URL', or give --url-column Image_URL"
     """
     if len(names) > MOST_COLUMNS:
         return (
-            f"has more than {MOST_COLUMNS} columns, such as {names[-1][:80]!r}: put what varies into one "
-            "column, in a .jsonl as an object"
+            f"has more than {MOST_COLUMNS} columns, such as {names[-1][:80]!r}: combine some of them, "
+            "for example as one object in a .jsonl"
         )
     missing = None if url_column in names else f"has no column {url_column!r}: {_cure(names, url_column)}"
     return _check_spelling(names) or _check_twice(names) or missing or _check_own(names, url_column)
 
 
 def own_columns(names: Sequence[str], url_column: str) -> list[str]:
-    """Keep the columns that pass through: all but the URL's and `image_id`."""
+    """Keep the columns that are copied to the tables: all except the URL column and `image_id`."""
     return [name for name in names if name not in {url_column, ID_COLUMN}]
 
 
 def _check_spelling(names: Sequence[str]) -> str | None:
     if names and not names[0]:
-        return "has a first column without a name, as pandas writes its index: use to_csv(..., index=False)"
+        return "has a first column without a name, like pandas' index: use to_csv(..., index=False)"
     if "" in names:
         return f"has a column named '' after {names[names.index('') - 1]!r}: give it a name, or delete it"
     bad = next((name for name in names if _FORBIDDEN.search(name)), None)
     if bad is None:
         return None
-    return f"has a column named {bad!r}: a name is UTF-8, without control characters, '=' or '/'"
+    return f"has a column named {bad!r}: a name must be UTF-8, without control characters, '=' or '/'"
 
 
 def _check_twice(names: Sequence[str]) -> str | None:
@@ -52,14 +52,14 @@ def _check_twice(names: Sequence[str]) -> str | None:
 
 
 def _check_own(names: Sequence[str], url_column: str) -> str | None:
-    """Compare own columns with the output's and with each other, without case, as Spark and DuckDB do."""
+    """Compare own columns with the tables' and each other, ignoring case as Spark and DuckDB do."""
     output = {name.lower() for name in RESERVED_COLUMNS}
     seen: dict[str, str] = {}
     for name in own_columns(names, url_column):
         if name == URL_COLUMN:
-            return f"has {name!r} beside --url-column {url_column}: leave the option out, or drop one column"
+            return f"has {name!r} besides --url-column {url_column}: leave out the flag, or delete one column"
         if name.lower() in output:
-            way = "is" if name in RESERVED_COLUMNS else "but for its case is"
+            way = "is" if name in RESERVED_COLUMNS else "except for its case is"
             return f"has a column {name!r}, which {way} a column of the output: rename it"
         other = seen.setdefault(name.lower(), name)
         if other != name:
@@ -68,9 +68,9 @@ def _check_own(names: Sequence[str], url_column: str) -> str | None:
 
 
 def _cure(names: Sequence[str], url_column: str) -> str:
-    """Name the column that was probably meant."""
+    """Suggest the column that the user probably means."""
     spelt = {name.lower(): name for name in names}
     near = get_close_matches(url_column.lower(), spelt, n=1, cutoff=0.4)
     if near:
         return f"rename {spelt[near[0]]!r}, or give --url-column {spelt[near[0]]}"
-    return f"it has {', '.join(map(repr, names))[:200] or 'none'}; name the URL's with --url-column"
+    return f"it has {', '.join(map(repr, names))[:200] or 'none'}; give the column of URLs with --url-column"

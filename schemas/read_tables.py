@@ -1,4 +1,4 @@
-"""Read the tables of all runs as one: only committed runs, each image's newest answer."""
+"""Read the tables of all committed runs as one table: every row, or the newest answer of each image."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +16,11 @@ from facebeam.schemas.layout import RUNS, Layout
 __all__ = ["every_run", "newest"]
 
 _KEY: Final = "image_url"
-"""Is read always: a batch without columns would have no rows."""
+"""Always read: a batch without columns would have no rows."""
 
 
 class CommittedTables:
-    """What lies under an output; files are opened one at a time.
+    """The tables of all committed runs under an output. Files are opened one at a time.
 
     Args:
         output: a folder, or a URI that pyarrow knows, such as `s3://bucket/out`.
@@ -36,18 +36,18 @@ class CommittedTables:
         self.runs = [run_id for _, run_id in sorted(self._commits())]
         """Ids of the committed runs; the first one was committed first."""
         if not self.runs:
-            raise FileNotFoundError(f"{output} has no committed run: name the --output of one")
+            raise FileNotFoundError(f"{output} has no committed run: give the --output of a committed run")
         self._files = cache(self._list_files)
 
     def schema(self, table: str, columns: Sequence[str] | None) -> pa.Schema:
-        """Give the schema of a table of all runs, or of these columns of it; the folders' come last.
+        """Give the schema of a table over all runs, or of some columns; `run` and `error_code` come last.
 
         Raises:
             KeyError: no run has a column of this name.
         """
         metadata, found = None, dict[str, list[pa.DataType]]()
         for run in self.runs:
-            for path in self._files(run, table)[:1]:  # the files of one run are alike
+            for path in self._files(run, table)[:1]:  # all files of one run have the same schema
                 stored = self._footer(path).schema.to_arrow_schema()
                 metadata = stored.metadata
                 for field in stored:
@@ -57,7 +57,7 @@ class CommittedTables:
         return pa.schema([(name, types[name]) for name in columns or types], metadata)
 
     def read(self, run: str, table: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Read a table of one run in batches of this schema; what the run has not is null."""
+        """Read a table of one run in batches of this schema; a column that the run lacks is null."""
         for path in self._files(run, table):
             folders = dict(part.split("=", 1) for part in path.split("/") if "=" in part) | {"run": run}
             with self._store.open_input_file(path) as file:
@@ -67,7 +67,7 @@ class CommittedTables:
                     yield pa.record_batch([_column(batch, field, folders) for field in schema], schema)
 
     def _commits(self) -> Iterator[tuple[str, str]]:
-        """Find the committed runs: time of the commit, and id."""
+        """Find the committed runs: the time of the commit, and the id."""
         for path in self._list(f"{self._root}/{RUNS}"):
             if path.endswith("/_SUCCESS"):
                 with self._store.open_input_file(f"{path.rpartition('/')[0]}/run.json") as file:
@@ -92,7 +92,7 @@ class CommittedTables:
 
 
 def _column(batch: pa.RecordBatch, field: pa.Field, folders: dict[str, str]) -> pa.Array:
-    """Bring a column of a file to the type that it has in all runs."""
+    """Convert a column of a file to its common type of all runs."""
     if field.name not in batch.schema.names:
         return pa.repeat(pa.scalar(folders.get(field.name), field.type), len(batch))
     values = batch[field.name]
@@ -113,7 +113,7 @@ def every_run(output: str, table: str, columns: Sequence[str] | None = None) -> 
     Args:
         output: the `--output` of the runs: a folder, or a URI that pyarrow knows, such as `s3://bucket/out`.
         table: `faces`, `images` or `dead_letters`.
-        columns: those to read. None: all, `run` and the dead letters' `error_code` last.
+        columns: names of the columns to read. None: all; `run` and the dead letters' `error_code` come last.
 
     Returns:
         A reader: `for batch in reader`, or `reader.read_all()`, `reader.read_pandas()`.
@@ -137,20 +137,21 @@ def newest(
 ) -> pa.RecordBatchReader:
     """Read the newest answer of each image: one row of `images`, or one row of `faces` per face.
 
-    The newest answer is that of the run that was committed last. If it found no face, the image has no row in
-    `faces`, whatever older runs found. A dead letter is no answer: the image keeps its older one. An image
-    that a manifest lists twice comes once.
+    The newest answer comes from the run that was committed last. If this run found no face, the image has no
+    row in `faces`, even if older runs found one. A dead letter is not an answer: the image keeps its older
+    answer. An image that a manifest lists twice comes once.
 
-    Some 300 bytes per image are held in memory.
+    The reader holds about 300 bytes per image in memory.
 
     Args:
-        output: as of `every_run`.
+        output: as in `every_run`.
         table: `faces` or `images`.
-        columns: as of `every_run`.
-        key: what names an image; `image_id` where its URL changes from run to run, as a signed one does.
+        columns: as in `every_run`.
+        key: the column that identifies an image. Use `image_id` if the URL of an image changes from run to
+            run, for example because it is signed.
 
     Returns:
-        A reader, as of `every_run`; the newest run comes first.
+        A reader, as from `every_run`; the newest run comes first.
 
     Raises:
         FileNotFoundError: the output has no committed run.
@@ -175,10 +176,10 @@ def _newest_batches(
 
 
 def _newly_answered(images: Iterable[pa.RecordBatch], key: Key, answered: set[bytes]) -> dict[bytes, int]:
-    """Find a run's row of each image that no newer run has answered; add these images to `answered`.
+    """Find the rows of images that no newer run has answered, one per image; add the images to `answered`.
 
     Returns:
-        Digest of the row's keys -> index of the face that comes next.
+        Digest of a row's keys -> index of the face to read next.
     """
     due: dict[bytes, int] = {}
     for batch in images:
@@ -190,7 +191,7 @@ def _newly_answered(images: Iterable[pa.RecordBatch], key: Key, answered: set[by
 
 
 def _take_due(batch: pa.RecordBatch, due: dict[bytes, int]) -> pa.Array:
-    """Choose what is due, once: two equal rows of a manifest have faces 0, 1, 2 and 0, 1, 2."""
+    """Choose the rows to read, each once: two equal rows of a manifest have faces 0, 1, 2 and 0, 1, 2."""
     is_faces = "face_index" in batch.schema.names
     faces = batch["face_index"].to_pylist() if is_faces else [0] * len(batch)
     chosen: list[bool] = []

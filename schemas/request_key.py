@@ -1,4 +1,4 @@
-"""The name of one paid question: equal questions have equal keys, in every run and on every machine."""
+"""The journal's key of a request: equal requests have equal keys, in every run and on every machine."""
 
 from functools import cache
 from hashlib import sha256
@@ -7,14 +7,18 @@ from typing import Final
 from facebeam.schemas.values import ImageRequest
 
 BUCKETS: Final = 256
-"""Folders of the journal; a key's first byte is its bucket."""
+"""Number of the journal's folders, called buckets. Another number would hide all stored answers."""
 
 
 def request_key(identity: str, request: ImageRequest) -> bytes:
-    """Digest what decides an answer: who is asked (host or model, and version), the URL, the parameters.
+    """Digest everything that decides an answer: who answers, the URL and the parameters.
+
+    Args:
+        identity: who answers: host or model, and version.
+        request: the URL and the parameters.
 
     Returns:
-        32 bytes, a sha256; parts are told apart by their lengths.
+        A sha256, 32 bytes. The length before each part keeps the parts separate.
     """
     url = _part(request.image_url)
     return sha256(_whom(identity) + url + _how(request.mode, request.need_rotate_detection)).digest()
@@ -34,5 +38,5 @@ def _how(mode: int, need_rotate_detection: int) -> bytes:
 
 
 def bucket_of(key: bytes) -> int:
-    """Give a key's bucket, 0 to 255."""
+    """Give a key's bucket, its first byte: 0 to 255."""
     return key[0]

@@ -1,4 +1,4 @@
-"""What a run leaves in `run.json`: its counts, its calls, and what each key means."""
+"""The contents of `run.json`: counts of rows and calls, and the meaning of each key."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,33 +8,33 @@ from facebeam.schemas.values import NOT_SENT, Answer, Failure
 
 
 class CallCounts(NamedTuple):
-    """Sums over distinct images; they add up over shards."""
+    """Counts over distinct images; the counts of all shards add up to those of the run."""
 
     images: int = 0
-    """Distinct images that the rows ask for."""
+    """Distinct images of the rows."""
     from_journal: int = 0
     """Images answered from the journal."""
     sent: int = 0
-    """Calls that left this machine, retries included: what may be billed at most."""
+    """Calls that left this machine, retries included: the service can bill no more than these."""
     retries: int = 0
     maybe_billed: int = 0
-    """Images without an answer whose last call may be billed all the same."""
+    """Images without an answer whose last call may still be billed."""
     not_sent: int = 0
-    """Images that were not asked for because sending had been stopped."""
+    """Images that were not sent because the run had stopped sending."""
 
 
 FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
 RECALLED: Final = CallCounts(images=1, sent=1)
-"""An image that this run had asked for before its bundle was repeated: at least one call."""
+"""An image that this run sent before the engine repeated the bundle: at least one call."""
 
 
 def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
-    """Add the counts of all shards up; none is all zero."""
+    """Add up the counts of all shards; without shards all counts are zero."""
     return CallCounts(*map(sum, zip(*counts, strict=True)))
 
 
 def calls_of(result: Answer | Failure) -> CallCounts:
-    """Count one image that was asked for, by its result.
+    """Count one image that was sent, from its result.
 
     >>> calls_of(Failure(ErrorCode.TIMEOUT, "it took too long", stage="annotate", attempts=3))
     CallCounts(images=1, from_journal=0, sent=3, retries=2, maybe_billed=0, not_sent=0)
@@ -51,15 +51,15 @@ def calls_of(result: Answer | Failure) -> CallCounts:
 
 RECORD_MEANINGS: Final[Mapping[str, str]] = {
     "run_id": "the run's name, as in `run=<id>`",
-    "started_at": "start of the run's last try, in UTC (ISO 8601)",
+    "started_at": "when the last try of this run id started, in UTC (ISO 8601)",
     "options": "every flag with its value; values of Beam's flags that look like secrets are hidden",
-    "manifests": "path of each manifest file, and its checksum (`sha256:...`, or the bucket's own)",
+    "manifests": "path of each manifest file -> its checksum (`sha256:...`, or the bucket's own checksum)",
     "versions": "versions of Python, facebeam, apache-beam, pyarrow and numpy",
     "committed_at": "when the tables were complete, in UTC (ISO 8601)",
-    "counts": "rows of the manifest, of the tables, and of each error code; they are what the files hold",
-    "calls": "distinct images, of them from_journal and not_sent; calls sent, of them retries, maybe_billed",
-    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`; null where nothing was asked for",
-    "files": "the Parquet files, as paths below the output",
+    "counts": "numbers of rows in the manifest, in the files of each table, and for each error code",
+    "calls": "distinct images, of these from_journal, not_sent; calls sent, of these retries, maybe_billed",
+    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`, in milliseconds; null: no new calls",
+    "files": "paths of the Parquet files, relative to the output",
 }
 """The keys of `run.json`, in their order."""
 
@@ -69,13 +69,13 @@ class RunCounts:
     """Rows and faces of one run, counted from its tables."""
 
     rows_read: int
-    """Rows of the manifest, good or bad."""
+    """Rows of the manifest, valid or not."""
     ok: int
     no_face: int
     face_count: int
-    """Faces that the images say they have."""
+    """Sum of the column `face_count` of `images`."""
     faces: int
-    """Rows of the faces table."""
+    """Rows of `faces`."""
     dead: Mapping[str, int] = field(default_factory=dict)
     """Error code -> dead letters."""
 
@@ -86,11 +86,11 @@ class RunCounts:
 
     @property
     def failure_share(self) -> float:
-        """Dead letters as a share of the rows read, 0 to 1."""
+        """Share of the rows read that are dead letters, 0 to 1."""
         return self.dead_total / self.rows_read if self.rows_read else 0.0
 
     def broken_law(self) -> str | None:
-        """Name the law that the counts break, with the counts; None where all hold.
+        """Describe the rule that the counts break, with the counts; None if they break none.
 
         >>> RunCounts(rows_read=3, ok=1, no_face=1, face_count=2, faces=2, dead={"timeout": 1}).broken_law()
         >>> RunCounts(rows_read=3, ok=1, no_face=0, face_count=2, faces=2).broken_law()
@@ -104,6 +104,7 @@ class RunCounts:
             )
         if self.faces != self.face_count:
             return (
-                f"one row a face: the images have {self.face_count} faces, the faces table {self.faces} rows"
+                f"one row per face: images have {self.face_count} faces, "
+                f"the faces table has {self.faces} rows"
             )
         return None

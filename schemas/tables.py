@@ -1,6 +1,6 @@
-"""The three tables as Arrow schemas, and how a faces table becomes an array.
+"""The Arrow schemas of the three tables, and `face_points`, which turns a faces table into an array.
 
-Each table lies in Hive-style folders; `run` and `error_code` are folder names, so they are in no file.
+Each table is in Hive-style folders. `run` and `error_code` are folder names, not columns of a file.
 """
 
 import json
@@ -30,13 +30,13 @@ _SOURCE = [
 ]
 
 DICTIONARY_BYTES: Final = 8_192
-"""A Parquet dictionary of some two thousand coordinates pays for whole numbers; fractions only outgrow it."""
+"""Limit of a Parquet dictionary. About 2,000 whole numbers fit, and save space; fractions do not repeat."""
 
 BOX_COLUMNS: Final = ("box_x", "box_y", "box_width", "box_height")
 """The smallest upright rectangle around the 90 points: left, top, width, height in pixels."""
 
 COORDINATE_COLUMNS: Final = tuple(f"{name}_{axis}" for name in landmark_names() for axis in "xy")
-"""The 180 flat coordinates: `face_profile_00_x`, `face_profile_00_y`, ... `right_pupil_00_y`."""
+"""The 180 columns of coordinates: `face_profile_00_x`, `face_profile_00_y`, ... `right_pupil_00_y`."""
 
 PARTITION_COLUMNS: Final = ("run", "error_code")
 
@@ -59,7 +59,7 @@ FACES: Final = _table(
         *(pa.field(name, pa.float32(), nullable=False) for name in (*BOX_COLUMNS, *COORDINATE_COLUMNS)),
     ],
 )
-"""One row a face."""
+"""One row per face."""
 
 IMAGES: Final = _table(
     "images",
@@ -76,7 +76,7 @@ IMAGES: Final = _table(
         pa.field("from_journal", pa.bool_(), nullable=False),
     ],
 )
-"""One row a manifest row that was answered."""
+"""One row per manifest row that was answered."""
 
 DEAD_LETTERS: Final = _table(
     "dead_letters",
@@ -95,49 +95,49 @@ DEAD_LETTERS: Final = _table(
         pa.field("last_attempt_at", _WHEN),
     ],
 )
-"""One row a manifest row that was given up on; itself a manifest."""
+"""One row per manifest row that failed. Its files are manifests themselves."""
 
 TABLES: Final = {"faces": FACES, "images": IMAGES, "dead_letters": DEAD_LETTERS}
 
 COLUMN_MEANINGS: Final[Mapping[str, str]] = {
-    "image_id": "the manifest's name of the image, or 16 hex digits of the URL's sha256",
+    "image_id": "the name of the image in the manifest, or else 16 hex digits of the URL's sha256",
     "image_url": "the URL as the manifest spells it",
     "face_index": "number of the face in its image, from 0, in the order of the source",
     "face_count": "faces found in the image, at most ten",
-    "image_width": "pixels of the upright image; null: the source does not say",
-    "image_height": "pixels of the upright image; null: the source does not say",
-    "source": "what answered: `local`, `api` or `fake`, or the name of your own source",
+    "image_width": "width of the upright image, in pixels; null: the source does not report it",
+    "image_height": "height of the upright image, in pixels; null: the source does not report it",
+    "source": "source of the answer: `local`, `api`, `fake`, or the name of your own source",
     "face_model_version": "version of the model that answered",
     "box_x": "left edge of the smallest upright rectangle around the 90 points, in pixels",
-    "box_y": "its upper edge",
-    "box_width": "its width",
-    "box_height": "its height",
+    "box_y": "upper edge of this rectangle, in pixels",
+    "box_width": "width of this rectangle, in pixels",
+    "box_height": "height of this rectangle, in pixels",
     "outcome": "`ok`: at least one face; `no_face`: none",
-    "attempts": "how often the image was asked for, retries included; 0: nothing was sent",
+    "attempts": "number of tries of this image, retries included; 0: nothing was sent",
     "latency_ms": "milliseconds of the last attempt, without waiting for its turn; null: from the journal",
-    "trace_id": "name of the call for the service's support; null: there is none",
+    "trace_id": "id of the call, for the service's support; null: the call has none",
     "answered_at": "when the answer came; null: unknown",
-    "from_journal": "whether the answer was stored already when this run asked for it",
+    "from_journal": "whether this run read the answer from the journal",
     "raw_code": "the error code as the other side spells it",
-    "upstream_code": "the code of the service's upstream; null: it named none",
+    "upstream_code": "the error code of the service's upstream; null: the service reported none",
     "http_status": "HTTP status of the last attempt; null: there was no answer",
-    "message": "what happened, the rule, and the cure",
-    "stage": "where it failed: `manifest`, `fetch`, `decode`, `annotate`, or `not_sent`",
-    "maybe_billed": "whether the service may have charged for it",
-    "retryable": "whether a replay can help",
+    "message": "what happened, which rule applies, and what to do",
+    "stage": "step that failed: `manifest`, `fetch`, `decode` or `annotate`; `not_sent`: sending had stopped",
+    "maybe_billed": "whether the service may bill the last call",
+    "retryable": "whether a replay may succeed",
     "first_attempt_at": "start of the first attempt; null: there was none",
     "last_attempt_at": "start of the last attempt; null: there was none",
 }
-"""Meaning, unit and null rule of every column but the coordinates."""
+"""Meaning, unit and null rule of every column except the coordinates."""
 
 RESERVED_COLUMNS: Final = frozenset(name for table in TABLES.values() for name in table.names) | {
     *PARTITION_COLUMNS
 }
-"""Names that a manifest's own columns cannot have (but `image_url` and `image_id`, which are its key)."""
+"""Names that a manifest's own columns must not have; `image_url` and `image_id` are not own columns."""
 
 
 def with_manifest_columns(table: pa.Schema, columns: pa.Schema) -> pa.Schema:
-    """Append the manifest's own columns to a table's."""
+    """Append the manifest's own columns to the columns of a table."""
     return pa.schema([*table, *columns], table.metadata)
 
 
@@ -159,7 +159,8 @@ class Frame(Protocol):
 def face_points(faces: Frame) -> NDArray[np.float32]:
     """Turn a faces table into float32[n, 90, 2]: n faces, 90 landmarks, `(x, y)` in pixels.
 
-    Takes a table or a batch of pyarrow, a frame of pandas, or one of polars.
+    Args:
+        faces: a table or batch of pyarrow, or a frame of pandas or polars.
 
     Raises:
         KeyError: a coordinate column is missing.

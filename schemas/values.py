@@ -1,4 +1,4 @@
-"""The values that travel through the pipeline, from the manifest's row to its one end.
+"""The values that travel through the pipeline, from a manifest row to its answer or dead letter.
 
 ManifestRow --ImageRequest--> face source --> FoundFaces --> Answer --> Annotation   (outcome ok or no_face)
                                     |-------> Failure --> DeadLetter
@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 MAX_FACES = 10
-"""The service's ceiling; an answer with ten faces may have been cut."""
+"""The service returns at most so many faces; with ten faces, more may be in the image."""
 
 
 NOT_SENT = "not_sent"
-"""The stage of a failure whose image was not asked for, because sending had been stopped."""
+"""The stage of a failure whose image was not sent, because the run had stopped sending."""
 
 
 class Outcome(StrEnum):
-    """How an image was answered."""
+    """Whether an answer has faces."""
 
     OK = auto()
     NO_FACE = auto()
@@ -54,7 +54,7 @@ class ManifestRow(NamedTuple):
 
 
 class ImageRequest(NamedTuple):
-    """One image as a face source is asked for it; rows with equal requests share one answer."""
+    """What a face source gets of one image. Rows with equal requests share one answer."""
 
     image_url: str
     mode: int = 0
@@ -79,7 +79,9 @@ class Face:
         return isinstance(other, Face) and np.array_equal(self.points, other.points)
 
     def __hash__(self) -> int:
-        return hash((self.points + np.float32(0)).tobytes())  # the sum makes -0.0 the 0.0 that it equals
+        return hash(
+            (self.points + np.float32(0)).tobytes()
+        )  # adding 0 turns -0.0 into 0.0: they are equal, so their hashes must be
 
     def region(self, name: str) -> NDArray[np.float32]:
         """Give the landmarks of one region: float32[n, 2]."""
@@ -88,11 +90,11 @@ class Face:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFaces:
-    """What one attempt finds in an image; no faces means outcome `no_face`."""
+    """What one attempt finds in an image; without faces the outcome is `no_face`."""
 
     faces: tuple[Face, ...]
     image_width: int | None
-    """Pixels of the upright image; None where the source does not tell (the service's `no_face`)."""
+    """Pixels of the upright image; None: the source does not report it (as the service's `no_face`)."""
     image_height: int | None
     face_model_version: str
     trace_id: str | None = None
@@ -124,7 +126,7 @@ class Answer(FoundFaces):
 
     @property
     def name(self) -> str:
-        """The outcome, as a result's name."""
+        """The outcome: `ok` or `no_face`. A failure's name is its code."""
         return self.outcome
 
 
@@ -134,77 +136,77 @@ class Failure:
 
     code: ErrorCode
     message: str
-    """For the person who reads the dead letter: the value, the rule and the cure; never a secret."""
+    """The value, the rule and the cure, for the reader of the dead letter; it never contains a secret."""
     _: KW_ONLY
     stage: str
-    """Where it happened: `manifest`, `fetch`, `decode`, `annotate`; or `not_sent`."""
+    """The step that failed: `manifest`, `fetch`, `decode`, `annotate`; or `not_sent`."""
     raw_code: str | None = None
-    """The code as the other side spelt it, where it is not one of ours."""
+    """The code as the other side spells it; None: it is `code`."""
     upstream_code: str | None = None
     http_status: int | None = None
     trace_id: str | None = None
     maybe_billed: bool = False
     retry_after_s: float | None = None
     was_sent: bool = True
-    """Whether this attempt left this machine: only such attempts are counted."""
+    """Whether this attempt left this machine: only such attempts count."""
     attempts: int = 0
     first_attempt_at: datetime | None = None
     last_attempt_at: datetime | None = None
     asked_by: str | None = None
-    """As in an answer."""
+    """As in `Answer`."""
 
     @property
     def name(self) -> str:
-        """The code, as a result's name."""
+        """The code. An answer's name is its outcome."""
         return self.code
 
     @property
     def answered_at(self) -> datetime | None:
-        """When it came, as a result's time."""
+        """Time of the last attempt, under the name that `Answer` has for it."""
         return self.last_attempt_at
 
     @property
     def fate(self) -> Fate:
-        """What is done about it."""
+        """What facebeam does after this failure."""
         return self.code.fate(self.attempts)
 
     @property
     def is_mended_elsewhere(self) -> bool:
-        """Whether it says nothing of the image, so that the next run asks again.
+        """Whether the cause is not the image itself, so that the next run must try again.
 
-        `forbidden` is final when the service says it of an image. The image's own host may let another
-        User-Agent pass, or everybody tomorrow.
+        `forbidden` is final if the service says it about an image. The image's own host may accept another
+        User-Agent, or accept everybody tomorrow.
         """
         by_host = self.code is ErrorCode.FORBIDDEN and self.stage == "fetch"
         return by_host or self.code.about.is_mended_elsewhere
 
 
 class AskedBy(NamedTuple):
-    """Which run asks, and which try of it: several processes, one after another, may try the same run.
+    """The run that sends a request, and which try of the run: several processes may try one run in turn.
 
-    Clocks of two machines cannot tell that: one of them may be wrong by an hour.
+    Times cannot tell tries apart: the clocks of two machines may differ by an hour.
     """
 
     run: str
-    """A name that no other run has, in whatever output."""
+    """A name that no other run has, in any output."""
     attempt: str
 
     @property
     def tag(self) -> str:
-        """What stands in the journal."""
+        """The text that the journal stores."""
         return f"{self.run}/{self.attempt}"
 
     def asked(self, tag: str | None) -> bool:
-        """Tell whether an entry was asked for by this very try."""
+        """Tell whether this try sent the request of an entry."""
         return tag == self.tag
 
     def asked_before(self, tag: str | None) -> bool:
-        """Tell whether an entry was asked for by a try of this run."""
+        """Tell whether any try of this run sent the request of an entry."""
         return tag is not None and tag.startswith(f"{self.run}/")
 
 
 class FailureError(Exception):
-    """Carry a failure from the boundary where it was translated to the one place that catches it."""
+    """Carry a failure from the place that translates it to the one place that catches it."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)  # positional, so that the exception can be pickled
@@ -222,7 +224,7 @@ class Annotation(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """A manifest row given up on, with its failure."""
+    """A manifest row that failed, with its failure."""
 
     row: ManifestRow
     failure: Failure

@@ -32,7 +32,7 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
         ("twice.csv", "has two columns 'caption': rename one of them"),
         ("ours.csv", "has a column 'face_index', which is a column of the output: rename it"),
         ("partition.csv", "has a column 'run', which is a column of the output"),
-        ("case.csv", "has a column 'Source', which but for its case is a column of the output"),
+        ("case.csv", "has a column 'Source', which except for its case is a column of the output"),
         ("sheet.csv", "is a zip, such as .xlsx, not csv as its name says"),
         ("latin1.csv", "convert the file from the encoding"),
         ("quote.csv", ":5002: the row that begins here is broken"),
@@ -174,8 +174,8 @@ def test_an_empty_manifest_is_a_run(tmp_path: Path, header: str) -> None:
 
 
 BAD_ROWS = [
-    (b"caption only,", "is no URL"),
-    (b"two words,https://example.com/a b.jpg", "has a space in it: write %20"),
+    (b"caption only,", "is not a URL"),
+    (b"two words,https://example.com/a b.jpg", "contains a space: write %20"),
     (b"control,https://example.com/\x07.jpg", "has control characters"),
     (b"latin-1,https://example.com/gr\xf6\xdfe.jpg", "is not UTF-8: convert the manifest"),
     (b"scheme,ftp://example.com/a.jpg", "has no http:// or https:// at its start"),

@@ -29,7 +29,7 @@ def test_web_url_is_fine(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("", "is no URL"),
+        ("", "is not a URL"),
         ("https://example.com/\udcff.jpg", "not UTF-8"),
         ("https://example.com/" + "a" * MAX_URL_BYTES, "over 8192 bytes"),
         ("https://example.com/" + "ü" * (MAX_URL_BYTES // 2), "over 8192 bytes"),
@@ -72,8 +72,8 @@ def test_local_file_needs_permission(url: str) -> None:
 
 
 def test_local_scheme_without_path_is_refused() -> None:
-    """A scheme without a path is refused, because it names no file."""
-    assert "names no file" in (check_image_url("gs://", allow_local_files=True) or "")
+    """A scheme without a path is refused, because it has no path."""
+    assert "has no path" in (check_image_url("gs://", allow_local_files=True) or "")
 
 
 @given(st.text("htps:/.@[]?#%\\ aüß\x00\u2028\udcff0:-", max_size=40).map("https://".__add__))

@@ -135,7 +135,7 @@ def test_a_run_without_the_mark_of_success_is_not_read(tmp_path: Path) -> None:
     assert rows(newest(str(tmp_path), "images", ["own", "run"])) == [(1, "one")]
     assert len(rows(every_run(str(tmp_path), "faces"))) == 1
     (tmp_path / "_runs/one/_SUCCESS").unlink()
-    with pytest.raises(FileNotFoundError, match="has no committed run: name the --output of one"):
+    with pytest.raises(FileNotFoundError, match="has no committed run: give the --output of a committed run"):
         newest(str(tmp_path), "images")
 
 

@@ -25,8 +25,8 @@ def test_good_counts_break_no_law() -> None:
         (replace(GOOD, ok=4), "exactly one place"),
         (replace(GOOD, no_face=1), "exactly one place"),
         (replace(GOOD, dead={"timeout": 3}), "exactly one place"),
-        (replace(GOOD, faces=6), "one row a face: the images have 7 faces, the faces table 6 rows"),
-        (replace(GOOD, face_count=6), "one row a face"),
+        (replace(GOOD, faces=6), "one row per face: images have 7 faces, the faces table has 6 rows"),
+        (replace(GOOD, face_count=6), "one row per face"),
     ],
 )
 def test_any_count_that_is_off_breaks_a_law(counts: RunCounts, law: str) -> None:

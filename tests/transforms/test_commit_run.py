@@ -125,7 +125,7 @@ def test_the_record_tells_what_was_committed(layout: Layout) -> None:
     [
         (None, 4, "every manifest row ends in exactly one place: 4 rows read"),
         (None, 6, "every manifest row ends in exactly one place: 6 rows read"),
-        (0, 5, "one row a face: the images have 3 faces, the faces table 1 rows"),
+        (0, 5, "one row per face: images have 3 faces, the faces table has 1 rows"),
         (2, 5, "5 rows read, 1 ok"),
         (4, 5, r"5 rows read, 2 ok \+ 1 no_face \+ 1 dead letters"),
     ],

@@ -30,7 +30,9 @@ def _check_url(url: object, *, allow_local_files: bool) -> str | None:
     if isinstance(url, str):
         return check_image_url(url, allow_local_files=allow_local_files)
     return (
-        "is no URL: fill in the row or delete it" if url is None else "is no string: write the URL in quotes"
+        "is not a URL: write one or delete the row"
+        if url is None
+        else "is not a string: write the URL in quotes"
     )
 
 

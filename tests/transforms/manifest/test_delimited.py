@@ -88,7 +88,7 @@ def test_bad_rows_are_named_by_the_line_where_they_begin(tmp_path: Path) -> None
     ]
     assert [message.split(" ", 2)[0] for *_, message in found] == ["4:", "5:", "6:", "7:"]
     for (*_, message), rule in zip(
-        found, ["has 3 fields", "has 1 fields", "no URL", "not UTF-8"], strict=True
+        found, ["has 3 fields", "has 1 fields", "not a URL", "not UTF-8"], strict=True
     ):
         assert rule in message
 

@@ -101,10 +101,10 @@ def test_late_column_is_found(tmp_path: Path) -> None:
         ('{"image_url": "https://example.com/a.jpg", "a": ' + "[" * 101 + "]" * 101 + "}", "deeper than 100"),
         ('{"image_url": "https://example.com/\\udcff.jpg"}', "not UTF-8"),
         ('{"image_url": "https://example.com/a.jpg", "a": "\\ud83d"}', "not UTF-8"),
-        ('{"image_url": null}', "no URL"),
-        ('{"image_url": " "}', "no URL"),
-        ('{"image_url": 17}', "no string"),
-        ('{"image_url": ["https://example.com/a.jpg"]}', "no string"),
+        ('{"image_url": null}', "not a URL"),
+        ('{"image_url": " "}', "not a URL"),
+        ('{"image_url": 17}', "not a string"),
+        ('{"image_url": ["https://example.com/a.jpg"]}', "not a string"),
         ('{"image_url": "https://example.com/a.jpg", "image_id": 1.5}', "neither string nor integer"),
         ('{"image_url": "https://example.com/a.jpg", "image_id": true}', "neither string nor integer"),
         ('{"image_url": "https://example.com/a.jpg", "image_id": "' + "x" * 513 + '"}', "over 512"),
@@ -188,7 +188,7 @@ def test_object_without_a_url_is_a_dead_letter(tmp_path: Path) -> None:
     _, letter = read(path)
     assert isinstance(letter, DeadLetter)
     assert letter.row == ManifestRow("", "x1", (1,))
-    assert "no URL" in letter.failure.message
+    assert "not a URL" in letter.failure.message
 
 
 def test_bad_bytes_are_a_dead_letter(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_bad_rows_are_named_by_their_number(tmp_path: Path) -> None:
     bad = [entry for entry in found if isinstance(entry, DeadLetter)]
     assert [letter.row.columns for letter in bad] == [(1,), (2,), (3,), (4,)]
     for number, (letter, rule) in enumerate(
-        zip(bad, ["no URL", "no URL", "no http", "not UTF-8"], strict=True), start=2
+        zip(bad, ["not a URL", "not a URL", "no http", "not UTF-8"], strict=True), start=2
     ):
         assert letter.failure.message.startswith(f"{path}, row {number}: ")
         assert rule in letter.failure.message
