@@ -58,7 +58,7 @@ RECORD_MEANINGS: Final[Mapping[str, str]] = {
     "committed_at": "when the tables were complete, in UTC (ISO 8601)",
     "counts": "numbers of rows in the manifest, in the files of each table, and for each error code",
     "calls": "distinct images, of these from_journal, not_sent; calls sent, of these retries, maybe_billed",
-    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`, in milliseconds; null: no new calls",
+    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`, in ms; null: no new calls",
     "files": "paths of the Parquet files, relative to the output",
 }
 """The keys of `run.json`, in their order."""
