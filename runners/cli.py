@@ -49,6 +49,11 @@ COMMANDS = {
     "finalize": Command(
         "flags.job_options:parse_finalize", "jobs:finalize", "wait for a run on a cluster, and report it"
     ),
+    "export": Command(
+        "flags.export_options:parse_export",
+        "export:export",
+        "write the answers of committed runs in another format",
+    ),
     "serve": Command(
         "service.serve_options:parse_serve",
         "serve:serve",

@@ -120,9 +120,9 @@ class OptionsParser(StrictParser, Generic[Options]):
             self._check(name, given, values)
         return _build(self._kind, values), rest
 
-    def parse_all(self, argv: Sequence[str]) -> Options:
-        """Parse a command line that holds nothing but our flags; a wrong one ends the process with 2."""
-        options, rest = self.parse(argv)
+    def parse_all(self, argv: Sequence[str], inherited: Mapping[str, object] | None = None) -> Options:
+        """Parse a command line of our flags alone, as `parse` does; a wrong one ends the process with 2."""
+        options, rest = self.parse(argv, inherited)
         if rest:
             self.error(f"unexpected argument {rest[0]!r}")
         return options
