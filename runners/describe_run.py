@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from facebeam.pipelines.annotate_manifest import Run
 from facebeam.runners.flags.options import RunOptions
-from facebeam.runners.prepare_run import choose_source, facts_of, journal_path, shards_for
+from facebeam.runners.prepare_run import check_shards, choose_source, facts_of, journal_path, shards_for
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.values import AskedBy
 from facebeam.transforms.files.any_store import exists, read_json, write_json
@@ -29,7 +29,7 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
     journal.check_writable()
     source, shards = choose_source(options), shards_for(options, manifest)
     began_at = datetime.now(UTC)
-    source.for_shard(0, shards)  # tells whether they can share what the source may do
+    check_shards(source, shards)
     return Run(
         layout=layout,
         manifest=manifest,

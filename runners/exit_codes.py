@@ -1,10 +1,14 @@
 """What the process tells its caller."""
 
-COMMITTED = 0
-NOT_COMMITTED = 1
-WRONG_SETUP = 2
-COMMITTED_WITH_GAPS = 3
-STOPPED = 130
+from typing import Final
+
+DONE: Final = 0
+"""What was asked for is done: the run is committed, the plan printed, the server stopped in order."""
+NOT_COMMITTED: Final = 1
+WRONG_SETUP: Final = 2
+COMMITTED_WITH_GAPS: Final = 3
+STOPPED: Final = 130
+"""By Ctrl-C; shells have 128 and the signal's number. After SIGTERM it is 143."""
 
 MEANINGS = """\
 exit codes:

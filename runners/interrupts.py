@@ -9,6 +9,7 @@ from threading import Event, Thread
 from types import FrameType
 from typing import BinaryIO, Final, NoReturn
 
+from facebeam.runners.exit_codes import STOPPED
 from facebeam.runners.logs import LOGGER
 from facebeam.transforms.steps.progress import PROGRESS
 
@@ -43,7 +44,7 @@ def ended_by_ctrl_c() -> Iterator[None]:
     """
 
     def ask(_number: int, _frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + signal.SIGINT))
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(STOPPED))
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
         raise KeyboardInterrupt
 

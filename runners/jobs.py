@@ -1,7 +1,7 @@
 """`facebeam status`, `cancel` and `finalize`: commands about a run that was submitted to a cluster."""
 
 from facebeam.runners.clusters.submitted_job import SubmittedJob
-from facebeam.runners.exit_codes import COMMITTED, NOT_COMMITTED
+from facebeam.runners.exit_codes import DONE, NOT_COMMITTED
 from facebeam.runners.flags.job_options import JobOptions
 from facebeam.runners.interrupts import stop_signals
 from facebeam.runners.logs import LOGGER
@@ -16,10 +16,10 @@ def status(options: JobOptions) -> int:
     layout = _layout(options)
     if is_committed(layout):
         print("committed")  # noqa: T201 - the command's answer
-        return COMMITTED
+        return DONE
     state = SubmittedJob.find(layout).state
     print(state)  # noqa: T201 - the command's answer
-    return NOT_COMMITTED if state.is_over else COMMITTED
+    return NOT_COMMITTED if state.is_over else DONE
 
 
 def cancel(options: JobOptions) -> int:
@@ -33,7 +33,7 @@ def cancel(options: JobOptions) -> int:
         LOGGER.error("run %s was committed before its job could be cancelled", layout.run_id)
         return NOT_COMMITTED
     LOGGER.info("job %s is cancelled; nothing of run %s is visible", job.id, layout.run_id)
-    return COMMITTED
+    return DONE
 
 
 def finalize(options: JobOptions) -> int:

@@ -8,12 +8,19 @@ from rich.console import Console
 from rich.table import Table
 
 from facebeam.runners.describe_run import choose_journal, question_of
-from facebeam.runners.exit_codes import COMMITTED
+from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.logs import LOGGER, spared_output
 from facebeam.runners.made_manifests import made_manifests
-from facebeam.runners.prepare_run import choose_source, find_manifest, limits_of, shards_for, use_remote_files
+from facebeam.runners.prepare_run import (
+    check_shards,
+    choose_source,
+    find_manifest,
+    limits_of,
+    shards_for,
+    use_remote_files,
+)
 from facebeam.schemas.run_plan import RunPlan
 from facebeam.transforms.api.fit_to_send import is_fit_to_send
 from facebeam.transforms.steps.plan_run import plan_run
@@ -34,7 +41,7 @@ def plan(options: RunOptions) -> int:
     else:
         with spared_output():
             Console().print(plan_table(planned, calls, options))
-    return COMMITTED
+    return DONE
 
 
 def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
@@ -85,7 +92,7 @@ def _plan(options: RunOptions) -> tuple[RunPlan, int]:
     """
     check_beam_flags(options.beam_flags, options.cluster.runner)
     manifest, source = find_manifest(options), choose_source(options)
-    source.for_shard(0, shards_for(options, manifest))
+    check_shards(source, shards_for(options, manifest))
     everything = not options.is_service or options.allow_private_urls
     plan = plan_run(
         manifest,

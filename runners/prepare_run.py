@@ -21,9 +21,10 @@ from facebeam.runners.image_fetcher import authorities, image_fetcher
 from facebeam.runners.logs import LOGGER
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.request_key import BUCKETS
-from facebeam.transforms.api.api_source import LARGEST_WINDOW, UNPACED_WINDOW, ApiSource
+from facebeam.transforms.api.api_source import UNPACED_WINDOW, ApiSource
 from facebeam.transforms.api.call_limits import CallLimits
 from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
+from facebeam.transforms.api.pacer import LARGEST_WINDOW
 from facebeam.transforms.api.token import TokenReference
 from facebeam.transforms.files.any_store import fingerprint, is_local
 from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
@@ -123,6 +124,11 @@ def shards_for(options: RunOptions, manifest: Manifest) -> int:
         return options.shards or 1
     size_bytes = sum(file.state.size_bytes for file in manifest.files)
     return min(BUCKETS, FEWEST_SHARDS + size_bytes // BYTES_A_SHARD)
+
+
+def check_shards(source: FaceSource, shards: int) -> None:
+    """See that so many shards can share what the source may do; raises RunError."""
+    source.for_shard(0, shards)
 
 
 def limits_of(options: RunOptions, now: datetime) -> CallLimits:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from facebeam.runners.annotate import annotate
-from facebeam.runners.exit_codes import COMMITTED
+from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.flag import Inherited, flags_of, spelled
 from facebeam.runners.flags.option_types import ALL_RUNS
 from facebeam.runners.flags.options import USUAL_SERVICE, RunOptions, parse_run, run_parser
@@ -34,7 +34,7 @@ def replay(chosen: ReplayOptions) -> int:
     files = (*letters, *no_face_files(chosen.output, runs, chosen.codes))
     if not files:
         LOGGER.info("no row ended as %s: nothing to do", ", ".join(chosen.codes))
-        return COMMITTED
+        return DONE
     return annotate(replace(options, manifest=files))
 
 

@@ -4,7 +4,8 @@ import re
 from typing import Final
 
 _RAISED: Final = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Interrupt)): (.+)$", re.MULTILINE)
-_OURS: Final = ("RunError", "SetUpError", "ManifestError", "WeightsError")
+OURS: Final = frozenset({"RunError", "SetUpError", "ManifestError", "UnreachableError", "WeightsError"})
+"""RunError and all its subclasses by name: those of a worker's process may not be imported here."""
 
 
 def root_cause(failure: str) -> str:
@@ -16,9 +17,9 @@ def root_cause(failure: str) -> str:
     'no space'
     """
     raised = _RAISED.findall(failure) or [("", failure.strip()[-500:])]
-    name, text = next((each for each in reversed(raised) if each[0] in _OURS), raised[-1])
+    name, text = next((each for each in reversed(raised) if each[0] in OURS), raised[-1])
     said, *_ = text.split(" [while running ")
-    return said if name in {*_OURS, ""} else f"{name}: {said}"
+    return said if name in OURS | {""} else f"{name}: {said}"
 
 
 def is_wrong_set_up(failure: str) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
-from facebeam.runners.exit_codes import COMMITTED, COMMITTED_WITH_GAPS
+from facebeam.runners.exit_codes import COMMITTED_WITH_GAPS, DONE
 from facebeam.runners.flags.options import PAID
 from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.logs import LOGGER, spared_output
@@ -95,7 +95,7 @@ def _verdict(summary: Summary, max_failure_share: float) -> int:
             _explained(max(codes, key=counts.dead.__getitem__)),
         )
         return COMMITTED_WITH_GAPS
-    return COMMITTED
+    return DONE
 
 
 def _what_stopped(codes: Sequence[ErrorCode], dead: Mapping[str, int]) -> ErrorCode:

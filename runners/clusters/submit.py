@@ -8,7 +8,7 @@ from facebeam.runners.clusters.cluster import UnreachableError, choose_cluster
 from facebeam.runners.clusters.submitted_job import SubmittedJob, job_name
 from facebeam.runners.describe_run import describe_run
 from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
-from facebeam.runners.exit_codes import COMMITTED, NOT_COMMITTED
+from facebeam.runners.exit_codes import DONE, NOT_COMMITTED
 from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.interrupts import Stop, stop_signals
@@ -59,7 +59,7 @@ def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
     """Wait for a submitted job as far as that is wanted, and say what became of it; give the exit code."""
     LOGGER.info("run %s is submitted: %s job %s", job.layout.run_id, options.cluster.runner, job.id)
     if options.cluster.detach and stop.number is None:
-        return COMMITTED
+        return DONE
     state = job.wait(stop, options.cluster.max_wait)
     if stop.number is not None:
         _cancel(job)

@@ -12,6 +12,7 @@ from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from facebeam.schemas.errors import ErrorCode
+from facebeam.transforms.api.pacer import LARGEST_WINDOW, MOST_PER_S
 
 
 def new_run_id(manifest: Sequence[str]) -> str:
@@ -26,7 +27,7 @@ def new_run_id(manifest: Sequence[str]) -> str:
 Runner = Literal["local", "flink", "dataflow", "portable", "prism"]
 RUNNERS: Final[tuple[Runner, ...]] = get_args(Runner)
 MOST_WORKERS: Final = 256
-MOST_IN_FLIGHT: Final = 1000
+LEAST_PER_S: Final = 0.001
 _LOCAL_RUNNERS: Final = ("direct", "fnapi", "bundlebased", "switchingdirect")
 """Beam's names for runners of this machine, without `Runner`."""
 _REFUSED_RUNNERS: Final = {
@@ -84,7 +85,7 @@ def workers(text: str) -> int:
 
 def window(text: str) -> int | None:
     """Take a number of requests in flight; `auto` is None: as many as rate and latency need."""
-    return None if text == "auto" else _whole(text, MOST_IN_FLIGHT, "neither 'auto' nor")
+    return None if text == "auto" else _whole(text, LARGEST_WINDOW, "neither 'auto' nor")
 
 
 def count(text: str) -> int:
@@ -94,7 +95,7 @@ def count(text: str) -> int:
 
 def connections(text: str) -> int:
     """Take a number of connections."""
-    return _whole(text, MOST_IN_FLIGHT)
+    return _whole(text, LARGEST_WINDOW)
 
 
 def shards(text: str) -> int:
@@ -151,7 +152,8 @@ def rate(text: str) -> float | None:
     """Take calls a second; `unlimited` is None."""
     if text == "unlimited":
         return None
-    return _number(text, lambda value: 0.001 <= value <= 10_000, "calls a second, 0.001 to 10000")  # noqa: PLR2004
+    rule = f"calls a second, {LEAST_PER_S} to {MOST_PER_S:.0f}"
+    return _number(text, lambda value: LEAST_PER_S <= value <= MOST_PER_S, rule)
 
 
 def duration_s(text: str) -> float:

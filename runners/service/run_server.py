@@ -17,6 +17,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facebeam.runners.descriptors import OWN, raise_limit
+from facebeam.runners.exit_codes import DONE, STOPPED
 from facebeam.runners.image_fetcher import authorities, image_fetcher
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.service.admission import RateCeiling, WaitingRoom
@@ -105,8 +106,6 @@ DOWNLOADS: Final = 16
 """Images that are fetched while others are looked at; so many and the workers' are held in memory."""
 GRACE_S: Final = 75
 """What requests under way are given to end after a signal: the longest download, and a wait."""
-STOPPED: Final = 0
-STOPPED_AT_ONCE: Final = 130
 
 
 def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.socket) -> int:
@@ -132,7 +131,7 @@ def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.s
         with models:
             LOGGER.info("answering POST %s/face/analyze", _origin(listener))
             server.run([listener])
-    return STOPPED
+    return DONE
 
 
 class _Server(Server):
@@ -153,7 +152,7 @@ class _Server(Server):
         """End the process at a second Ctrl-C: uvicorn waits for open connections since Python 3.12."""
         super().handle_exit(sig, frame)
         if self.force_exit:
-            os._exit(STOPPED_AT_ONCE)
+            os._exit(STOPPED)
 
 
 def _server(face_analyze: FaceAnalyze) -> _Server:

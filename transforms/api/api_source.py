@@ -15,15 +15,12 @@ from facebeam.transforms.api.call_limits import CallLedger, CallLimits, window_c
 from facebeam.transforms.api.circuit import Circuit, Outage
 from facebeam.transforms.api.client import ApiClient, Call
 from facebeam.transforms.api.fit_to_send import check_fit_to_send
-from facebeam.transforms.api.pacer import Pacer
+from facebeam.transforms.api.pacer import LARGEST_WINDOW, MOST_PER_S, Pacer
 from facebeam.transforms.http.session import told_when_sent
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
 __all__ = ["ApiSource"]
 
-LARGEST_WINDOW: Final = 1000
-UNPACED_PER_S: Final = 10_000.0
-"""More than a process can send: without `--rate` only refusals slow a run down."""
 UNPACED_WINDOW: Final = 64
 """Requests in flight where no rate says how many are needed."""
 SPARE: Final = 1.3
@@ -115,7 +112,7 @@ class _OpenApi(OpenSource):
         self._circuit = Circuit()
         self._ledger = CallLedger(source.limits)
         self._outage = Outage(self._circuit)
-        self._pacer = Pacer(source.rate_per_s or UNPACED_PER_S, sleep=self._circuit.sleep)
+        self._pacer = Pacer(source.rate_per_s or MOST_PER_S, sleep=self._circuit.sleep)
         self._lock = Lock()
         self._latency_s = 1.0
         self._asleep = 0

@@ -15,6 +15,10 @@ from time import monotonic
 from time import sleep as real_sleep
 from typing import Final
 
+MOST_PER_S: Final = 10_000.0
+"""More calls than a process can send: the largest rate, and that of a run whose rate is unlimited."""
+LARGEST_WINDOW: Final = 1000
+"""The most calls in flight."""
 MARGIN: Final = 0.01
 """Share of the ceiling that is left unused: calls travel for different times, and must not meet."""
 SECONDS_BACK: Final = 2.0
