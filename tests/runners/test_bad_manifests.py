@@ -28,7 +28,7 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
         ),
         ("photos.csv.zip", "unknown ending"),
         ("footless.parquet", "cannot be read"),
-        ("nothing.txt.gz", "has 0 bytes, which is no .gz: pack it again"),
+        ("nothing.txt.gz", "has 0 bytes, so it is not a .gz: pack it again"),
         ("twice.csv", "has two columns 'caption': rename one of them"),
         ("ours.csv", "has a column 'face_index', which is a column of the output: rename it"),
         ("partition.csv", "has a column 'run', which is a column of the output"),
@@ -36,7 +36,7 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
         ("sheet.csv", "is a zip, such as .xlsx, not csv as its name says"),
         ("latin1.csv", "convert the file from the encoding"),
         ("quote.csv", ":5002: the row that begins here is broken"),
-        ("torn.csv.gz", "copy it again until `gzip -t` is content"),
+        ("torn.csv.gz", "copy it again, and check it with `gzip -t`"),
         ("s3://bucket/photos.csv", "pip install 'facebeam[aws]'"),
         (
             "nourl.csv",
@@ -96,9 +96,8 @@ def test_an_id_of_two_images_is_warned_of(tmp_path: Path, second: str, *, warned
     flags = ("--manifest", tmp_path / "b.jsonl", "--log-format", "json")
     finished = rehearse(tmp_path / "a.csv", tmp_path / "out", *flags)
     assert finished.returncode == 0, finished.stderr
-    said = (
-        f"image_id '1' names two images, in {tmp_path}/a.csv:2 and {tmp_path}/b.jsonl:1: the tables hold both"
-    )
+    places = f"{tmp_path}/a.csv:2 and {tmp_path}/b.jsonl:1"
+    said = f"image_id '1' names two images, in {places}: the tables contain both"
     assert (said in finished.stderr) == warned
 
 
@@ -114,7 +113,7 @@ def test_a_file_without_rights_starts_nothing(tmp_path: Path) -> None:
         pytest.skip("this user may read every file")
     assert finished.returncode == 2
     assert f"{manifest}: cannot be read" in finished.stderr
-    assert "the right to read it is missing" in finished.stderr
+    assert "this user has no right to read it" in finished.stderr
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_a_damaged_manifest_asks_for_no_image(tmp_path: Path) -> None:
     cut.write_bytes(gzip.compress("\n".join(MANY).encode())[:-20])
     finished = annotate(good, tmp_path / "out", "--allow-local-files", "--manifest", cut)
     assert finished.returncode == 1
-    assert "copy it again until `gzip -t` is content" in finished.stderr
+    assert "copy it again, and check it with `gzip -t`" in finished.stderr
     assert visible(tmp_path / "out") == []
 
 

@@ -1,4 +1,4 @@
-"""Which types a manifest's own columns have, and which type holds every value of several files."""
+"""Types of a manifest's own columns, and the type that can hold every value of several files."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,8 +18,8 @@ from facebeam.transforms.manifest.value_range import extremes
 def plain_type(stored: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one for each way to nest
     """Give the type of the values themselves, at any depth: without dictionary, extension or view.
 
-    A dictionary's index type holds the values of one file, not of a run. A time of day is one of Python's, in
-    microseconds.
+    A dictionary has the values of one file, not of all files of a run. A time of day gets microseconds, as
+    Python's has.
 
     >>> plain_type(pa.list_(pa.dictionary(pa.int8(), pa.string_view())))
     ListType(list<item: string>)
@@ -42,9 +42,9 @@ def plain_type(stored: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one for e
 
 
 def flaw_of_type(plain: pa.DataType) -> str | None:
-    """Say why no row could have a value of a type, and the cure; None for nearly every type."""
+    """Say why facebeam cannot read or write values of a type, and the cure; None for nearly every type."""
     if pa.types.is_struct(plain) and len({field.name for field in plain}) < plain.num_fields:
-        return "with two fields of one name: rename one of them"
+        return "which has two fields with the same name: rename one of them"
     try:
         pa.array([], plain)
         if pa.types.is_timestamp(plain):
@@ -52,7 +52,7 @@ def flaw_of_type(plain: pa.DataType) -> str | None:
     except KeyError:
         return "whose time zone is unknown on this machine: write the column in UTC"
     except pa.ArrowNotImplementedError:
-        return "which cannot be written: write the column in another type"
+        return "which facebeam cannot write: convert the column to another type"
     flaws = (flaw_of_type(plain.field(i).type) for i in range(plain.num_fields))
     return next((flaw for flaw in flaws if flaw), None)
 
@@ -69,11 +69,11 @@ _PLAIN: Final = {
 
 
 def keeps_values(column: pa.Field, kind: pa.DataType) -> bool:
-    """Tell whether each value of a file's column equals what is read back from a column of type `kind`.
+    """Tell whether each value of a file's column stays equal when it is stored as type `kind`.
 
     Args:
-        column: the file's, with the range of its values where it is known.
-        kind: what Arrow's permissive promotion makes of the column's type and others.
+        column: the column of the file, with the range of its values if it is known.
+        kind: the common type of this column and others, by Arrow's permissive promotion.
     """
     stored = column.type
     if stored == kind or pa.types.is_null(stored):
@@ -84,14 +84,14 @@ def keeps_values(column: pa.Field, kind: pa.DataType) -> bool:
         return _is_bytes(stored)
     if pa.types.is_floating(kind):
         whole = pa.types.is_integer(stored) and _come_back(extremes(column), kind)
-        return whole or pa.types.is_floating(stored)  # a decimal is no float: 0.1 is none
+        return whole or pa.types.is_floating(stored)  # a decimal such as 0.1 has no equal float
     if pa.types.is_integer(stored) or pa.types.is_timestamp(stored) or pa.types.is_duration(stored):
         return _come_back(extremes(column), kind)
     return True  # texts, dates, times of day and decimals: Arrow only widens them
 
 
 def _children(stored: pa.DataType, kind: pa.DataType) -> Iterator[tuple[pa.Field, pa.DataType]]:
-    """Pair the fields of a struct by their names, those of a list or map by their places."""
+    """Pair the fields of a struct by name, and those of a list or map by position."""
     for i in range(stored.num_fields):
         child = stored.field(i)
         yield child, kind.field(child.name if pa.types.is_struct(stored) else i).type
@@ -115,14 +115,14 @@ class _Column(NamedTuple):
 
 
 def unite_columns(files: Iterable[ManifestFile]) -> pa.Schema:
-    """Give the own columns of all files, in the order in which they are first seen.
+    """Give the own columns of all files, in the order in which they first appear.
 
-    Several jsonl files are taken as one. Types grow as far as Arrow's permissive promotion goes (int to
-    float, string to large string), if each value of each file can be read back from the grown type. A column
+    Several jsonl files count as one file. Arrow's permissive promotion gives the common type (int and float:
+    float, string and large string: large string), if each value of each file stays equal in it. A column
     without any value is a string.
 
     Raises:
-        ManifestError: no type holds the values of two files.
+        ManifestError: no type can hold the values of two files.
     """
     columns: dict[str, list[_Column]] = {}
     for file in files:
@@ -144,7 +144,7 @@ def _unite(found: Sequence[_Column]) -> pa.Field:
 
 
 def _common_type(columns: Sequence[_Column]) -> pa.DataType | None:
-    """Give the type that holds the values of all columns; None where there is none."""
+    """Give the type that can hold the values of all columns; None if there is no such type."""
     try:
         schemas = [pa.schema([field]) for _, field in columns]
         kind = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
@@ -164,12 +164,12 @@ def _clash(columns: Sequence[_Column]) -> ManifestError:
 
 
 def with_common_types(files: Sequence[ManifestFile]) -> list[ManifestFile]:
-    """Widen the own columns of runs' files until they go together: to text, where nothing else holds all.
+    """Give the own columns of several runs' dead letters common types; string if no other type holds all.
 
-    A run's types were right when it ran. A later change must not keep its rows from being run again.
+    A change of a column's type between two runs must not prevent a replay of both.
 
     Raises:
-        ManifestError: a file cannot be read, or a column holds lists or structs in one run only.
+        ManifestError: a file cannot be read, or a column has lists or structs in one run only.
     """
     found: dict[str, dict[pa.DataType, str]] = {}
     for file in files:

@@ -1,4 +1,4 @@
-"""Manifests in csv and tsv: rows, as long as the quotes leave no doubt where a row ends, and records."""
+"""Manifests in csv and tsv: their rows, if the quotes show clearly where each row ends, and records."""
 
 import csv
 import re
@@ -29,19 +29,19 @@ class DelimitedRow(NamedTuple):
     """The header, or a row below it."""
 
     number: int
-    """Line where it begins, 1-based."""
+    """Line on which it begins, 1-based."""
     fields: Sequence[str]
     flaw: str | None = None
-    """Why it cannot be divided into fields, and the cure; `fields` then holds its text."""
+    """Why it cannot be divided into fields, and the cure; `fields` then has its whole text."""
 
 
 def delimited_rows(file: ManifestFile) -> Iterator[DelimitedRow]:
-    """Stream the header and the rows below it. A row without any text is skipped, as a blank line is.
+    """Stream the header and the rows below it, without blank lines and rows without any text.
 
-    A row with wrong quotes is flawed where they come in pairs on its one line: the next line is a new row.
+    If wrong quotes come in pairs on one line, only this row has a flaw: the next line is a new row.
 
     Raises:
-        ManifestError: the row's end is in doubt: read on, and other rows could be lost inside it.
+        ManifestError: it is not clear where a row ends; further rows could be lost inside it.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     taken: list[str] = []
@@ -52,7 +52,7 @@ def delimited_rows(file: ManifestFile) -> Iterator[DelimitedRow]:
         number = reader.line_num + 1
         try:
             fields = next(reader, None)
-        except csv.Error as error:  # the reader has taken the line, and begins anew with the next one
+        except csv.Error as error:  # the reader has dropped this row, and starts again with the next line
             yield DelimitedRow(number, ["".join(taken)], _flaw(file, number, taken, error))
             continue
         if fields is None:
@@ -65,7 +65,7 @@ def delimited_rows(file: ManifestFile) -> Iterator[DelimitedRow]:
 
 
 def _noted(file: ManifestFile, taken: list[str]) -> Iterator[str]:
-    """Stream the lines of a file, and note those that belong to the row under way."""
+    """Stream the lines of a file, and add each one to `taken`, the lines of the current row."""
     for _, line in numbered_lines(ManifestPart(file)):
         taken.append(line)
         yield line
@@ -76,8 +76,8 @@ def _flaw(file: ManifestFile, number: int, taken: Sequence[str], error: csv.Erro
         raise _backslashes(file, number)
     if len(taken) > 1 or taken[0].count('"') % 2:
         raise ManifestError(
-            f"{file.place(number)}: the row that begins here is broken ({error}), and where it ends is "
-            'unknown: close every quote, and write a quote inside quotes twice ("")'
+            f"{file.place(number)}: the row that begins here is broken ({error}), and its end is not "
+            'clear: close every quote, and write a quote inside quotes twice ("")'
         )
     return f'is broken ({error}): write a quote inside quotes twice (""), end lines with \\n or \\r\\n'
 
@@ -85,15 +85,15 @@ def _flaw(file: ManifestFile, number: int, taken: Sequence[str], error: csv.Erro
 def _check_end(
     file: ManifestFile, number: int, taken: Sequence[str], fields: Sequence[str], header: Sequence[str]
 ) -> None:
-    """Doubt a row of several lines, or with a backslash before a quote."""
+    """Refuse a row whose further lines look like rows, or whose quotes are escaped with a backslash."""
     if '\\"' in "".join(taken) and _differs_with_escapes(file, taken, fields):
         raise _backslashes(file, number)
     inside = [line for line in taken[1:] if line.strip()]
     rows = sum(_looks_like_row(line, file, header) for line in inside)
     if rows and rows >= len(inside) / 2:
         raise ManifestError(
-            f"{file.place(number)}: a quote that opens in this row takes in the next {len(taken) - 1} lines, "
-            "which look like rows: close the quote, or write such texts as .jsonl or .parquet"
+            f"{file.place(number)}: a quote that opens in this row contains the next {len(taken) - 1} lines, "
+            "which look like rows: close the quote, or write texts of several lines as .jsonl or .parquet"
         )
 
 
@@ -101,13 +101,13 @@ def _differs_with_escapes(file: ManifestFile, taken: Sequence[str], fields: Sequ
     reader = csv.reader(taken, delimiter=DELIMITERS[file.format], strict=True, escapechar="\\")
     try:
         escaped = next(reader)
-    except csv.Error:  # then these are backslashes like any other, as in "C:\"
+    except csv.Error:  # then the backslash is part of the text, as in "C:\"
         return False
     return (len(escaped), reader.line_num) != (len(fields), len(taken))
 
 
 def _looks_like_row(line: str, file: ManifestFile, header: Sequence[str]) -> bool:
-    """Tell whether a line alone would be a row with a URL, or the name of an image."""
+    """Tell whether a line on its own would be a row with a URL or the name of an image file."""
     if file.url_column not in header:
         return False
     try:
@@ -119,7 +119,7 @@ def _looks_like_row(line: str, file: ManifestFile, header: Sequence[str]) -> boo
 
 def _backslashes(file: ManifestFile, number: int) -> ManifestError:
     return ManifestError(
-        f'{file.place(number)}: a backslash stands before a quote (\\"), as Spark and MySQL write it: write '
+        f'{file.place(number)}: a quote is escaped with a backslash (\\"), as Spark and MySQL do: write '
         'the quote twice (""), with .option("escape", \'"\') in Spark, ESCAPED BY \'"\' in MySQL'
     )
 
@@ -130,10 +130,10 @@ _RENAMED: Final = {"\t": ".tsv", ",": ".csv"}
 
 
 def delimited_schema(file: ManifestFile) -> pa.Schema:
-    """Give the header's columns; none where the file is empty.
+    """Give the columns of the header; an empty file has none.
 
     Raises:
-        ManifestError: the first row is no header.
+        ManifestError: the first row is not a header.
     """
     number, header, flaw = next(delimited_rows(file), _EMPTY)
     if flaw := flaw or _flaw_of_header(file, header):
@@ -142,21 +142,21 @@ def delimited_schema(file: ManifestFile) -> pa.Schema:
 
 
 def check_rows(file: ManifestFile) -> None:
-    """Read the whole file, to see that no row's end is in doubt: some two seconds per million rows.
+    """Read the whole file to check that each row's end is clear: about two seconds per million rows.
 
     Raises:
-        ManifestError: one is.
+        ManifestError: the end of a row is not clear.
     """
     for _ in delimited_rows(file):
         pass
 
 
 def delimited_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
-    """Stream the rows below the header; blank ones are none."""
+    """Stream the rows below the header as records, without blank rows."""
     rows = delimited_rows(part.file)
     header = next(rows, _EMPTY).fields
     place = {name: i for i, name in enumerate(header)}
-    # -1 is the None appended to each row: the value of a column that only other files have
+    # -1 is the None at the end of each row: the value of a column that only other files have
     wanted = itemgetter(*(place.get(name, -1) for name in (part.file.url_column, ID_COLUMN, *columns.names)))
     for number, fields, flaw in rows:
         text = DELIMITERS[part.file.format].join(fields)
@@ -169,7 +169,7 @@ def delimited_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record
 
 
 def _flaw_of_header(file: ManifestFile, header: Sequence[str]) -> str | None:
-    """Say why a row is no header of this format, and the cure."""
+    """Say why a row is not a header of this format, and the cure; None if it is one."""
     text = DELIMITERS[file.format].join(header)
     if not is_utf8(text):
         return (
@@ -187,7 +187,7 @@ def _flaw_of_header(file: ManifestFile, header: Sequence[str]) -> str | None:
 
 
 def _convert(file: ManifestFile, delimiter: str) -> str:
-    """Give the shell command that writes a text with the delimiter that its ending promises."""
+    """Give the shell command that rewrites a file with the delimiter of its ending."""
     code = (
         f"import pandas; pandas.read_csv({file.path!r}, sep={delimiter!r}, dtype=str, keep_default_na=False)"
         f".to_csv('converted.{file.format}', sep={DELIMITERS[file.format]!r}, index=False)"
@@ -198,5 +198,5 @@ def _convert(file: ManifestFile, delimiter: str) -> str:
 def _wrong_length(fields: Sequence[str], header: Sequence[str]) -> str:
     return (
         f"has {len(fields)} fields, the header has {len(header)}: "
-        "put values that hold a delimiter into quotes, fill in what is missing"
+        "put values that contain a delimiter into quotes, and fill in missing values"
     )

@@ -1,4 +1,4 @@
-"""Find the files that a manifest's paths and patterns name, images among them."""
+"""Find the files that match the paths and globs of --manifest: manifests and images."""
 
 import os
 import stat
@@ -16,10 +16,10 @@ ENDINGS: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp", ".t
 
 
 def image_files(pattern: str) -> Mapping[str, str]:
-    """Find the images that a pattern names, sorted: path -> its path below the folder, or the path itself.
+    """Find the images that match a pattern, sorted: path -> its path within the folder, or the path itself.
 
-    A folder is searched to its end; what begins with a dot is passed over. Of a bucket only globs that end
-    like images are looked for. The result is empty where a pattern names no image, or a manifest too.
+    A folder is searched with all its subfolders; names that begin with a dot are skipped. In a bucket, only
+    globs that end like images are searched. The result is empty if other files than images match.
 
     Raises:
         ManifestError: a bucket or a folder cannot be read.
@@ -35,12 +35,12 @@ def image_files(pattern: str) -> Mapping[str, str]:
 
 
 def is_image(path: str) -> bool:
-    """Tell an image by its ending."""
+    """Tell whether a path ends like an image."""
     return path.lower().endswith(ENDINGS)
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Walk a folder; links to folders are followed by nobody, since they may lead in a circle."""
+    """Walk a folder; links to folders are not followed, since they may lead in a circle."""
     for place, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (str(Path(place, name)) for name in names if is_image(name) and name[0] != ".")
@@ -54,7 +54,7 @@ def find_manifests(patterns: Iterable[str]) -> Mapping[str, FoundFile]:
     """Find every file once, in the order of the patterns: path -> state. A glob skips folders.
 
     Raises:
-        ManifestError: a pattern finds nothing, or what is no file.
+        ManifestError: nothing matches a pattern, or something that is not a file.
     """
     found: dict[str, FoundFile] = {}
     for pattern in patterns:
@@ -67,7 +67,7 @@ def find_manifests(patterns: Iterable[str]) -> Mapping[str, FoundFile]:
 
 
 def _local(pattern: str) -> Mapping[str, FoundFile]:
-    """Take a name as it is where such a file lies; only then as a glob."""
+    """Read a name as a path if such a file exists, otherwise as a glob."""
     if not has_magic(pattern) or Path(pattern).exists():
         return {str(Path(pattern)): _state(pattern)}
     return {str(Path(path)): _state(path) for path in local.matching(pattern)}
@@ -81,6 +81,6 @@ def _state(path: str) -> FoundFile:
         )
     if not stat.S_ISREG(mode):
         raise ManifestError(
-            f"{path}: is no regular file: it is read more than once, so write it to disk first"
+            f"{path}: is not a regular file: facebeam reads it more than once, so write it to disk first"
         )
     return local.state(path)

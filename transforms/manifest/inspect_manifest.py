@@ -1,6 +1,6 @@
-"""Look at a manifest before the run starts: what is wrong with it as a whole is found here.
+"""Check a manifest before the run starts: its files, their formats and their columns.
 
-Beam is imported for remote files only.
+Only remote files need Beam.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,26 +33,26 @@ _TABLE = b"facebeam.table"
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files of a run, and the own columns of all of them together."""
+    """The files of a run's manifest, and their own columns together."""
 
     files: tuple[ManifestFile, ...]
     columns: pa.Schema
     allow_local_files: bool = False
-    """Whether paths, file://, gs://, s3:// and hdfs:// are URLs too."""
+    """Whether rows may also have paths, file://, gs://, s3:// and hdfs://."""
     largest_draw: int | None = None
-    """Of a sample: rows that draw more are left out. None: all rows are taken."""
+    """For a sample: the run skips rows whose draw is larger. None: the run takes all rows."""
 
 
 def inspect_manifest(
     patterns: Iterable[str], url_column: str = URL_COLUMN, *, allow_local_files: bool = False
 ) -> Manifest:
-    """Find the manifest's files, tell their formats by their endings, read their columns.
+    """Find the manifest's files, their formats (by their endings) and their columns.
 
-    A jsonl is read to its end, since each line may bring a column; a csv or tsv, since each quote may take in
-    the rows below it; of the others only the beginning.
+    This reads a whole jsonl, since each line may have a new column, and a whole csv or tsv, since each quote
+    may hide the rows below it. It reads only the beginning of the other formats.
 
     Raises:
-        ManifestError: a file is missing, unreadable or of no known format, or its columns cannot be.
+        ManifestError: a file is missing or unreadable, or its format or a column is not supported.
     """
     found = find_manifests(patterns)
     inspected = [_inspect_file(path, state, url_column) for path, state in found.items()]
@@ -61,7 +61,7 @@ def inspect_manifest(
     files = tuple(typed.get(file.path, file) for file in inspected)
     columns = unite_columns(files)
     if flaw := check_column_names([URL_COLUMN, *columns.names], URL_COLUMN):
-        raise ManifestError(f"the manifest, all its files together, {flaw}")
+        raise ManifestError(f"the manifest (all files together) {flaw}")
     return Manifest(files, columns, allow_local_files)
 
 
@@ -69,7 +69,7 @@ def _inspect_file(path: str, state: FoundFile, url_column: str) -> ManifestFile:
     manifest_format, compressed = _format_of(path)
     file = ManifestFile(path, manifest_format, compressed, state, url_column, pa.schema([]))
     if compressed and not state.size_bytes:
-        raise ManifestError(f"{path}: has 0 bytes, which is no .gz: pack it again")
+        raise ManifestError(f"{path}: has 0 bytes, so it is not a .gz: pack it again")
     check_contents(file)
     schema = read_schema(file)
     if _is_of_a_run(schema):
@@ -81,12 +81,12 @@ def _inspect_file(path: str, state: FoundFile, url_column: str) -> ManifestFile:
 
 
 def _is_of_a_run(schema: pa.Schema) -> bool:
-    """Tell dead letters from a manifest that a user has written."""
+    """Tell whether a file has the dead letters of a run; otherwise a user wrote it."""
     return (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]
 
 
 def _format_of(path: str) -> tuple[ManifestFormat, bool]:
-    """Tell format and compression by the ending, in any case of letters."""
+    """Find the format, and whether it is compressed, by the ending, in upper or lower case."""
     stem = path.lower().removesuffix(".gz")
     compressed = len(stem) < len(path)
     ending = stem.rpartition(".")[2]
@@ -100,7 +100,7 @@ def _format_of(path: str) -> tuple[ManifestFormat, bool]:
 
 
 def _replayed(schema: pa.Schema) -> pa.Schema:
-    """Keep of a dead letter file what was its manifest's; the failure's columns are the output's own."""
+    """Keep the columns of a dead letter file that come from its manifest, without those of the failure."""
     kept = [
         field
         for field in schema
@@ -110,20 +110,20 @@ def _replayed(schema: pa.Schema) -> pa.Schema:
 
 
 def _check_columns(path: str, schema: pa.Schema, url_column: str) -> None:
-    """Refuse names that cannot be; a text without a single column has no rows either."""
+    """Refuse names that are not allowed. A text file without columns is empty, and allowed."""
     reason = check_column_names(schema.names, url_column)
     if reason and (schema.names or path.lower().endswith(".parquet")):
         raise ManifestError(f"{path}: {reason}")
 
 
 ROWS: Final = 100_000
-"""Rows that are looked at, in equal parts of all files: manifests with ids 1, 2, 3, ... clash at once."""
+"""Rows to check, equally divided among the files: files that each count 1, 2, 3, ... clash at once."""
 
 
 def ambiguous_id(manifest: Manifest) -> str | None:
-    """Say which id names two images, and where; None where no such id is among the first rows.
+    """Say which id names two images, and where; None if no such id is among the first rows.
 
-    A file that turns out to be damaged is left to the run itself.
+    A damaged file is not reported here, but by the run itself.
     """
     files = [file for file in manifest.files if file.format is not ManifestFormat.TXT]
     seen: dict[str, tuple[object, str]] = {}
@@ -133,14 +133,14 @@ def ambiguous_id(manifest: Manifest) -> str | None:
             url, place = seen.setdefault(image_id, (record.image_url, here))
             if url != record.image_url:
                 return (
-                    f"image_id {image_id!r} names two images, in {place} and {here}: the tables hold "
-                    "both; give each image an id of its own"
+                    f"image_id {image_id!r} names two images, in {place} and {here}: the tables contain "
+                    "both; give each image its own id"
                 )
     return None
 
 
 def _first_records(file: ManifestFile, rows: int) -> Iterator[Record]:
-    """Stream the records with an id among the first rows; only URL and id are read."""
+    """Stream those of the first records that have an id, with URL and id only."""
     with suppress(ManifestError):
         for record in islice(read_records(ManifestPart(file), pa.schema([])), rows):
             if isinstance(record.image_id, str | int) and record.image_id != "" and not record.flaw:

@@ -1,4 +1,4 @@
-"""Manifests in jsonl: the Arrow types of their columns, found by looking at every value, and records."""
+"""Manifests in jsonl: the Arrow types of their columns, from all values, and their records."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,19 +15,19 @@ from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestFi
 from facebeam.transforms.manifest.value_range import with_range
 
 JSON_TEXT: Final = {b"facebeam.json": b"true"}
-"""Field metadata of a string column whose values are JSON texts: a string in it stands in its quotes."""
+"""Field metadata of a string column whose values are JSON texts: its strings have quotes around them."""
 _KINDS: Final = b"facebeam.json_kinds"
-"""Field metadata of a file's column: the kinds of its values, by which it is united with other files'."""
+"""Field metadata of a file's column: the kinds of its values, to find the common type of several files."""
 _EXACT_FLOAT: Final = 2**53
-"""Integers up to here are floats, too."""
+"""Up to here each integer has an equal float."""
 
 
 def json_columns(objects: Iterable[Mapping[str, object]], most: int) -> pa.Schema:
-    """Give each key the narrowest type that holds all its values without loss; the order is that of the file.
+    """Give each key the narrowest type that holds all its values without loss, in the order of the file.
 
     Args:
-        objects: read one by one.
-        most: with more keys than these the rest of the objects is not read.
+        objects: the objects of the file, which are read one by one.
+        most: largest number of keys. With more keys the function stops, and does not read the other objects.
 
     >>> json_columns([{"a": 1, "b": "x"}, {"a": 1.5, "b": [2]}], most=9).types
     [DataType(double), DataType(string)]
@@ -42,7 +42,7 @@ def json_columns(objects: Iterable[Mapping[str, object]], most: int) -> pa.Schem
 
 
 def is_json(field: pa.Field) -> bool:
-    """Tell whether a file's column was read from JSON."""
+    """Tell whether a file's column comes from a jsonl."""
     return _KINDS in (field.metadata or {})
 
 
@@ -52,12 +52,12 @@ def is_json_text(field: pa.Field) -> bool:
 
 
 def unite_json(fields: Sequence[pa.Field]) -> pa.Field:
-    """Give the column of several files the type that it would have, were they one file."""
+    """Give the column of several files the type that it would have in one file."""
     return _field(fields[0].name, {kind for field in fields for kind in _kinds(field)})
 
 
 def json_converter(own: pa.Field | None, run: pa.Field) -> Callable[[object], object]:
-    """Choose what brings a value of the file's own column to the type of the run's."""
+    """Choose the function that converts a value of the file's own column to the type of the run's column."""
     if own is None:
         return _as_it_is
     if pa.types.is_floating(run.type):
@@ -80,7 +80,7 @@ _KIND_OF: Final[dict[type, str]] = {NoneType: "null", bool: "bool", float: "floa
 
 
 def _int_kind(value: int) -> str:
-    """Tell what holds an integer without loss: float64 and int64, int64 only, or neither."""
+    """Tell which types hold an integer without loss: float64 and int64, only int64, or neither."""
     if abs(value) <= _EXACT_FLOAT:
         return "int"
     return "wide int" if -(2**63) <= value < 2**63 else "json"
@@ -114,7 +114,7 @@ def _as_json(value: object) -> object:
 
 
 def json_text(value: object) -> str:
-    """Write a value as JSON, with every digit of its numbers.
+    """Write a value as JSON, with all digits of its numbers.
 
     >>> json_text({"a": [Decimal("0.33333333333333333333"), "ü"]})
     '{"a": [0.33333333333333333333, "ü"]}'
@@ -131,17 +131,17 @@ def json_text(value: object) -> str:
 
 
 def json_lines_schema(file: ManifestFile) -> pa.Schema:
-    """Give the columns of all objects, by reading the whole file once: or so far that they are too many.
+    """Give the columns of all objects. This reads the whole file, or stops at too many columns.
 
     Raises:
-        ManifestError: there are lines, but none begins as an object.
+        ManifestError: the file has lines, but none begins like an object.
     """
     parsed = map(parse_object, _likely_objects(file))
     return json_columns((value for value in parsed if not isinstance(value, str)), MOST_COLUMNS)
 
 
 def json_lines_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
-    """Stream the objects; blank lines are none."""
+    """Stream the objects as records, without blank lines."""
     names = part.file.columns.names
     own = [part.file.columns.field(name) if name in names else None for name in columns.names]
     plan = [(run.name, json_converter(field, run)) for field, run in zip(own, columns, strict=True)]
@@ -155,26 +155,26 @@ def json_lines_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Recor
 
 
 def parse_object(line: str) -> Mapping[str, object] | str:
-    """Parse a line: its object, or why it is none and the cure.
+    """Parse a line: give its object, or why it is not an object and the cure.
 
     >>> parse_object('{"image_url": "https://example.com/a.jpg"}')
     {'image_url': 'https://example.com/a.jpg'}
     >>> parse_object('{"a": 1, "a": 2}')
-    "is not JSON (the key 'a' comes twice): write one object a line"
+    "is not JSON (the key 'a' comes twice): write one object per line"
     """
     try:
         value: object = _DECODER.decode(line)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        return f"is not JSON ({error}): write one object a line"
+        return f"is not JSON ({error}): write one object per line"
     if not isinstance(value, dict):
-        return 'is JSON, but no object: write {"image_url": ...}'
+        return 'is JSON, but not an object: write {"image_url": ...}'
     if line.count("[") + line.count("{") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
         return f"is nested deeper than {_MAX_DEPTH} levels: flatten it"
     return value if is_utf8(line) and _escapes_are_utf8(line, value) else NOT_UTF8
 
 
 def _likely_objects(file: ManifestFile) -> Iterator[str]:
-    """Stream the lines that begin as an object does."""
+    """Stream the lines that begin like an object."""
     found = others = 0
     for _, line in _filled_lines(ManifestPart(file)):
         if line.lstrip().startswith("{"):
@@ -184,8 +184,8 @@ def _likely_objects(file: ManifestFile) -> Iterator[str]:
             others += 1
     if others and not found:
         raise ManifestError(
-            f"{file.path}: not one of its lines begins with {{: write one JSON object a line, or rename the "
-            "file to what it is, such as .csv or .txt"
+            f"{file.path}: none of its lines begins with {{: write one JSON object per line, or rename the "
+            "file to its real format, such as .csv or .txt"
         )
 
 
@@ -194,7 +194,7 @@ def _filled_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Tell the same of a value on every stack: Python's own limit counts the callers too."""
+    """Tell whether a value is too deep. Python's recursion limit would also count the callers' depth."""
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
@@ -202,7 +202,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _escapes_are_utf8(line: str, value: object) -> bool:
-    r"""Tell whether a text with escapes like `\ud800` stands for text at all."""
+    r"""Tell whether the escapes of a line, such as `\ud800`, give valid UTF-8."""
     return "\\u" not in line or is_utf8(json_text(value))
 
 
@@ -216,7 +216,7 @@ def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 
 
 def _number(text: str) -> float | Decimal:
-    """Read a number as a float, or as a decimal where the float, rounded to as many digits, is another one.
+    """Read a number as a float, or as a decimal if a float cannot hold all its digits.
 
     >>> _number("0.1"), _number("0.33333333333333333333")
     (0.1, Decimal('0.33333333333333333333'))
@@ -231,7 +231,7 @@ def _number(text: str) -> float | Decimal:
 
 _MAX_DEPTH: Final = 100
 _CONSTANTS: Final = {"NaN": None, "Infinity": float("inf"), "-Infinity": float("-inf")}
-"""Python's json writes them; NaN stands for a missing value in pandas."""
+"""Python's json writes these; in pandas NaN means a missing value."""
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_number, parse_constant=_CONSTANTS.__getitem__
 )

@@ -1,4 +1,4 @@
-"""A manifest of URLs, one per line; and the numbered lines that all text formats are read from."""
+"""Manifests of URLs, one per line; and the numbered lines that all text formats use."""
 
 import codecs
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestFi
 from facebeam.transforms.manifest.open_manifest import open_text
 
 MAX_LINE_BYTES: Final = 16 << 20
-"""Bounds the memory that a file without line ends could take."""
+"""Limits the memory for a file without line ends."""
 
 
 def numbered_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
-    """Stream the lines of a part: number and text with its line end, without a byte order mark.
+    """Stream the lines of a part: number, and text with its line end but without a byte order mark.
 
-    Bytes that are not UTF-8 come out as surrogates (`surrogateescape`): one bad line is no reason to stop.
+    Bytes that are not UTF-8 become surrogates (`surrogateescape`), so that a bad line does not stop the run.
 
     Raises:
         ManifestError: a line over 16 MiB.
@@ -36,20 +36,20 @@ def numbered_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
 
 
 def read_line(stream: BinaryIO, part: ManifestPart, number: int) -> bytes:
-    """Read a line of bounded length."""
+    """Read a line; raises ManifestError if it is too long."""
     line = stream.readline(MAX_LINE_BYTES + 1)
     if len(line) > MAX_LINE_BYTES:
         raise ManifestError(
-            f"{part.file.place(number)}: a line over 16 MiB: is this a manifest? Look at its line ends"
+            f"{part.file.place(number)}: a line over 16 MiB: check that this is a manifest with line ends"
         )
     return line
 
 
 def lines_schema(file: ManifestFile) -> pa.Schema:
-    """Give the one column; the first line is read to see that it is no header.
+    """Give the one column of a .txt, after a check that its first line is not a header.
 
     Raises:
-        ManifestError: it is one.
+        ManifestError: the first line is the header of another format.
     """
     _, first = next(numbered_lines(ManifestPart(file)), (1, ""))
     for delimiter, ending in (("\t", ".tsv"), (",", ".csv"), (";", ".csv")):
@@ -60,7 +60,7 @@ def lines_schema(file: ManifestFile) -> pa.Schema:
 
 
 def lines_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
-    """Stream the URLs; blank lines are none."""
+    """Stream the URLs as records, without blank lines."""
     nothing = (None,) * len(columns)
     for number, line in numbered_lines(part):
         url = line.strip(" \t\r\n")

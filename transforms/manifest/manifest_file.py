@@ -1,4 +1,4 @@
-"""A file of a manifest, a record of it, and the error of a file that cannot be used."""
+"""A file of a manifest, a record in it, and the error for a file that cannot be used."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,22 +14,22 @@ from facebeam.schemas.errors import RunError
 from facebeam.transforms.files.store import FoundFile
 
 UNREADABLE: Final = (OSError, EOFError, zlib.error, pa.ArrowException, UnicodeDecodeError)
-"""What opening and reading raise: files (Beam's BeamIOError is an OSError), gzip, Parquet."""
+"""Errors of opening and reading files (Beam's BeamIOError is an OSError), gzip and Parquet."""
 
 
 class ManifestError(RunError):
-    """End the run before the first image is asked for: one line with the path, the rule and the cure."""
+    """The run ends before the first image. The message is one line with the path, the rule and the cure."""
 
 
 def unreadable(place: str, error: Exception) -> ManifestError:
-    """Translate one of `UNREADABLE`."""
+    """Translate an error of `UNREADABLE`."""
     detail = " ".join(str(error).split())[:300]
     return ManifestError(f"{place}: cannot be read ({detail}): {_cure(error)}")
 
 
 @contextmanager
 def manifest_errors(place: str) -> Iterator[None]:
-    """Translate what opening and reading raise.
+    """Translate the errors of opening and reading.
 
     Raises:
         ManifestError: instead of any of `UNREADABLE`.
@@ -43,11 +43,11 @@ def manifest_errors(place: str) -> Iterator[None]:
 def _cure(error: Exception) -> str:
     match error:
         case BadGzipFile() | EOFError() | zlib.error():
-            return "the .gz is damaged or cut short; copy it again until `gzip -t` is content"
+            return "the .gz is damaged or cut short; copy it again, and check it with `gzip -t`"
         case FileNotFoundError():
             return "there is no such file; check --manifest"
         case PermissionError():
-            return "the right to read it is missing"
+            return "this user has no right to read it"
         case OSError(errno=int()):
             return "check the path and the disk"
         case _:
@@ -55,7 +55,7 @@ def _cure(error: Exception) -> str:
 
 
 class ManifestFormat(StrEnum):
-    """How a manifest is written; the file's ending."""
+    """The format of a manifest; its value is the ending."""
 
     TXT = auto()
     CSV = auto()
@@ -66,7 +66,7 @@ class ManifestFormat(StrEnum):
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """One file of a manifest, as it was found before the run started."""
+    """One file of a manifest, as it was before the run started."""
 
     path: str
     format: ManifestFormat
@@ -74,17 +74,17 @@ class ManifestFile:
     state: FoundFile
     url_column: str
     columns: pa.Schema
-    """The file's own columns: all but the URL's and `image_id`."""
+    """The file's own columns: all except the URL column and `image_id`."""
     most_rows: int | None = None
-    """Only so many first rows are taken; the file is then read in one part. None: all rows."""
+    """Number of first rows to take; the file is then one part. None: all rows."""
 
     @property
     def unit(self) -> str:
-        """What is counted in the file: lines, or rows where it has no lines."""
+        """The unit of `number` in `place`: line, or row in Parquet."""
         return "row" if self.format is ManifestFormat.PARQUET else "line"
 
     def place(self, number: int) -> str:
-        """Name a line of the file, or a row.
+        """Name a line or row of the file, for messages.
 
         Examples: `photos.csv:17`, `photos.parquet, row 17`.
         """
@@ -93,7 +93,7 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class ManifestPart:
-    """What is read in one go: bytes `start` to `stop` of a text, row groups `start` to `stop` of Parquet."""
+    """What one worker reads: bytes `start` to `stop` of a text, row groups `start` to `stop` of Parquet."""
 
     file: ManifestFile
     start: int = 0
@@ -104,13 +104,13 @@ class ManifestPart:
 
 
 class Record(NamedTuple):
-    """One entry as the format gives it, before anyone asked whether its URL is one."""
+    """One entry of a file, before its URL and id are checked."""
 
     number: int
-    """Line where it begins, or row in Parquet, 1-based."""
+    """Line on which it begins, or row in Parquet, 1-based."""
     image_url: object
     image_id: object
     columns: tuple[object, ...]
     """In the order of the run's columns."""
     flaw: str | None = None
-    """Why it is none in this format, and the cure; `image_url` is then its text."""
+    """Why it is not valid in this format, and the cure; `image_url` is then its whole text."""

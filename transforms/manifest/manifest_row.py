@@ -1,4 +1,4 @@
-"""Make a record a row of the run, or a dead letter that says what it lacks."""
+"""Turn a record into a row of the run, or into a dead letter that says what is wrong with it."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from facebeam.transforms.manifest.manifest_file import ManifestFile, Record
 MAX_ID_CHARACTERS: Final = 512
 MAX_SHOWN_CHARACTERS: Final = 8192
 _AROUND: Final = " \t\r\n\ufeff"
-"""Around a URL; a byte order mark stands inside where `cat` has put two files together."""
+"""Characters to remove around a URL. `cat a b` leaves a byte order mark in the middle of a file."""
 
 
 def manifest_row(
@@ -48,7 +48,7 @@ def _identify(image_id: object, url: str) -> str:
 
 
 def _dead_letter(record: Record, file: ManifestFile, flaw: str) -> DeadLetter:
-    """Show a row as far as it is known, in texts that Parquet can hold."""
+    """Make the dead letter of a bad record, with only texts that Parquet can store."""
     text = _shown(record.image_url)
     image_id = None if _check_id(record.image_id) else _writable(record.image_id)
     row = ManifestRow(
@@ -62,13 +62,13 @@ def _dead_letter(record: Record, file: ManifestFile, flaw: str) -> DeadLetter:
 
 
 def _named(text: str) -> str:
-    """Show a text as a URL without its secrets; a # at its very beginning starts a comment, no fragment."""
+    """Show a text as a URL without its secrets; a # at its beginning starts a comment, not a fragment."""
     rest = text.lstrip("# ")
     return text[: len(text) - len(rest)] + shown_url(rest)
 
 
 def _shown(url: object) -> str:
-    """Bound the text; what was cut stays over the bound, so that it is no URL in a second run either."""
+    """Limit the text. A text that was cut stays longer than a URL may be, so a replay refuses it too."""
     text = "" if url is None else _utf8(str(url))
     return text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + "…"
 

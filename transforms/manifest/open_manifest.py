@@ -1,4 +1,4 @@
-"""Open a manifest's file, packed or not, here or remote, and see that it does not change."""
+"""Open a file of a manifest, compressed or not, local or remote, and check that it has not changed."""
 
 import gzip
 import io
@@ -12,7 +12,7 @@ from facebeam.transforms.manifest.manifest_file import ManifestError, ManifestFi
 
 @contextmanager
 def open_text(file: ManifestFile) -> Iterator[BinaryIO]:
-    """Open a text's bytes, unpacked. Python's gzip checks length and sum; Beam's accepts a cut file."""
+    """Open a text file, unpacked, with Python's gzip: Beam's accepts a file that is cut short."""
     with store_of(file.path).opened(file.path) as stream:
         if file.compressed:
             with gzip.open(stream) as unpacked:
@@ -22,17 +22,17 @@ def open_text(file: ManifestFile) -> Iterator[BinaryIO]:
 
 
 def check_unchanged(file: ManifestFile) -> None:
-    """See that nobody has written to a file since it was inspected.
+    """Check that a file has not changed since it was inspected.
 
     Raises:
-        ManifestError: its size or its time of change differs, or it is gone.
+        ManifestError: its size or modification time differs, or it no longer exists.
     """
     with manifest_errors(file.path):
         now = store_of(file.path).state(file.path)
     if now.size_bytes != file.state.size_bytes:
-        change = f"had {file.state.size_bytes} bytes when the run began, now {now.size_bytes}"
+        change = f"had {file.state.size_bytes} bytes when the run began, now it has {now.size_bytes}"
     elif now != file.state:
-        change = "was written to after the run began"
+        change = "has changed since the run began"
     else:
         return
-    raise ManifestError(f"{file.path}: {change}: wait until it is written, then run again")
+    raise ManifestError(f"{file.path}: {change}: wait until it is complete, then run again")

@@ -1,4 +1,4 @@
-"""Manifests in Parquet: columns, what the footer tells of them beyond their types, and records."""
+"""Manifests in Parquet: their columns, with the ranges of values from the footer, and their records."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, Final
@@ -16,7 +16,7 @@ from facebeam.transforms.manifest.value_range import with_range
 
 
 def with_ranges(fields: Iterable[pa.Field], footer: pq.FileMetaData) -> Iterator[pa.Field]:
-    """Note the ranges of columns of integers, timestamps and durations, where every row group has its own."""
+    """Add the ranges of columns of integers, timestamps and durations, if every row group has statistics."""
     places = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
     for field in fields:
         place = None if "." in field.name else places.get(field.name)  # `s.x` may be a field of a struct `s`
@@ -30,7 +30,7 @@ def with_ranges(fields: Iterable[pa.Field], footer: pq.FileMetaData) -> Iterator
 
 
 def may_hold_nulls(name: str, footer: pq.FileMetaData) -> bool:
-    """Tell whether a column, or what is inside it, may hold a null or an empty list."""
+    """Tell whether a column, or a field inside it, may contain a null or an empty list."""
     statistics = (
         footer.row_group(group).column(i).statistics
         for group in range(footer.num_row_groups)
@@ -45,7 +45,7 @@ def _is_ordered(kind: pa.DataType) -> bool:
 
 
 def _extreme_bits(footer: pq.FileMetaData, place: int) -> list[int] | None:
-    """Give the extremes of each row group as they are stored; None where one is not known."""
+    """Give the stored extremes of each row group; None if those of one are unknown."""
     bits: list[int] = []
     filled = (group for group in range(footer.num_row_groups) if footer.row_group(group).num_rows)
     for group in filled:
@@ -59,21 +59,21 @@ def _extreme_bits(footer: pq.FileMetaData, place: int) -> list[int] | None:
 
 _ROWS_A_BATCH: Final = 4096
 _MOST_BATCH_BYTES: Final = 1 << 30
-"""Of one column, in one batch of rows."""
+"""Largest size of one column in one batch of rows."""
 
 
 def parquet_schema(file: ManifestFile) -> pa.Schema:
-    """Give the columns as their values come out, with their ranges and with the metadata of the file.
+    """Give the columns with the types of their values, their ranges, and the metadata of the file.
 
     Raises:
-        ManifestError: the URL is no text, `image_id` neither text nor integer, or a column cannot be read.
-        OSError, pyarrow.ArrowException: the file is no Parquet.
+        ManifestError: the URL is not text, `image_id` neither text nor integer, or a column cannot be read.
+        OSError, pyarrow.ArrowException: the file is not Parquet.
     """
     with store_of(file.path).opened(file.path) as stream:
         parquet = pq.ParquetFile(stream)
         stored = parquet.schema_arrow
         if len(stored) > MOST_COLUMNS:
-            return stored  # which is refused for that
+            return stored  # the caller refuses so many columns
         for field in stored:
             _check_fixed_size_lists(file, field, parquet)
         fields = [pa.field(field.name, plain_type(field.type)) for field in stored]
@@ -101,13 +101,15 @@ def parquet_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
 def _check_key_type(file: ManifestFile, field: pa.Field) -> None:
     text = _is_text(field.type) or pa.types.is_null(field.type)
     if field.name == file.url_column and not text:
-        raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: a URL is a string")
+        raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: URLs must be strings")
     if field.name == ID_COLUMN and not (text or _is_whole(field.type)):
-        raise ManifestError(f"{file.path}: column {field.name!r} is {field.type}: make it string or integer")
+        raise ManifestError(
+            f"{file.path}: column {field.name!r} is {field.type}: make it a string or an integer"
+        )
 
 
 def _check_fixed_size_lists(file: ManifestFile, field: pa.Field, parquet: pq.ParquetFile) -> None:
-    """Read a column of lists of one size, if it may hold nulls, which pyarrow writes but cannot read."""
+    """Try to read fixed-size lists that may have nulls: pyarrow writes these but cannot read them."""
     if not (_has_fixed_size_lists(field.type) and may_hold_nulls(field.name, parquet.metadata)):
         return
     try:
@@ -115,8 +117,8 @@ def _check_fixed_size_lists(file: ManifestFile, field: pa.Field, parquet: pq.Par
             pass
     except pa.ArrowInvalid as error:
         raise ManifestError(
-            f"{file.path}: column {field.name!r} is {field.type} with a null or an empty list in it, which "
-            "pyarrow cannot read: write it as lists of any size"
+            f"{file.path}: column {field.name!r} is {field.type} and has a null or an empty list, which "
+            "pyarrow cannot read: write it as lists of variable size"
         ) from error
 
 
@@ -126,10 +128,10 @@ def _has_fixed_size_lists(kind: pa.DataType) -> bool:
 
 
 def _batches(stream: BinaryIO, part: ManifestPart) -> Iterator[pa.RecordBatch]:
-    """Read row groups one by one: pyarrow's own loop over several gives batches that span two.
+    """Read row groups one by one: pyarrow's own loop over several groups gives batches that span two.
 
     Raises:
-        ManifestError: a few bytes stand for more than the memory of a machine.
+        ManifestError: a column unpacks to more than `_MOST_BATCH_BYTES` in one batch.
     """
     names = [part.file.url_column, ID_COLUMN, *part.file.columns.names]
     parquet = pq.ParquetFile(stream)
@@ -142,7 +144,7 @@ def _batches(stream: BinaryIO, part: ManifestPart) -> Iterator[pa.RecordBatch]:
 
 
 def _swelling_columns(parquet: pq.ParquetFile) -> set[str]:
-    """Name the columns that store each value once, so that a batch could unpack to any size."""
+    """Name the columns with a dictionary: it stores each value once, so a batch may unpack to any size."""
     metadata = parquet.metadata
     texts = {field.name for field in parquet.schema_arrow if _is_text(plain_type(field.type))}
     chunks = (
@@ -160,7 +162,7 @@ def _swelling_columns(parquet: pq.ParquetFile) -> set[str]:
 
 
 def _unpacked(batch: pa.RecordBatch, packed: Sequence[str], path: str) -> pa.RecordBatch:
-    """Put the values of dictionaries in their places, once it is seen that they have room."""
+    """Replace dictionaries by their values, after a check of their size."""
     for name in packed:
         column = batch.column(name)
         lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
@@ -168,7 +170,7 @@ def _unpacked(batch: pa.RecordBatch, packed: Sequence[str], path: str) -> pa.Rec
         if size_bytes > _MOST_BATCH_BYTES:
             raise ManifestError(
                 f"{path}: column {name!r} unpacks to {size_bytes / 1e9:.1f} GB in {len(batch)} rows, and "
-                f"at most {_MOST_BATCH_BYTES / 1e9:.1f} GB are read at a time: leave it out, or shorten it"
+                f"the limit is {_MOST_BATCH_BYTES / 1e9:.1f} GB: delete the column, or shorten its values"
             )
         place = batch.schema.get_field_index(name)
         plain = column.cast(column.type.value_type)
@@ -198,14 +200,14 @@ def _key_values(batch: pa.RecordBatch, name: str) -> list[object]:
 
 
 def _own_values(batch: pa.RecordBatch, field: pa.Field, flaws: dict[int, str]) -> list[object]:
-    """Bring a column to the type it has in the whole run, and note the flaws of rows by their places."""
+    """Convert a column to its type in the whole run, and add flaws of rows to `flaws`, by their index."""
     if field.name not in batch.schema.names:
         return [None] * len(batch)
     return _values(batch.column(field.name), field, flaws, 0)
 
 
 def _values(column: pa.Array, field: pa.Field, flaws: dict[int, str], first: int) -> list[object]:
-    """Give the values as Python's, whole columns at once; a column with a bad value is halved to find it."""
+    """Convert a whole column to Python values; if a value is bad, halve the column until it is found."""
     try:
         values = column.cast(field.type)
         found: list[object] = _texts(values) if _is_unicode(field.type) else values.to_pylist()
@@ -225,13 +227,13 @@ def _flaw(field: pa.Field, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"has a text that is not UTF-8 in column {field.name!r} ({field.type}): write it as UTF-8"
     return (
-        f"has a date or time that is out of range in column {field.name!r} ({field.type}): years are 1 to "
-        "9999, a time of day has whole microseconds"
+        f"has a date or time that is out of range in column {field.name!r} ({field.type}): years must be 1 "
+        "to 9999, times of day whole microseconds"
     )
 
 
 def _texts(values: pa.Array) -> list[object]:
-    """Decode strings one by one; what is not UTF-8 becomes surrogates. Old writers store texts as binary."""
+    """Decode strings one by one; bytes that are not UTF-8 become surrogates. Text may be stored as binary."""
     stored = values.cast(pa.large_binary()).to_pylist()
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in stored]
 

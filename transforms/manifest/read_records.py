@@ -1,4 +1,4 @@
-"""Read a file of any format: its columns, its records, and the parts that workers read side by side."""
+"""Read a file of any format: its columns, its records, and the parts that workers read in parallel."""
 
 from collections.abc import Iterator
 from typing import BinaryIO, Final
@@ -24,7 +24,7 @@ from facebeam.transforms.manifest.parquet import parquet_records, parquet_schema
 
 
 def read_schema(file: ManifestFile) -> pa.Schema:
-    """Give all columns of a file; none for an empty one.
+    """Give all columns of a file; an empty file has none.
 
     Raises:
         ManifestError: the file cannot be read.
@@ -42,10 +42,10 @@ def read_schema(file: ManifestFile) -> pa.Schema:
 
 
 def read_through(file: ManifestFile) -> None:
-    """Find before the run what no row of a csv or tsv can be blamed for; the whole file is read for it.
+    """Read a whole csv or tsv before the run, to find quotes that could hide rows.
 
     Raises:
-        ManifestError: quotes leave open where rows begin and end, or the file is damaged.
+        ManifestError: it is not clear where rows begin and end, or the file is damaged.
     """
     if file.format in {ManifestFormat.CSV, ManifestFormat.TSV}:
         with manifest_errors(file.path):
@@ -53,10 +53,10 @@ def read_through(file: ManifestFile) -> None:
 
 
 def read_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
-    """Stream the records of a part, their values in the order and of the types of the run's columns.
+    """Stream the records of a part, with values in the order and types of the run's columns.
 
     Raises:
-        ManifestError: the file cannot be read, from the first bad place on, or somebody has written to it.
+        ManifestError: the file cannot be read (at the first bad place), or has changed.
     """
     number = part.first - 1
     try:
@@ -84,12 +84,12 @@ PART_BYTES: Final = 16 << 20
 
 
 def split_manifest(file: ManifestFile, part_bytes: int = PART_BYTES) -> Iterator[ManifestPart]:
-    """Split lines at line ends and Parquet at row groups, into parts of `part_bytes` and a little.
+    """Split text at line ends and Parquet at row groups, into parts of a little more than `part_bytes`.
 
-    A .gz cannot be entered in the middle; nor can csv, where a line end may stand inside quotes.
+    A .gz or csv is one part: no reader can start in the middle, and in a csv a line end may be inside quotes.
 
     Raises:
-        ManifestError: the file cannot be read, or is not the one that was inspected.
+        ManifestError: the file cannot be read, or has changed since it was inspected.
     """
     check_unchanged(file)
     with manifest_errors(file.path), store_of(file.path).opened(file.path) as stream:

@@ -1,4 +1,4 @@
-"""Recognize a file by its first bytes, so that one with a wrong ending is refused by its right name."""
+"""Recognize a file by its first bytes, to refuse a file whose ending is wrong and say what it is."""
 
 import re
 import shlex
@@ -55,14 +55,16 @@ _KINDS: Final = (
     _Kind(rb"\x89PNG", "a PNG image", _LIST_IMAGES),
     _Kind(rb"version https://git-lfs", "a Git LFS pointer", "fetch the file itself with git lfs pull"),
     _Kind(rb"(?i:\s*<(!doctype|html|\?xml))", "a web page or XML", "download the manifest itself"),
-    _Kind(rb"\s*\[\s*\{", "a JSON array", "write its objects one a line with jq -c '.[]', as .jsonl"),
-    _Kind(rb"\s*\{[ \t]*\r?\n", "JSON over several lines", "write an object a line with jq -c ., as .jsonl"),
+    _Kind(rb"\s*\[\s*\{", "a JSON array", "write one object per line with jq -c '.[]', as .jsonl"),
+    _Kind(
+        rb"\s*\{[ \t]*\r?\n", "JSON over several lines", "write one object per line with jq -c ., as .jsonl"
+    ),
 )
-_OBJECTS: Final = _Kind(rb"\s*\{\s*\"", "JSON", "rename it to .jsonl, with one object a line")
+_OBJECTS: Final = _Kind(rb"\s*\{\s*\"", "JSON", "rename it to .jsonl, with one object per line")
 _TEXT: Final = _Kind(rb"[^\x00-\x08\x0e-\x1f]+\Z", "text", "")
 
 _MARKS: Final = {
-    BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    BOM_UTF32_LE: "utf-32",  # before UTF-16, since its mark begins with that of UTF-16
     BOM_UTF32_BE: "utf-32",
     BOM_UTF16_LE: "utf-16",
     BOM_UTF16_BE: "utf-16",
@@ -73,24 +75,24 @@ _ZEROS: Final = {
     (False, True, True, True): "utf-32le",
     (True, True, True, False): "utf-32be",
 }
-"""Which of four bytes are zero in ASCII text."""
+"""Which of four bytes are zero in ASCII text -> the encoding."""
 
 
 def check_contents(file: ManifestFile) -> None:
-    """See that a file begins as its ending says. What is not recognized passes.
+    """Check that the first bytes of a file fit its ending. Bytes that are not recognized are accepted.
 
     Raises:
-        ManifestError: the file is of another kind, or text in an encoding other than UTF-8.
+        ManifestError: the file has another format, or is text that is not UTF-8.
     """
     with manifest_errors(file.path):
         with store_of(file.path).opened(file.path) as stream:
             head = stream.read(_HEAD_BYTES)
         if file.compressed:
-            _expect(file, head, _GZIP, "take .gz off its name")
+            _expect(file, head, _GZIP, "remove .gz from its name")
             with open_text(file) as stream:
                 head = stream.read(_HEAD_BYTES)
     if file.format is ManifestFormat.PARQUET:
-        _expect(file, head, _PARQUET, "rename it to what it is, such as .csv")
+        _expect(file, head, _PARQUET, "rename it to its real format, such as .csv")
     else:
         _check_text(file, head)
 
@@ -105,7 +107,7 @@ def iconv_line(file: ManifestFile, encoding: str) -> str:
 
 def _expect(file: ManifestFile, head: bytes, expected: _Kind, cure_of_text: str) -> None:
     found = _kind_of(head, _KINDS) or (_wide_encoding(head) and _TEXT) or _kind_of(head, (_TEXT,))
-    if found not in {expected, None} and not b"PAR1".startswith(head):  # a cut file is damaged Parquet
+    if found not in {expected, None} and not b"PAR1".startswith(head):  # a file cut short is damaged Parquet
         cure = cure_of_text if found is _TEXT else found.cure
         raise _other_kind(file, found.name, expected.name.lower(), cure)
 
@@ -118,10 +120,10 @@ def _check_text(file: ManifestFile, head: bytes) -> None:
         raise _other_kind(file, found.name, file.format, found.cure)
     if encoding := _wide_encoding(head):
         cure = f"convert it with {iconv_line(file, encoding)}"
-        raise ManifestError(f"{file.path}: is {encoding[:6].upper()}, and a manifest is UTF-8: {cure}")
+        raise ManifestError(f"{file.path}: is {encoding[:6].upper()}, but a manifest must be UTF-8: {cure}")
     if b"\r" in text.rstrip() and b"\n" not in text:
         raise ManifestError(
-            f"{file.path}: its lines end with \\r alone: convert them with tr '\\r' '\\n' to \\n or \\r\\n"
+            f"{file.path}: its lines end with only \\r: convert them with tr '\\r' '\\n' to \\n or \\r\\n"
         )
 
 
@@ -134,10 +136,10 @@ def _other_kind(file: ManifestFile, found: str, expected: str, cure: str) -> Man
 
 
 def _wide_encoding(head: bytes) -> str | None:
-    """Name UTF-16 or UTF-32 by its mark, or by the zero bytes of its ASCII letters: UTF-8 has none."""
+    """Recognize UTF-16 or UTF-32 by its mark, or by zero bytes in ASCII letters; UTF-8 has none."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
-    few = len(head) / 32  # an eighth of each fourth byte: the other characters may be Japanese
+    few = len(head) / 32  # an eighth of each fourth byte is enough: other characters may be Japanese
     first, second, third, fourth = (head[i::4].count(0) > few for i in range(4))
     return _ZEROS.get((first, second, third, fourth))

@@ -1,4 +1,4 @@
-"""Part of a manifest: its first rows, or a sample that is the same each time."""
+"""Take a part of a manifest: its first rows, or a sample that is the same each time."""
 
 import heapq
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def records_of(part: ManifestPart, manifest: Manifest) -> Iterator[Record]:
 
 
 def first_rows(manifest: Manifest, rows: int) -> Manifest:
-    """Take the first rows of the manifest's files together; they are read once to count them."""
+    """Take the first rows of all files together. This reads these rows once, to count them."""
     files: list[ManifestFile] = []
     for file in manifest.files:
         files.append(replace(file, most_rows=rows))
@@ -32,9 +32,9 @@ def first_rows(manifest: Manifest, rows: int) -> Manifest:
 
 
 def sample(manifest: Manifest, rows: int) -> Manifest:
-    """Take rows at random: those with the smallest draws. The manifest is read once to find their bound.
+    """Take rows at random: those with the smallest draws. This reads the manifest once, to find their limit.
 
-    Holds some 100 bytes for each row of the sample.
+    It holds about 100 bytes per row of the sample in memory.
     """
     parts = (part for file in manifest.files for part in split_manifest(file))
     draws = (draw(record) for part in parts for record in records_of(part, manifest))
@@ -43,6 +43,6 @@ def sample(manifest: Manifest, rows: int) -> Manifest:
 
 
 def draw(record: Record) -> int:
-    """Draw a number of 64 bits for a record; it depends on its line and URL alone, so that it stays."""
+    """Give a record a random number of 64 bits: a hash of its line and URL, the same in every run."""
     text = f"{record.number} {record.image_url}"
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())

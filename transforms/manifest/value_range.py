@@ -1,20 +1,20 @@
-"""What is known of a file's column before its values are read: the smallest and the largest of them."""
+"""The smallest and largest value of a file's column, known before the values are read."""
 
 from typing import Final
 
 import pyarrow as pa
 
 _RANGE: Final = b"facebeam.range"
-"""Field metadata of a file's column, of integers, times or durations: their lowest and highest as int64."""
+"""Field metadata of a column of integers, times or durations: the lowest and highest value as int64."""
 
 
 def with_range(field: pa.Field, low: int, high: int) -> pa.Field:
-    """Note the lowest and the highest value, as the 64 bits that store them."""
+    """Add the lowest and highest value to a field, as the 64 bits that store them."""
     return field.with_metadata({**(field.metadata or {}), _RANGE: f"{low},{high}".encode()})
 
 
 def extremes(field: pa.Field) -> pa.Array:
-    """Give two values that all of the column lie between: as noted, else those of its type.
+    """Give the lowest and highest value of a column: from `with_range`, or else those of its type.
 
     Args:
         field: a column of integers, timestamps or durations.

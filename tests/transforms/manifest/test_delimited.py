@@ -145,7 +145,7 @@ def test_quotes_that_take_in_rows_are_refused(tmp_path: Path, rows_below: str) -
     """A quote that a later row happens to close is refused: the rows between would be lost in silence."""
     path = write(tmp_path / "a.csv", f"image_url,a\n{rows_below}")
     with pytest.raises(
-        ManifestError, match=r"a\.csv:2: a quote that opens in this row takes in the next \d+ l"
+        ManifestError, match=r"a\.csv:2: a quote that opens in this row contains the next \d+ l"
     ):
         inspect_manifest([str(path)])
 
@@ -173,7 +173,7 @@ def test_quotes_after_backslashes_are_refused_with_the_cure(tmp_path: Path, row:
     r"""Quotes that Spark and MySQL escape with a backslash are refused before the run, by the row's line."""
     path = write(tmp_path / "a.csv", f"image_url,a\n{URL},x\n{row}\n")
     with pytest.raises(
-        ManifestError, match=r"a\.csv:3: a backslash stands before a quote .*Spark, ESCAPED BY"
+        ManifestError, match=r"a\.csv:3: a quote is escaped with a backslash .*Spark, ESCAPED BY"
     ):
         inspect_manifest([str(path)])
 

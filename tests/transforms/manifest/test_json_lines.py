@@ -120,7 +120,7 @@ def test_bad_line_is_a_dead_letter(tmp_path: Path, line: str, rule: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("line", "rule"), [(URL, "not JSON"), (f'["{URL}"]', "no object"), (f'"{URL}"', "no object")]
+    ("line", "rule"), [(URL, "not JSON"), (f'["{URL}"]', "not an object"), (f'"{URL}"', "not an object")]
 )
 def test_a_line_that_is_no_object_is_a_dead_letter(tmp_path: Path, line: str, rule: str) -> None:
     """A line that is text, a list or a string, among objects, becomes a dead letter with line and rule."""
@@ -136,7 +136,7 @@ def test_a_line_that_is_no_object_is_a_dead_letter(tmp_path: Path, line: str, ru
 def test_a_file_without_any_object_is_refused(tmp_path: Path, content: str) -> None:
     """A csv or txt with the ending .jsonl is refused before the run."""
     path = write(tmp_path / "a.jsonl", content)
-    with pytest.raises(ManifestError, match=r"a\.jsonl: not one of its lines begins with {"):
+    with pytest.raises(ManifestError, match=r"a\.jsonl: none of its lines begins with {"):
         inspect_manifest([str(path)])
 
 

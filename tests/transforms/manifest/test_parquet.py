@@ -94,7 +94,7 @@ def test_keys_may_be_stored_in_several_ways(
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
-        ({"image_url": [1]}, "'image_url' is int64: a URL is a string"),
+        ({"image_url": [1]}, "'image_url' is int64: URLs must be strings"),
         ({"image_url": [URL], "image_id": [1.0]}, "'image_id' is double"),
         ({"url": [URL]}, "--url-column url"),
         ({}, "no column 'image_url'"),
@@ -213,7 +213,7 @@ def test_ids_keep_every_digit(tmp_path: Path, urls: pa.Array, ids: pa.Array) -> 
 def test_ids_of_other_types_are_refused(tmp_path: Path, kind: pa.DataType, value: object) -> None:
     """An id that is neither text nor whole number is refused before the run, with the column's type."""
     path = parquet(tmp_path / "a.parquet", {"image_url": [URL], "image_id": pa.array([value], kind)})
-    with pytest.raises(ManifestError, match=r"column 'image_id' is .*: make it string or integer"):
+    with pytest.raises(ManifestError, match=r"column 'image_id' is .*: make it a string or an integer"):
         inspect_manifest([str(path)])
 
 
@@ -256,12 +256,12 @@ def test_nanoseconds_of_a_time_of_day_cost_their_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "reason"),
     [
-        (pa.array([[1, 2], None], pa.list_(pa.int8(), 2)), "with a null or an empty list"),
-        (pa.array([[[1, 2], None]] * 2, pa.list_(pa.list_(pa.int8(), 2))), "with a null or an empty list"),
+        (pa.array([[1, 2], None], pa.list_(pa.int8(), 2)), "has a null or an empty list"),
+        (pa.array([[[1, 2], None]] * 2, pa.list_(pa.list_(pa.int8(), 2))), "has a null or an empty list"),
         (pa.array([0, 1], pa.int64()).cast(pa.timestamp("us", "Mars/Olympus")), "time zone is unknown"),
         (
             pa.StructArray.from_arrays([pa.array([1, 2]), pa.array([3, 4])], ["d", "d"]),
-            "with two fields of one name",
+            "which has two fields with the same name",
         ),
     ],
     ids=type_of,

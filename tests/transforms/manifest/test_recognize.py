@@ -93,7 +93,7 @@ OTHERS = {
     "utf-16be": (CSV.decode().encode("utf-16-be"), "is UTF-16, .*iconv -f utf-16be -t utf-8"),
     "utf-32": (CSV.decode().encode("utf-32"), "is UTF-32, .*iconv -f utf-32 -t utf-8"),
     "utf-32be": (CSV.decode().encode("utf-32-be"), "is UTF-32, .*iconv -f utf-32be -t utf-8"),
-    "old mac": (CSV.replace(b"\n", b"\r"), r"lines end with \\r alone: .* tr "),
+    "old mac": (CSV.replace(b"\n", b"\r"), r"lines end with only \\r: .* tr "),
 }
 
 
@@ -126,8 +126,12 @@ def test_what_is_no_gzip_or_parquet_is_named(tmp_path: Path, kind: str, name: st
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.csv.gz", CSV, "is text, not gzip as its name says: take .gz off its name"),
-        ("a.parquet", CSV, "is text, not parquet as its name says: rename it to what it is, such as .csv"),
+        ("a.csv.gz", CSV, "is text, not gzip as its name says: remove .gz from its name"),
+        (
+            "a.parquet",
+            CSV,
+            "is text, not parquet as its name says: rename it to its real format, such as .csv",
+        ),
         ("a.csv", OBJECT, "is JSON, not csv as its name says: rename it to .jsonl"),
         ("a.txt", OBJECT, "is JSON, not txt as its name says: rename it to .jsonl"),
         ("a.txt", CSV, "a.txt:1: is the header of a .csv: rename the file to .csv"),

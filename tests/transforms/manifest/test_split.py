@@ -110,7 +110,9 @@ def test_file_that_changed_stops_the_run(tmp_path: Path, now: str) -> None:
     path = write(tmp_path / "a.txt", URL)
     (file,) = inspect_manifest([str(path)]).files
     write(path, now)
-    with pytest.raises(ManifestError, match=f"had {len(URL)} bytes when the run began, now {len(now)}"):
+    with pytest.raises(
+        ManifestError, match=f"had {len(URL)} bytes when the run began, now it has {len(now)}"
+    ):
         list(split_manifest(file))
 
 
@@ -122,7 +124,7 @@ def test_file_that_is_written_to_stops_the_run(tmp_path: Path) -> None:
     assert next(records).image_url == URL
     os.utime(path, ns=(0, 1))
     for entries in (records, split_manifest(file)):
-        with pytest.raises(ManifestError, match=r"a\.txt: was written to after the run began: wait"):
+        with pytest.raises(ManifestError, match=r"a\.txt: has changed since the run began: wait"):
             list(entries)
 
 
