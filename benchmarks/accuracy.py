@@ -32,6 +32,8 @@ class TrueFace(TypedDict, total=False):
     yaw_deg: float
     box: list[float]
     points68: list[list[float]]
+    points30: list[list[float]]
+    looks: str
 
 
 class TrueImage(TypedDict):
@@ -112,6 +114,8 @@ def main(folder: Path) -> None:
         faces = model.find_faces(decode_image((folder / name).read_bytes()))
         missed = 0
         for face in image["faces"]:
+            if "points68" not in face:
+                continue
             points, scheme = np.array(face["points68"], dtype=np.float32), schemes[face["scheme"]]
             scale = face_scale(points, scheme, face)
             nearest = min(faces, key=lambda ours: apart(ours.mean(axis=0), points.mean(axis=0)), default=None)

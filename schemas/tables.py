@@ -38,6 +38,9 @@ BOX_COLUMNS: Final = ("box_x", "box_y", "box_width", "box_height")
 COORDINATE_COLUMNS: Final = tuple(f"{name}_{axis}" for name in landmark_names() for axis in "xy")
 """The 180 columns of coordinates: `face_profile_00_x`, `face_profile_00_y`, ... `right_pupil_00_y`."""
 
+POSE_COLUMNS: Final = ("yaw_deg", "pitch_deg", "roll_deg")
+"""How the head is turned, by the 90 points."""
+
 PARTITION_COLUMNS: Final = ("run", "error_code")
 
 
@@ -56,7 +59,12 @@ FACES: Final = _table(
         pa.field("face_count", pa.int32(), nullable=False),
         *_SIZE,
         *_SOURCE,
-        *(pa.field(name, pa.float32(), nullable=False) for name in (*BOX_COLUMNS, *COORDINATE_COLUMNS)),
+        pa.field("score", pa.float32()),
+        pa.field("predicted_error", pa.float32()),
+        *(
+            pa.field(name, pa.float32(), nullable=False)
+            for name in (*POSE_COLUMNS, *BOX_COLUMNS, *COORDINATE_COLUMNS)
+        ),
     ],
 )
 """One row per face."""
@@ -69,6 +77,7 @@ IMAGES: Final = _table(
         pa.field("face_count", pa.int32(), nullable=False),
         *_SIZE,
         *_SOURCE,
+        pa.field("faces_cut", pa.bool_()),
         pa.field("attempts", pa.int32(), nullable=False),
         pa.field("latency_ms", pa.float64()),
         pa.field("trace_id", pa.string()),
@@ -108,6 +117,12 @@ COLUMN_MEANINGS: Final[Mapping[str, str]] = {
     "image_height": "height of the upright image, in pixels; null: the source does not report it",
     "source": "source of the answer: `local`, `api`, `fake`, or the name of your own source",
     "face_model_version": "version of the model that answered",
+    "score": "0 to 1: share of such faces that are right within 5 % of the face's size; null: not said",
+    "predicted_error": "expected error of the points, in % of the eyes' outer distance; null: not said",
+    "yaw_deg": "degrees by which the head is turned: 0 to the camera, 90 to the image's left",
+    "pitch_deg": "degrees by which it looks down",
+    "roll_deg": "degrees by which it leans to the image's right",
+    "faces_cut": "whether more faces were found than the ten that are kept; null: the source does not say",
     "box_x": "left edge of the smallest upright rectangle around the 90 points, in pixels",
     "box_y": "upper edge of this rectangle, in pixels",
     "box_width": "width of this rectangle, in pixels",

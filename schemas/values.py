@@ -65,9 +65,17 @@ class ImageRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face: float32[90, 2], `(x, y)` in pixels of the upright image, ordered as `landmark_names()`."""
+    """One face."""
 
     points: NDArray[np.float32]
+    """float32[90, 2], `(x, y)` in pixels of the upright image, ordered as `landmark_names()`."""
+    score: float | None = None
+    """0 to 1: of the faces with this score, such a share is right within 5 % of the face's size.
+
+    None where the source does not say; so is `predicted_error`.
+    """
+    predicted_error: float | None = None
+    """Expected mean error of the points, in % of the distance of the eyes' outer corners."""
 
     def __post_init__(self) -> None:
         if self.points.shape != (LANDMARK_COUNT, 2) or self.points.dtype != np.float32:
@@ -76,7 +84,11 @@ class Face:
             )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Face) and np.array_equal(self.points, other.points)
+        return (
+            isinstance(other, Face)
+            and np.array_equal(self.points, other.points)
+            and (self.score, self.predicted_error) == (other.score, other.predicted_error)
+        )
 
     def __hash__(self) -> int:
         return hash(
@@ -102,6 +114,8 @@ class FoundFaces:
     latency_ms: float | None = None
     """Milliseconds of the attempt itself, measured by a source that makes attempts wait for their turn. None:
     all of the time that the attempt took."""
+    faces_cut: bool | None = None
+    """Whether more faces were found than an answer holds; None where the source does not say."""
 
     @property
     def outcome(self) -> Outcome:

@@ -10,7 +10,14 @@ import pyarrow as pa
 import pytest
 
 from facebeam.schemas.errors import ErrorCode
-from facebeam.schemas.tables import DEAD_LETTERS, FACES, IMAGES, face_points, with_manifest_columns
+from facebeam.schemas.tables import (
+    DEAD_LETTERS,
+    FACES,
+    IMAGES,
+    POSE_COLUMNS,
+    face_points,
+    with_manifest_columns,
+)
 from facebeam.schemas.values import Annotation, DeadLetter, Face, Failure
 from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from tests.helpers.values import ANSWER, WHEN, annotation, dead_letter, face, row
@@ -66,6 +73,17 @@ def test_each_face_is_a_row() -> None:
     )
 
 
+def test_a_face_has_its_certainty_and_its_pose() -> None:
+    """Score and predicted error are the source's, or null; the pose is that of the points, for any source."""
+    points = face(10, 20).points
+    faces = (Face(points, 0.75, 2.5), Face(points))
+    batch = checked(flatten_faces([Annotation(row(), replace(ANSWER, faces=faces))], NO_COLUMNS), FACES)
+    sure, unsaid = batch.select(["score", "predicted_error", *POSE_COLUMNS]).to_pylist()
+    assert (sure.pop("score"), sure.pop("predicted_error")) == (0.75, 2.5)
+    assert (unsaid.pop("score"), unsaid.pop("predicted_error")) == (None, None)
+    assert sure == unsaid
+
+
 def test_the_box_is_the_smallest_around_the_points() -> None:
     """The box is left, top, width and height around all 90 points, with negative values outside the image."""
     points = face(10, 20).points
@@ -96,6 +114,7 @@ def test_each_answer_is_a_row() -> None:
         "image_height": 480,
         "source": "fake",
         "face_model_version": "fake-1",
+        "faces_cut": None,
         "attempts": 2,
         "latency_ms": 12.5,
         "trace_id": "trace",

@@ -18,6 +18,7 @@ from facebeam.schemas.values import FailureError, FoundFaces, ImageRequest, Outc
 from facebeam.transforms.http.addresses import any_address
 from facebeam.transforms.images.fetch_image import ImageFetcher
 from facebeam.transforms.images.host_turns import HostLimits
+from facebeam.transforms.local_model.version import FACE_MODEL_VERSION
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.local_source import LocalSource
 from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
@@ -49,7 +50,7 @@ def test_a_portrait_has_its_face(photos: Path) -> None:
         answer = opened.attempt(ImageRequest(str(photos / "astronaut.png")))
     (face,) = answer.faces
     assert (answer.outcome, answer.image_width, answer.image_height) == (Outcome.OK, 512, 512)
-    assert answer.face_model_version == "blazeface-full-range+facemesh-v2"
+    assert answer.face_model_version == FACE_MODEL_VERSION
     left, top = face.points.min(axis=0)
     right, bottom = face.points.max(axis=0)
     assert 150 < left < right < 300
@@ -65,16 +66,14 @@ def test_a_thing_is_an_answer_without_faces(photos: Path, name: str) -> None:
     assert (answer.image_width or 0) > (answer.image_height or 0) > 0
 
 
-def test_the_parameters_reach_the_model(photos: Path, tmp_path: Path) -> None:
-    """The model finds a portrait turned by 180 degrees only with `need_rotate_detection=1`."""
-    from PIL import Image  # noqa: PLC0415 - this test alone makes an image
-
-    with Image.open(photos / "obama.jpg") as image:
-        image.rotate(180).save(tmp_path / "turned.png")
-    request = ImageRequest(str(tmp_path / "turned.png"), mode=1)
+def test_the_parameters_reach_the_model(shared: Path) -> None:
+    """A profile turned by 270 degrees needs `need_rotate_detection=1`; mode 1 gives one face of a group."""
+    turned = ImageRequest(str(shared / "faces2/derived/cfp_287_p04__rot270.jpg"))
+    group = ImageRequest(str(shared / "faces/images/dlib_2007_007763.jpg"))
     with SOURCE.open() as opened:
-        assert opened.attempt(request).outcome is Outcome.NO_FACE
-        assert opened.attempt(request._replace(need_rotate_detection=1)).outcome is Outcome.OK
+        assert opened.attempt(turned).outcome is Outcome.NO_FACE
+        assert opened.attempt(turned._replace(need_rotate_detection=1)).outcome is Outcome.OK
+        assert len(opened.attempt(group._replace(mode=1)).faces) < len(opened.attempt(group).faces)
 
 
 def test_each_failure_has_its_stage(photos: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from facebeam.schemas.image_url import is_utf8
 from facebeam.schemas.landmarks import LANDMARK_COUNT
 from facebeam.schemas.values import Answer, Face, Failure
 
-JOURNAL_VERSION: Final = 2
+JOURNAL_VERSION: Final = 3
 VERSION_KEY: Final = b"facebeam.journal_version"
 _WHEN: Final = pa.timestamp("us", tz="UTC")
 
@@ -41,15 +41,20 @@ ENTRIES: Final = pa.schema(
         pa.field("stage", pa.string()),
         pa.field("maybe_billed", pa.bool_()),
         pa.field("asked_by", pa.string()),
+        pa.field("faces_cut", pa.bool_()),
+        pa.field("certainties", pa.list_(pa.float64())),
     ],
     {VERSION_KEY: str(JOURNAL_VERSION)},
 )
-ENTRIES_1: Final = pa.schema([*ENTRIES][:-1])
-"""As version 1 wrote them."""
 """One row a result: `outcome` of an answer, or `error_code` of a failure. `faces`: 180 numbers a face, flat.
+
+`certainties`: score and predicted error of each face, flat; empty where the source does not give them.
 
 A failure's `answered_at` is its last attempt. The URL is there for people to find; only the key is looked up.
 """
+
+OLDER_ENTRIES: Final = (pa.schema([*ENTRIES][:-3]), pa.schema([*ENTRIES][:-2]))
+"""As versions 1 and 2 wrote them: later columns are without values there."""
 
 
 class Entry(NamedTuple):
@@ -95,6 +100,7 @@ def encode_entries(entries: Sequence[Entry]) -> pa.Table:
         "attempts": [entry.result.attempts for entry in entries],
         "answered_at": [entry.answered_at for entry in entries],
         "faces": _faces_column(answers),
+        "certainties": [answer and _certainties_of(answer) for answer in answers],
         **{name: _fields(answers, name) for name in _OF_ANSWERS},
         **{name: _fields(failures, name) for name in _OF_FAILURES},
         "error_code": _fields(failures, "code"),
@@ -103,7 +109,7 @@ def encode_entries(entries: Sequence[Entry]) -> pa.Table:
     return pa.table([_column(columns[field.name], field) for field in ENTRIES], schema=ENTRIES)
 
 
-_OF_ANSWERS: Final = ("outcome", "image_width", "image_height", "source", "face_model_version")
+_OF_ANSWERS: Final = ("outcome", "image_width", "image_height", "source", "face_model_version", "faces_cut")
 _OF_FAILURES: Final = (
     "first_attempt_at",
     "raw_code",
@@ -144,6 +150,11 @@ def _faces_column(answers: Sequence[Answer | None]) -> pa.Array:
     )
 
 
+def _certainties_of(answer: Answer) -> list[float]:
+    said = [(face.score, face.predicted_error) for face in answer.faces]
+    return [value for pair in said for value in pair if value is not None]
+
+
 _CODES: Final = {code.value: code for code in ErrorCode}
 
 
@@ -165,18 +176,18 @@ def decode_entries(entries: pa.Table) -> Iterator[tuple[bytes, Answer | Failure]
 
 def _answers(entries: pa.Table) -> Iterator[tuple[bytes, Answer]]:
     texts = ("source", "face_model_version", "trace_id", "asked_by")
-    sizes = ("image_width", "image_height")
+    others = ("image_width", "image_height", "faces_cut", "certainties")
     columns = zip(
-        *(entries[name].to_pylist() for name in ("key", *sizes, *texts)),
+        *(entries[name].to_pylist() for name in ("key", *others, *texts)),
         _faces(entries["faces"]),
         _times(entries["answered_at"]),
         strict=True,
     )
-    for key, width, height, source, version, trace_id, by, faces, at in columns:
+    for key, width, height, cut, certainties, source, version, trace_id, by, faces, at in columns:
         yield (
             key,
             Answer(
-                faces=faces,
+                faces=_with_certainties(faces, certainties or []),
                 image_width=width,
                 image_height=height,
                 face_model_version=version,
@@ -186,8 +197,16 @@ def _answers(entries: pa.Table) -> Iterator[tuple[bytes, Answer]]:
                 answered_at=at,
                 from_journal=True,
                 asked_by=by,
+                faces_cut=cut,
             ),
         )
+
+
+def _with_certainties(faces: tuple[Face, ...], certainties: list[float]) -> tuple[Face, ...]:
+    if not certainties:
+        return faces
+    pairs = zip(faces, certainties[::2], certainties[1::2], strict=True)
+    return tuple(Face(face.points, score, error) for face, score, error in pairs)
 
 
 def _faces(column: pa.ChunkedArray) -> Iterator[tuple[Face, ...]]:

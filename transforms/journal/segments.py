@@ -21,7 +21,7 @@ from facebeam.transforms.files.any_store import (
     write_whole,
 )
 from facebeam.transforms.files.store import FoundFile
-from facebeam.transforms.journal.entries import ENTRIES, ENTRIES_1, JOURNAL_VERSION, VERSION_KEY
+from facebeam.transforms.journal.entries import ENTRIES, JOURNAL_VERSION, OLDER_ENTRIES, VERSION_KEY
 
 REMOTE_AT_ONCE: Final = 16
 """A flush has a segment in almost every bucket, and at 30 ms a request 500 answers took 55 s one by one."""
@@ -136,7 +136,7 @@ def _is_ours(path: str, schema: pa.Schema) -> bool:
             f"{path} was written by a newer facebeam (journal version {int(version)}, this one reads "
             f"{JOURNAL_VERSION}): upgrade facebeam, or choose another --journal and pay for its answers again"
         )
-    if schema.equals(ENTRIES) or schema.equals(ENTRIES_1):
+    if any(schema.equals(known) for known in (ENTRIES, *OLDER_ENTRIES)):
         return True
     _LOGGER.warning("%s is left out: it is Parquet, but no segment of this journal; move it away", path)
     return False

@@ -1,17 +1,19 @@
 """One image's bytes to its faces: what every user of the local model asks of it."""
 
-from facebeam.schemas.values import Face, FoundFaces, ImageRequest
+from facebeam.schemas.values import FoundFaces, ImageRequest
 from facebeam.transforms.local_model.decode_image import decode_image
-from facebeam.transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
+from facebeam.transforms.local_model.face_model import FaceModel
+from facebeam.transforms.local_model.version import FACE_MODEL_VERSION
 
 
 def answer_image(model: FaceModel, data: bytes, request: ImageRequest) -> FoundFaces:
     """Decode an image and look at it; raises FailureError of stage `decode`."""
     image = decode_image(data)
-    faces = model.find_faces(image, request.mode, request.need_rotate_detection)
+    found = model.look(image, request.mode, request.need_rotate_detection)
     return FoundFaces(
-        faces=tuple(map(Face, faces)),
+        faces=found.faces,
         image_width=image.width,
         image_height=image.height,
         face_model_version=FACE_MODEL_VERSION,
+        faces_cut=found.cut,
     )

@@ -1,6 +1,7 @@
-"""Where the faces are: BlazeFace full-range over a pyramid of tiles.
+"""Where the faces are: CenterFace, at the size that a photograph asks for.
 
-Source of the network's geometry: MediaPipe's `face_detection_full_range` graph (Apache-2.0).
+A first look is small. Where it saw a doubtful face or a tiny one there are usually more: a second, large look
+decides. Source of the network's geometry: the authors' `centerface.py` (MIT).
 """
 
 from collections.abc import Sequence
@@ -12,13 +13,15 @@ from PIL import Image
 
 from facebeam.transforms.local_model.network import Network
 from facebeam.transforms.local_model.overlaps import group_overlaps, suppress_overlaps
-from facebeam.transforms.local_model.tile_pyramid import Tile, levels_for, tile_pyramid
+from facebeam.transforms.local_model.thresholds import THRESHOLDS
 
-_MIN_LOGIT: Final = np.float32(np.log(0.4 / 0.6))
-"""A face scores at least 0.4."""
-_MAX_IOU: Final = 0.3
+MAX_IOU: Final = 0.3
 _STRIDE: Final = 4
-"""One anchor in the middle of every 4 x 4 pixels; boxes and points are offsets from it in pixels."""
+"""The answer has one cell for every 4 x 4 pixels."""
+_BLOCK: Final = 32
+"""The network halves its input five times."""
+_MAX_LOG: Final = np.float32(8)
+"""A box larger than e to the 8th cells is none."""
 
 
 class Detections(NamedTuple):
@@ -26,89 +29,107 @@ class Detections(NamedTuple):
 
     boxes: NDArray[np.float32]
     """float32[n, 4] as x0 y0 x1 y1."""
-    eyes: NDArray[np.float32]
-    """float32[n, 2, 2]: the eye at the image's left in the face's own upright frame, then the other; x y."""
+    points: NDArray[np.float32]
+    """float32[n, 5, 2]: the eyes, nose and mouth corners, the image's left first in the face's own frame."""
     scores: NDArray[np.float32]
-    """float32[n]: logits."""
+    """float32[n]: 0 to 1."""
+    turns: NDArray[np.intp]
+    """int[n]: by how many quarters the image was turned that showed the face."""
 
 
 def detect_faces(network: Network, image: Image.Image, quarter_turns: Sequence[int]) -> list[Detections]:
-    """Find the faces of an RGB image, the largest first: for each its detections, the best first.
-
-    A face has at most one detection a turn. The best one can be wrong, since the network is at
-    times sure of a face turned by 90 degrees whose eyes it guesses badly.
+    """Find what may be a face in an RGB image, the largest first: for each its detections, the best first.
 
     Args:
         network: the loaded `weights.DETECTOR`.
         image: upright, mode RGB.
         quarter_turns: how the image is turned for a look: (0,) for upright faces, (0, 1, 2, 3) for all.
     """
-    tiles = list(tile_pyramid(image, network.side, levels_for(max(image.size))))
-    found = _joined([_look(network, tiles, turns) for turns in quarter_turns])
-    faces = [_take(found, group) for group in group_overlaps(found.boxes, found.scores, _MAX_IOU)]
+    looks = [_look_as_needed(network, image, turns) for turns in quarter_turns]
+    found = _joined(looks)
+    faces = [_take(found, group) for group in group_overlaps(found.boxes, found.scores, MAX_IOU)]
     return sorted(faces, key=lambda face: np.prod(face.boxes[0, 2:] - face.boxes[0, :2]), reverse=True)
 
 
-def _look(network: Network, tiles: Sequence[Tile], turns: int) -> Detections:
-    """Look at all tiles, turned: the best detection of each face."""
-    seen = [_look_at(network, tile, turns) for tile in tiles]
-    found = _joined(seen)
-    return _take(found, suppress_overlaps(found.boxes, found.scores, _MAX_IOU))
+def first_side(long_side: int) -> int:
+    """Give the input's long side for a first look at a photograph.
 
-
-def _look_at(network: Network, tile: Tile, turns: int) -> Detections:
-    regressors, scores = network.run(_turned(tile, turns))
-    return _place(_decode(regressors, scores[:, 0], network.side), tile, turns)
-
-
-def _turned(tile: Tile, turns: int) -> NDArray[np.float32]:
-    """Give a tile as the network takes it: -1 is black, 1 is white."""
-    return np.rot90(tile.pixels, turns) * np.float32(1 / 127.5) - np.float32(1)
-
-
-def _decode(regressors: NDArray[np.float32], logits: NDArray[np.float32], side: int) -> Detections:
-    """Read the answer: (float32[n, 16], float32[n]) -> what scores enough, in the tile's pixels."""
-    chosen = np.flatnonzero(logits >= _MIN_LOGIT)
-    row, column = np.divmod(chosen, side // _STRIDE)
-    anchors = (np.stack([column, row], axis=1).astype(np.float32) + np.float32(0.5)) * _STRIDE
-    points = regressors[chosen].reshape(-1, 8, 2)  # centre, size, right eye, left eye, nose, mouth, two ears
-    centres, half_sizes = anchors + points[:, 0], points[:, 1] / 2
-    boxes = np.concatenate([centres - half_sizes, centres + half_sizes], axis=1)
-    return Detections(boxes, anchors[:, np.newaxis] + points[:, 2:4], logits[chosen])
-
-
-def _place(found: Detections, tile: Tile, turns: int) -> Detections:
-    """Bring a turned tile's detections into the image, without those that an inner border cuts."""
-    side = tile.pixels.shape[0]
-    corners = unturn(found.boxes.reshape(-1, 2, 2), turns, side)
-    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-    whole = np.flatnonzero(~is_cut(boxes, tile.inner, side))
-    eyes = (unturn(found.eyes, turns, side) + tile.origin) * tile.scale
-    placed = (boxes + np.tile(tile.origin, 2)) * np.tile(tile.scale, 2)
-    return _take(Detections(placed, eyes, found.scores), whole)
-
-
-def is_cut(boxes: NDArray[np.float32], inner: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Tell which boxes touch an inner border of their tile: another tile shows that face whole.
-
-    Shape: (float32[n, 4] in the tile's pixels, bool[4] as x0 y0 x1 y1) -> bool[n]
+    >>> [first_side(side) for side in (480, 850, 1280, 4000)]
+    [256, 320, 384, 480]
     """
-    touched: NDArray[np.bool_] = np.concatenate([boxes[:, :2] <= 0, boxes[:, 2:] >= side], axis=1) & inner
-    return np.logical_or.reduce(touched, axis=1)
+    return next(side for limit, side in THRESHOLDS.first_look if long_side <= limit)
+
+
+def _look_as_needed(network: Network, image: Image.Image, turns: int) -> Detections:
+    side = first_side(max(image.size))
+    seen = look(network, image, side, THRESHOLDS.seen, turns)
+    if _asks_for_more(seen, side / max(image.size)):
+        seen = look(network, image, THRESHOLDS.second_look, THRESHOLDS.candidate, turns)
+    return _take(seen, np.flatnonzero(seen.scores >= THRESHOLDS.candidate))
+
+
+def _asks_for_more(seen: Detections, ratio: float) -> bool:
+    """Tell whether a face is doubtful, or small in the input."""
+    short = (seen.boxes[:, 2:] - seen.boxes[:, :2]).min(axis=1, initial=np.inf) * ratio
+    return bool((seen.scores < THRESHOLDS.doubtful).any() or (short < THRESHOLDS.small).any())
+
+
+def look(network: Network, image: Image.Image, side: int, min_score: float, turns: int = 0) -> Detections:
+    """Look once at the whole image, scaled to a long side and turned by quarters, counter-clockwise."""
+    size = _fitted(image.size, side)
+    small = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    (answer,) = network.run(_as_input(np.rot90(small, turns)))
+    found = _decode(answer, min_score)
+    scale = np.array([image.width / size[0], image.height / size[1]], np.float32)
+    corners = unturn(found.boxes.reshape(-1, 2, 2), turns, size) * scale
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    placed = Detections(
+        boxes, unturn(found.points, turns, size) * scale, found.scores, np.full(len(boxes), turns, np.intp)
+    )
+    return _take(placed, suppress_overlaps(placed.boxes, placed.scores, MAX_IOU))
+
+
+def _fitted(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    ratio = long_side / max(size)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def _as_input(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Fill pixels up to whole blocks with black: uint8[h, w, 3] -> float32[h', w', 3]."""
+    height, width, _ = pixels.shape
+    filled = np.zeros((-(-height // _BLOCK) * _BLOCK, -(-width // _BLOCK) * _BLOCK, 3), np.float32)
+    filled[:height, :width] = pixels
+    return filled
+
+
+def _decode(answer: NDArray[np.float32], min_score: float) -> Detections:
+    """Read the answer: heat, log sizes, offsets and points (parts of the box); y before x in all of them."""
+    row, column = np.nonzero(answer[..., 0] >= np.log(min_score / (1 - min_score)))
+    cells = answer[row, column]
+    size = np.exp(np.minimum(cells[:, 2:0:-1], _MAX_LOG)) * _STRIDE
+    centre = (np.stack([column, row], axis=1) + cells[:, 4:2:-1] + np.float32(0.5)).astype(
+        np.float32
+    ) * _STRIDE
+    low = centre - size / 2
+    points = low[:, np.newaxis] + cells[:, 5:].reshape(-1, 5, 2)[..., ::-1] * size[:, np.newaxis]
+    scores = np.float32(1) / (np.float32(1) + np.exp(-cells[:, 0]))
+    boxes = np.concatenate([low, low + size], axis=1)
+    return Detections(boxes, points, scores, np.zeros(len(low), np.intp))
 
 
 def _joined(parts: Sequence[Detections]) -> Detections:
-    boxes, eyes, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Detections(boxes, eyes, scores)
+    boxes, points, scores = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return Detections(boxes, points, scores, np.concatenate([part.turns for part in parts]))
 
 
 def _take(found: Detections, chosen: NDArray[np.intp]) -> Detections:
-    boxes, eyes, scores = (array[chosen] for array in found)
-    return Detections(boxes, eyes, scores)
+    boxes, points, scores, turns = found
+    return Detections(boxes[chosen], points[chosen], scores[chosen], turns[chosen])
 
 
-def unturn(points: NDArray[np.float32], turns: int, side: int) -> NDArray[np.float32]:
-    """Give points of `np.rot90(square, turns)` in the square's own frame: float32[..., 2] as x y."""
-    for _ in range(turns):
-        points = np.stack([side - points[..., 1], points[..., 0]], axis=-1)
+def unturn(points: NDArray[np.float32], turns: int, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Give points of `np.rot90(image, turns)` in the image's own frame: float32[..., 2] as x y."""
+    for turn in reversed(range(turns)):
+        width = size[turn % 2]  # of the image before this turn
+        points = np.stack([width - points[..., 1], points[..., 0]], axis=-1)
     return points

@@ -31,10 +31,16 @@ class FaceCrop(NamedTuple):
         return np.concatenate([self.centre - self.side / 2, self.centre + self.side / 2])
 
 
-def crop_around_box(box: NDArray[np.float32], eyes: NDArray[np.float32]) -> FaceCrop:
-    """Frame a detected face: float32[4] as x0 y0 x1 y1, float32[2, 2] as the two eyes' x y."""
+def crop_around_detection(box: NDArray[np.float32], points: NDArray[np.float32]) -> FaceCrop:
+    """Frame a detected face: float32[4] as x0 y0 x1 y1, float32[5, 2] as eyes, nose and mouth corners.
+
+    The eyes' line alone is short, and so noisy, on a profile; the line from the eyes to the mouth is not.
+    """
+    left_eye, right_eye, _, left_mouth, right_mouth = points
+    down = (left_mouth + right_mouth - left_eye - right_eye) / 2
+    across = right_eye - left_eye + np.array([down[1], -down[0]], np.float32)
     side = _MARGIN * float((box[2:] - box[:2]).max())
-    return FaceCrop((box[:2] + box[2:]) / np.float32(2), side, _angle(eyes))
+    return FaceCrop((box[:2] + box[2:]) / np.float32(2), side, float(np.arctan2(across[1], across[0])))
 
 
 def crop_around_points(points: NDArray[np.float32], eyes: NDArray[np.float32]) -> FaceCrop:

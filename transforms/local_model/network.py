@@ -14,7 +14,7 @@ from facebeam.transforms.local_model.weights import load_weights
 
 
 class Network:
-    """A loaded network whose one input is a square RGB image.
+    """A loaded network whose one input is an RGB image.
 
     Not to be shared: LiteRT raises RuntimeError when two threads use one interpreter. It runs on XNNPACK,
     LiteRT's default, in the calling thread alone; more speed comes from more workers.
@@ -28,11 +28,16 @@ class Network:
         (entry,) = self._interpreter.get_input_details()
         self._input: Final[int] = entry["index"]
         self._outputs: Final[list[int]] = [out["index"] for out in self._interpreter.get_output_details()]
-        self.side: Final[int] = int(entry["shape"][1])
-        """Pixels of the input's side."""
+        self._shape: tuple[int, ...] = tuple(int(size) for size in entry["shape"][1:])
+        self.side: Final[int] = self._shape[0]
+        """Pixels of the input's side, for a network that takes one size only."""
 
     def run(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Answer one image: float32[side, side, 3] -> every output, without its batch axis."""
+        """Answer one image: float32[height, width, 3] -> every output, without its batch axis."""
+        if image.shape != self._shape:
+            self._interpreter.resize_tensor_input(self._input, (1, *image.shape))
+            self._interpreter.allocate_tensors()
+            self._shape = image.shape
         self._interpreter.set_tensor(self._input, image[np.newaxis])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index)[0] for index in self._outputs]

@@ -1,13 +1,6 @@
-"""FaceMesh's 478 vertices to the 90 landmarks of the API.
+"""FaceMesh's 478 vertices to the 90 landmarks of the API, by `landmark_mapping.json`."""
 
-Source of `landmark_mapping.json`: fitted to the published answers of the API, which the mesh meets within 3
-to 4% of the distance of the eyes. `groups`: region -> one weighted mean of vertices a landmark. The contour
-has no fixed vertices; `profile_candidates` may lie on it.
-"""
-
-import json
-from pathlib import Path
-from typing import Final, TypedDict, cast
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +8,10 @@ from numpy.typing import NDArray
 from facebeam.schemas.landmarks import LANDMARK_COUNT, region_slice
 from facebeam.transforms.local_model.face_contour import face_contour
 from facebeam.transforms.local_model.face_mesh import EYE_CORNERS
+from facebeam.transforms.local_model.mapping import GROUPS, PROFILE_CANDIDATES
 
 _VERTICES: Final = 478
 _CHIN: Final = 152
-
-
-class _Mapping(TypedDict):
-    groups: dict[str, list[dict[str, float]]]
-    profile_candidates: list[int]
-
-
-_MAPPING: Final = cast(_Mapping, json.loads(Path(__file__).with_name("landmark_mapping.json").read_bytes()))
 
 
 def _weights(groups: dict[str, list[dict[str, float]]]) -> NDArray[np.float32]:
@@ -37,7 +23,7 @@ def _weights(groups: dict[str, list[dict[str, float]]]) -> NDArray[np.float32]:
     return matrix
 
 
-WEIGHTS: Final = _weights(_MAPPING["groups"])
+WEIGHTS: Final = _weights(GROUPS)
 
 
 def ninety_points(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -47,6 +33,6 @@ def ninety_points(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     points = WEIGHTS @ vertices
     points[region_slice("face_profile")] = face_contour(
-        vertices[_MAPPING["profile_candidates"]], vertices[list(EYE_CORNERS)], vertices[_CHIN]
+        vertices[PROFILE_CANDIDATES], vertices[list(EYE_CORNERS)], vertices[_CHIN]
     )
     return points

@@ -9,13 +9,13 @@ from typing import Final
 
 from facebeam.schemas.errors import RunError
 
-DETECTOR: Final = "face_detection_full_range.tflite"
-"""BlazeFace full-range, dense: uint8 image as float32[1, 192, 192, 3] -> 2304 candidate faces."""
+DETECTOR: Final = "centerface.tflite"
+"""CenterFace: an RGB image of 0 to 255 as float32[1, h, w, 3], sides multiples of 32 -> [1, h/4, w/4, 15]."""
 MESH: Final = "face_landmarks_detector.tflite"
 """FaceMesh-V2: a face's crop as float32[1, 256, 256, 3] -> 478 vertices and a presence logit."""
 
 SHA256: Final[dict[str, str]] = {
-    DETECTOR: "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+    DETECTOR: "3563b89e611df12dbd4873e6042aa4fa3c9b9e727e8cd709e2db034c7c2d97e2",
     MESH: "c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",
 }
 

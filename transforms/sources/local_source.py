@@ -14,7 +14,8 @@ from facebeam.schemas.request_key import request_key
 from facebeam.schemas.values import FoundFaces, ImageRequest
 from facebeam.transforms.images.fetch_image import ImageFetcher, OpenFetcher, host_of
 from facebeam.transforms.local_model.answer_image import answer_image
-from facebeam.transforms.local_model.face_model import FACE_MODEL_VERSION, FaceModel
+from facebeam.transforms.local_model.face_model import FaceModel
+from facebeam.transforms.local_model.version import FACE_MODEL_VERSION
 from facebeam.transforms.sources.crash_notes import NO_NOTES, CrashNotes, OpenCrashNotes
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 

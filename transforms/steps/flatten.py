@@ -18,9 +18,11 @@ from facebeam.schemas.tables import (
     DEAD_LETTERS,
     FACES,
     IMAGES,
+    POSE_COLUMNS,
     with_manifest_columns,
 )
 from facebeam.schemas.values import Annotation, Answer, DeadLetter, Face, ManifestRow
+from facebeam.transforms.steps.head_pose import head_pose
 
 __all__ = ["flatten_dead_letters", "flatten_faces", "flatten_images"]
 
@@ -32,15 +34,18 @@ Columns = Mapping[str, Sequence[object] | NDArray[np.float32]]
 def flatten_faces(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.RecordBatch:
     """Flatten the faces of annotations into rows of `faces`, one row a face.
 
-    Shape: n annotations with f faces in all -> f rows of 14 + 180 columns and the manifest's own.
+    Shape: n annotations with f faces in all -> f rows of 19 + 180 columns and the manifest's own.
     """
     found = [annotation for annotation in annotations for _ in annotation.answer.faces]
     answers = [annotation.answer for annotation in found]
+    faces = [face for annotation in annotations for face in annotation.answer.faces]
     values: Columns = {
         "face_index": [i for annotation in annotations for i in range(len(annotation.answer.faces))],
         "face_count": [len(answer.faces) for answer in answers],
         **_answered(answers),
-        **_coordinates([face for annotation in annotations for face in annotation.answer.faces]),
+        "score": [face.score for face in faces],
+        "predicted_error": [face.predicted_error for face in faces],
+        **_coordinates(faces),
     }
     return _batch(FACES, [annotation.row for annotation in found], values, columns)
 
@@ -52,6 +57,7 @@ def flatten_images(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.
         "outcome": [answer.outcome for answer in answers],
         "face_count": [len(answer.faces) for answer in answers],
         **_answered(answers),
+        "faces_cut": [answer.faces_cut for answer in answers],
         "attempts": [answer.attempts for answer in answers],
         "latency_ms": [answer.latency_ms for answer in answers],
         "trace_id": [answer.trace_id for answer in answers],
@@ -91,13 +97,15 @@ def _answered(answers: Sequence[Answer]) -> Columns:
 
 
 def _coordinates(faces: Sequence[Face]) -> Columns:
-    """Give box and coordinates: f faces -> 4 + 180 columns of float32[f]."""
+    """Give pose, box and coordinates: f faces -> 3 + 4 + 180 columns of float32[f]."""
     points = np.concatenate([_NO_POINTS, *(face.points for face in faces)])
     # Each column's values side by side: minima over faces that lie apart take ten times as long.
     flat = np.ascontiguousarray(points.reshape(len(faces), len(COORDINATE_COLUMNS)).T)
     axes = flat.reshape(LANDMARK_COUNT, 2, len(faces))
     low, high = axes.min(axis=0), axes.max(axis=0)
-    return dict(zip((*BOX_COLUMNS, *COORDINATE_COLUMNS), (*low, *(high - low), *flat), strict=True))
+    pose = head_pose(points.reshape(len(faces), LANDMARK_COUNT, 2)).T
+    names = (*POSE_COLUMNS, *BOX_COLUMNS, *COORDINATE_COLUMNS)
+    return dict(zip(names, (*pose, *low, *(high - low), *flat), strict=True))
 
 
 def _batch(

@@ -225,15 +225,19 @@ def test_a_journal_travels(tmp_path: Path) -> None:
 
 def test_the_version_stands_in_the_file(tmp_path: Path) -> None:
     """A segment has the journal's schema and its version, so that a later facebeam knows what it reads."""
-    assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"2"
+    assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"3"
     assert pq.read_schema(segments(tmp_path)[0]).equals(ENTRIES)
 
 
-def test_segments_of_the_first_version_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "later"),
+    [(b"1", ["asked_by", "faces_cut", "certainties"]), (b"2", ["faces_cut", "certainties"])],
+)
+def test_segments_of_older_versions_are_read(tmp_path: Path, version: bytes, later: list[str]) -> None:
     """Answers that an older facebeam stored count, alone, beside new ones, and after merging with them."""
     path = Path(write(tmp_path, KEYS[:1]))
-    old = pq.read_table(path).drop_columns(["asked_by"])
-    pq.write_table(old.replace_schema_metadata({VERSION_KEY: b"1"}), path)
+    old = pq.read_table(path).drop_columns(later)
+    pq.write_table(old.replace_schema_metadata({VERSION_KEY: version}), path)
     assert stored_keys(tmp_path, KEYS) == {KEYS[0]}
     for _ in range(MOST_SMALL_SEGMENTS + 1):
         write(tmp_path, KEYS[1:2])

@@ -6,7 +6,7 @@ from PIL import Image
 
 from facebeam.transforms.local_model.face_crop import (
     FaceCrop,
-    crop_around_box,
+    crop_around_detection,
     crop_around_points,
     cut_out,
     place,
@@ -61,8 +61,15 @@ def test_the_crop_follows_the_eyes(degrees: float) -> None:
 
 
 def test_a_detection_is_framed_by_its_box() -> None:
-    """The crop's side is 1.5 times the box's longer side, around its middle and along the eyes."""
+    """The crop's side is 1.5 times the box's longer side, around its middle, upright for the face."""
     box = np.array([10, 20, 50, 40], np.float32)
-    framed = crop_around_box(box, np.array([[20, 30], [30, 40]], np.float32))
+    eyes_nose_mouth = [[20, 30], [30, 40], [20, 40], [10, 40], [20, 50]]
+    framed = crop_around_detection(box, np.array(eyes_nose_mouth, np.float32))
     assert (framed.centre.tolist(), framed.side) == ([30, 30], 60)
     assert np.degrees(framed.angle) == pytest.approx(45)
+
+
+def test_a_profile_is_framed_by_its_height() -> None:
+    """Where both eyes are one spot, the line from the eyes to the mouth alone says how the face leans."""
+    profile = np.array([[20, 30], [20, 30], [10, 40], [20, 50], [20, 50]], np.float32)
+    assert crop_around_detection(np.array([0, 0, 40, 60], np.float32), profile).angle == pytest.approx(0)

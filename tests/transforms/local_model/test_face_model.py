@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebeam.schemas.landmarks import MIRROR
-from facebeam.transforms.local_model.decode_image import DecodedImage, decode_image
+from facebeam.transforms.local_model.decode_image import DecodedImage, decode_image, from_pixels
 from facebeam.transforms.local_model.face_mesh import Mesh
-from facebeam.transforms.local_model.face_model import FaceModel, largest_first
+from facebeam.transforms.local_model.face_model import FaceModel, FittedFace, largest_first
 
 Points = NDArray[np.float32]
 Affine = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -96,11 +96,6 @@ def test_the_rotation_search_loses_no_upright_face(shared: Path) -> None:
     assert apart(searched, upright) < 6
 
 
-def test_upside_down_faces_need_the_rotation_search(shared: Path) -> None:
-    """Without the rotation search, the model finds no face in an upside-down photograph."""
-    assert find(shared / "faces/derived/lfpw_train_0003__rot180.jpg") == []
-
-
 def test_a_shrunk_photograph_keeps_its_own_pixels(shared: Path) -> None:
     """If the decoder has shrunk a photograph, its landmarks are in pixels of the large original."""
     with Image.open(shared / "faces/images/lfpw_train_0003.png") as image:
@@ -150,14 +145,67 @@ def test_two_threads_with_a_model_each_agree(shared: Path) -> None:
             assert all(np.array_equal(face, original(shared)) for face in faces)
 
 
-def mesh(x: float, side: float, presence: float) -> Mesh:
+def fitted(x: float, side: float, presence: float) -> FittedFace:
     """Make a mesh whose vertices span a square."""
     corners = np.array([[x, 0], [x + side, side]], np.float32)
-    return Mesh(corners, presence)
+    return FittedFace(Mesh(corners, presence, 1.0), 0.9)
 
 
 def test_a_face_found_twice_is_kept_once_and_the_largest_leads() -> None:
     """`largest_first` keeps the most certain of overlapping meshes, and sorts what it keeps by area."""
-    small, unsure, sure = mesh(200, 10, 9), mesh(0, 100, 1), mesh(5, 100, 5)
+    small, unsure, sure = fitted(200, 10, 9), fitted(0, 100, 1), fitted(5, 100, 5)
     assert largest_first([small, unsure, sure]) == [sure, small]
     assert largest_first([]) == []
+
+
+def test_a_crowd_is_cut_to_its_ten_largest_faces(shared: Path) -> None:
+    """Of a crowd, the ten largest faces are kept, and the answer says that there were more."""
+    with Image.open(shared / "faces/images/lfpw_train_0003.png") as file:
+        face = file.convert("RGB").crop((60, 80, 270, 330))
+    crowd = Image.new("RGB", (1260, 1000), "grey")
+    for i in range(20):
+        crowd.paste(face, (i % 5 * 250, i // 5 * 250))
+    seen = model().look(from_pixels(crowd))
+    assert (len(seen.faces), seen.cut) == (10, True)
+    assert not model().look(from_pixels(face)).cut
+
+
+@pytest.mark.parametrize("name", ["aflw2000_image04331.jpg", "lfpw_train_0003.png", "fr_two_people.jpg"])
+def test_a_face_says_how_sure_it_is(shared: Path, name: str) -> None:
+    """Each face has a score between 0 and 1, and an error that is larger the more it is turned."""
+    seen = model().look(decode_image((shared / "faces/images" / name).read_bytes()))
+    assert all(0 < (face.score or 0) < 1 < (face.predicted_error or 0) < 20 for face in seen.faces)
+
+
+@pytest.mark.parametrize("brightness", [0.0, 0.02, 0.08])
+def test_a_picture_dark_to_the_limit_has_no_broken_face(shared: Path, brightness: float) -> None:
+    """Whatever is found in a picture without light, its points are numbers near the picture."""
+    with Image.open(shared / "faces/images/lfpw_train_0003.png") as file:
+        dark = file.convert("RGB").point(lambda level: level * brightness)
+    for face in model().find_faces(from_pixels(dark), need_rotate_detection=1):
+        assert np.isfinite(face).all()
+        assert face.min() > -WIDTH
+        assert face.max() < HEIGHT + WIDTH
+
+
+@pytest.mark.parametrize(
+    "cut", [(0, 0, 165, 500), (165, 0, 337, 500), (0, 0, 337, 200), (110, 130, 230, 270)]
+)
+def test_a_cut_face_has_no_broken_points(shared: Path, cut: tuple[int, int, int, int]) -> None:
+    """A face that the border cuts, or that fills the picture, has points near it, left before right."""
+    with Image.open(shared / "faces/images/lfpw_train_0003.png") as file:
+        part = file.convert("RGB").crop(cut)
+    for face in model().find_faces(from_pixels(part), need_rotate_detection=1):
+        assert np.isfinite(face).all()
+        assert np.abs(face).max() < 2 * max(part.size)
+        assert face[88, 0] < face[89, 0]
+
+
+def test_two_faces_that_overlap_are_two(shared: Path) -> None:
+    """Of two faces, one of which hides the other's edge, both are found."""
+    with Image.open(shared / "faces/images/lfpw_train_0003.png") as file:
+        face = file.convert("RGB").crop((90, 100, 250, 310))
+    pair = Image.new("RGB", (400, 300), "grey")
+    pair.paste(face, (60, 40))
+    pair.paste(face, (180, 60))
+    assert len(model().find_faces(from_pixels(pair))) == 2

@@ -1,0 +1,134 @@
+"""Fit how sure the local model is: `python -m benchmarks.fit_thresholds FACES_DIR...`.
+
+Every candidate is measured, whatever the gate says of it. Of those at a label with points, the mean distance
+of eye and mouth corners and nose tip is the true error, in % of the face's size: `error_fit` is a line
+through its logarithm, `score_fit` the logistic regression of "within 5 %". Candidates in photographs without
+a face count as wrong. The calibration that is printed leaves each face out of its own fit.
+"""
+
+import json
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.accuracy import TrueFace, TrueImage
+from facebeam.transforms.local_model.decode_image import decode_image
+from facebeam.transforms.local_model.detect_faces import detect_faces
+from facebeam.transforms.local_model.face_crop import crop_around_detection
+from facebeam.transforms.local_model.face_mesh import face_mesh
+from facebeam.transforms.local_model.network import Network
+from facebeam.transforms.local_model.ninety_points import ninety_points
+from facebeam.transforms.local_model.weights import DETECTOR, MESH
+
+Numbers = NDArray[np.float64]
+RIGHT: Final = 5.0
+"""% of the face's size."""
+_OURS: Final = {"left": (21, 25, 53), "right": (29, 33, 59)}
+"""Landmarks of either half: the eye's outer and inner corner, the mouth's corner."""
+_TIP: Final = 75
+_IBUG: Final[tuple[int, ...]] = (36, 39, 48, 45, 42, 54, 30)
+_CFP: Final[tuple[int, ...]] = (12, 15, 25, 21)
+"""The same in the schemes of 68 points and of 30 of a profile's visible half."""
+_BINS: Final = (0, 0.5, 0.8, 0.95, 0.99, 1.01)
+
+
+class Candidate(NamedTuple):
+    """What the networks say of a face, and how far it is off in % of its size; None: it is no face."""
+
+    disagreement: float
+    presence: float
+    score: float
+    error: float | None
+
+
+def candidates(folder: Path) -> Iterator[Candidate]:
+    """Measure all candidates of a folder whose truth is known."""
+    detector, mesher = Network(DETECTOR), Network(MESH)
+    truth: dict[str, TrueImage] = json.loads((folder / "truth.json").read_bytes())
+    for name, labels in truth.items():
+        path = folder / name if (folder / name).exists() else folder.parent / name
+        image = decode_image(path.read_bytes())
+        for found in detect_faces(detector, image.pixels, (0,)):
+            mesh = face_mesh(mesher, image.pixels, crop_around_detection(found.boxes[0], found.points[0]))
+            points = ninety_points(mesh.vertices) * image.shrunk_by
+            middle = (points.min(axis=0) + points.max(axis=0)) / 2
+            near = [face for face in labels["faces"] if _is_at(face, middle)]
+            errors = [error_of(points, face) for face in near if {"points68", "points30"} & face.keys()]
+            if errors or labels["n_faces"]["max"] == 0:
+                known = mesh.disagreement, mesh.presence, float(found.scores[0])
+                yield Candidate(*known, min(errors, default=None))
+
+
+def error_of(points: NDArray[np.float32], face: TrueFace) -> float:
+    """Give the mean distance of a face's key points to its label's, in % of the label's size."""
+    ours: tuple[int, ...] = (*_OURS["left"], *_OURS["right"], _TIP)
+    truth, theirs = np.array(face.get("points68")), _IBUG
+    if "points30" in face:
+        side = "right" if "image left" in face["looks"] else "left"  # who looks left shows the right half
+        ours, truth, theirs = (*_OURS[side], _TIP), np.array(face["points30"]), _CFP
+    apart = np.linalg.norm(points[list(ours)] - truth[list(theirs)], axis=1).mean()
+    return float(100 * apart / np.ptp(truth, axis=0).max())
+
+
+def _is_at(face: TrueFace, middle: NDArray[np.float32]) -> bool:
+    x, y, width, height = face["box"]
+    return bool(np.hypot(*(middle - [x + width / 2, y + height / 2])) < 0.6 * np.sqrt(width * height))
+
+
+def fit_line(known: Numbers, wanted: Numbers) -> Numbers:
+    """Give the least squares' factors: float64[n, k], float64[n] -> float64[k]."""
+    return np.asarray(np.linalg.lstsq(known, wanted, rcond=None)[0], np.float64)
+
+
+def fit_logistic(known: Numbers, right: Numbers) -> Numbers:
+    """Give the logistic regression's factors by Newton's method; all but the constant are pulled to 0."""
+    factors = np.zeros(known.shape[1])
+    pull = 0.01 * np.r_[0, np.ones(known.shape[1] - 1)]
+    for _ in range(200):
+        share = _share(known, factors)
+        slope = known.T @ (known * (share * (1 - share))[:, np.newaxis]) + np.diag(pull + 1e-9)
+        factors += np.linalg.solve(slope, known.T @ (right - share) - pull * factors)
+    return factors
+
+
+def _share(known: Numbers, factors: Numbers) -> Numbers:
+    return np.asarray(1 / (1 + np.exp(-known @ factors)))
+
+
+def rank_correlation(first: Numbers, second: Numbers) -> float:
+    """Give Spearman's coefficient of numbers without ties."""
+    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def main(folders: list[Path]) -> None:
+    """Measure, fit and print."""
+    found = [one for folder in folders for one in candidates(folder)]
+    known = np.array([[1, np.log(one.disagreement), one.presence, one.score] for one in found])
+    right = np.array([float(one.error is not None and one.error <= RIGHT) for one in found])
+    is_face = np.array([one.error is not None for one in found])
+    errors = np.log([one.error for one in found if one.error is not None])
+    faces = known[is_face, :3]
+    others = [np.arange(len(faces)) != i for i in range(len(faces))]
+    left_out = np.array([faces[i] @ fit_line(faces[k], errors[k]) for i, k in enumerate(others)])
+    print(f"{len(found)} candidates, {is_face.sum()} faces, {right.sum():.0f} right within {RIGHT} %")
+    print(f"error_fit {fit_line(faces, errors).round(3)}; Spearman {rank_correlation(left_out, errors):.2f}")
+    print(f"score_fit {fit_logistic(known, right).round(3)}")
+    rest = [np.arange(len(known)) != i for i in range(len(known))]
+    shares = np.array([_share(known[i], fit_logistic(known[k], right[k])) for i, k in enumerate(rest)])
+    print("| score | faces | mean score | right |\n|---|---|---|---|")
+    for low, high in pairwise(_BINS):
+        within = (shares >= low) & (shares < high)
+        cells = f"{shares[within].mean():.2f} | {right[within].mean():.2f}" if within.any() else "- | -"
+        print(f"| {low} to {min(high, 1)} | {within.sum()} | {cells} |")
+
+
+if __name__ == "__main__":
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("folders", metavar="FACES_DIR", type=Path, nargs="+", help="labelled photographs")
+    main(parser.parse_args().folders)
