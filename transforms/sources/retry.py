@@ -110,6 +110,7 @@ class _Asking:
             face_model_version=found.face_model_version,
             trace_id=found.trace_id,
             latency_ms=took_ms if found.latency_ms is None else found.latency_ms,
+            faces_cut=found.faces_cut,
             source=self.name,
             attempts=len(self.sent),
             answered_at=self.clocks.now(),
