@@ -151,7 +151,7 @@ def test_a_plan_leaves_everything_as_it_is(tmp_path: Path) -> None:
         before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
         flags = ("--manifest", manifest, "--output", output, "--base-url", server.base_url)
         warning, plan = with_token("plan", *flags, "--log-format", "json").stderr.splitlines()
-        assert "is damaged and left out" in warning
+        assert "is damaged and ignored" in warning
         assert json.loads(plan)["from_journal"] == 1
         assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
         annotate_by_api(server.base_url, manifest, output, *UNPACED, "--run-id", "two")

@@ -37,7 +37,7 @@ def test_a_worker_that_lost_its_shard_records_what_came_and_stops(tmp_path: Path
     wait_until(lambda: bool(list(journal.stored([key_of(0)]))))
     leases.take(0)
     wait_until(lambda: refuses(writer.record, key_of(1)))
-    with pytest.raises(RunError, match="another worker has taken this shard over"):
+    with pytest.raises(RunError, match="another worker has taken over this shard"):
         writer.close()
     assert [key for key, _ in journal.stored([key_of(0)])] == [key_of(0)]
 

@@ -1,4 +1,4 @@
-"""Merge the small segments of a bucket: many short runs leave many files, and each of them costs a read."""
+"""Merge the small segments of a bucket: many short runs leave many files, and each file costs one read."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,17 +13,17 @@ from facebeam.transforms.journal.read_entries import newest, read_entries
 from facebeam.transforms.journal.segments import delete, write_segment
 
 MOST_SMALL_SEGMENTS: Final = 8
-"""Opening a segment costs as much as reading some sixty answers in it."""
+"""With more, they are merged: opening a segment costs as much as reading about sixty of its answers."""
 LARGEST_MERGED_BYTES: Final = 8 << 20
-"""Bounds the memory of reading a segment. Above half of it a segment is left alone, not written once more."""
+"""Limits the memory for reading a segment. A segment above half of it is not merged again."""
 
 
 def compact(folder: str, listed: Mapping[str, FoundFile]) -> Sequence[str]:
-    """Merge the smallest segments of a bucket into one where there are many; give the segments that remain.
+    """Merge the smallest segments of a bucket into one if there are many; give the segments that remain.
 
-    The merged segment has its name before one of the old ones is deleted. Whoever dies in between, or merges
-    the same ones at the same time, leaves entries that stand twice: the newest counts. Where nothing can be
-    written, nothing is merged.
+    The merged segment gets its name before the old segments are deleted. If a process dies in between, or two
+    processes merge the same segments, some entries are there twice, and the newest counts. If the journal
+    cannot be written, nothing is merged.
 
     Raises:
         RunError, SegmentVanishedError: as `open_segment` does.
@@ -39,7 +39,7 @@ def compact(folder: str, listed: Mapping[str, FoundFile]) -> Sequence[str]:
 
 
 def _fitting(small: Sequence[str], sizes: Mapping[str, int]) -> Sequence[str]:
-    """Give the smallest segments that together fit into a merged one: two at least."""
+    """Give the smallest segments that together fit into a merged one: at least two."""
     totals = accumulate(sizes[path] for path in small)
     return small[: sum(total <= LARGEST_MERGED_BYTES for total in totals)]
 
@@ -50,7 +50,7 @@ def _merge(folder: str, segments: Sequence[str], chosen: Sequence[str]) -> Seque
     others = [path for path in segments if path not in tables]
     if not merged:
         return others
-    with suppress(RunError):  # a journal that may only be read, or a full disk: it is as good as before
+    with suppress(RunError):  # a read-only journal or a full disk: the old segments are still complete
         whole = write_segment(folder, newest(pa.concat_tables(merged.values())))
         delete(merged)
         return [*others, whole]

@@ -1,4 +1,4 @@
-"""What the journal keeps of one question, its columns, and how entries become rows and rows entries."""
+"""The journal's entries, one per request: their columns, and how to encode and decode them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -46,11 +46,12 @@ ENTRIES: Final = pa.schema(
     ],
     {VERSION_KEY: str(JOURNAL_VERSION)},
 )
-"""One row a result: `outcome` of an answer, or `error_code` of a failure. `faces`: 180 numbers a face, flat.
+"""One row per result: an answer has an `outcome`, a failure an `error_code`. `faces`: 180 numbers per face.
 
-`certainties`: score and predicted error of each face, flat; empty where the source does not give them.
+`certainties`: score and predicted error of each face; empty where the source does not give them.
 
-A failure's `answered_at` is its last attempt. The URL is there for people to find; only the key is looked up.
+A failure's `answered_at` is the time of its last attempt. The URL is only for people who search an image; the
+journal itself searches by key.
 """
 
 OLDER_ENTRIES: Final = (pa.schema([*ENTRIES][:-3]), pa.schema([*ENTRIES][:-2]))
@@ -58,25 +59,25 @@ OLDER_ENTRIES: Final = (pa.schema([*ENTRIES][:-3]), pa.schema([*ENTRIES][:-2]))
 
 
 class Entry(NamedTuple):
-    """One result on its way into the journal."""
+    """One result to write into the journal."""
 
     key: bytes
     image_url: str
     result: Answer | Failure
     recorded_at: datetime
     asked_by: str | None = None
-    """Which try of which run asked."""
+    """The run, and the try of it, that sent the request: `AskedBy.tag`."""
 
     @property
     def answered_at(self) -> datetime:
-        """When the other side said it, or else when it was recorded."""
+        """When the result came, or else when it was recorded."""
         result = self.result
         said_at = result.answered_at if isinstance(result, Answer) else result.last_attempt_at
         return said_at or self.recorded_at
 
 
 def is_kept(result: Answer | Failure) -> bool:
-    """Tell whether asking again would pay for the same result again: answers, and rejects that were sent."""
+    """Tell whether to store a result: an answer, or a reject that was sent and would come back the same."""
     return isinstance(result, Answer) or (
         result.fate is Fate.REJECT and result.was_sent and not result.is_mended_elsewhere
     )
@@ -89,7 +90,7 @@ _NO_FLOATS: Final = np.empty(0, np.float32)
 def encode_entries(entries: Sequence[Entry]) -> pa.Table:
     """Turn n entries into n rows of ENTRIES; coordinates keep their exact bits.
 
-    Texts that Parquet cannot hold (lone surrogates, which JSON can spell) are escaped with backslashes.
+    Texts that Parquet cannot store (lone surrogates, which JSON can contain) are escaped with backslashes.
     """
     answers = [entry.result if isinstance(entry.result, Answer) else None for entry in entries]
     failures = [entry.result if isinstance(entry.result, Failure) else None for entry in entries]
@@ -140,7 +141,7 @@ def _storable(value: object) -> object:
 
 
 def _faces_column(answers: Sequence[Answer | None]) -> pa.Array:
-    """Lay the points of all faces end to end: null for a failure, empty for an answer without faces."""
+    """Join the points of all faces of an answer: null for a failure, empty for an answer without faces."""
     points = [face.points for answer in answers if answer for face in answer.faces]
     lengths = [sum(face.points.size for face in answer.faces) if answer else 0 for answer in answers]
     return pa.ListArray.from_arrays(
@@ -159,13 +160,13 @@ _CODES: Final = {code.value: code for code in ErrorCode}
 
 
 def decode_entries(entries: pa.Table) -> Iterator[tuple[bytes, Answer | Failure]]:
-    """Yield each row's key and result, answers first, as results that this run has not paid for.
+    """Yield each row's key and result, answers first, marked as not sent by this run.
 
-    An answer has `from_journal`, no attempts and no latency. A failure was not sent, but keeps its attempts:
-    its fate depends on them. Failures that earlier versions kept, and this one would not, are left out.
+    An answer has `from_journal` and neither attempts nor latency. A failure has `was_sent` False, but keeps
+    its attempts, since its fate depends on them. Failures that this version would not store are skipped.
     """
     is_answer = entries["error_code"].is_null()
-    if pc.all(is_answer).as_py():  # as mostly; a filter copies every face
+    if pc.all(is_answer).as_py():  # the usual case; a filter would copy every face
         yield from _answers(entries)
     else:
         yield from _answers(entries.filter(is_answer))
@@ -210,7 +211,7 @@ def _with_certainties(faces: tuple[Face, ...], certainties: list[float]) -> tupl
 
 
 def _faces(column: pa.ChunkedArray) -> Iterator[tuple[Face, ...]]:
-    """Cut the flat points into images and faces; the arrays are views, nothing is copied."""
+    """Split the points into images and faces; the arrays are views, without a copy."""
     points = pc.list_flatten(column).to_numpy().reshape(-1, LANDMARK_COUNT, 2)
     counts = pc.list_value_length(column).to_numpy() // (2 * LANDMARK_COUNT)
     faces = [*map(Face, points)]
@@ -243,6 +244,6 @@ def _failures(entries: pa.Table) -> Iterator[tuple[bytes, Failure]]:
 
 
 def _times(column: pa.ChunkedArray) -> list[datetime | None]:
-    """Give datetimes in UTC; several times faster than Arrow, which looks the zone up for each value."""
+    """Give datetimes in UTC, several times faster than Arrow, which looks up the zone for each value."""
     times = pd.DatetimeIndex(column.to_numpy(), tz=UTC).to_pydatetime()
     return [None if at is pd.NaT else at for at in times]

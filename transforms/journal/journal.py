@@ -1,4 +1,4 @@
-"""The journal: answers by the question that they were paid for, shared by all runs."""
+"""The journal: stored answers by the key of their request, shared by all runs."""
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,14 +25,14 @@ _MOST_LISTINGS = 100
 
 @dataclass(frozen=True)
 class Journal:
-    """Where answers are kept; a description that can be pickled.
+    """A journal; this description of it can be pickled.
 
-    Law: nothing is paid for twice.
+    Its purpose: no image is paid for twice.
 
     Args:
-        path: a folder on any file system; it need not be there yet.
-        max_age_s: older answers do not count; None for no limit.
-        tidy: merge small segments and set damaged ones aside while reading.
+        path: a folder on any file system; it need not exist yet.
+        max_age_s: age in seconds; older answers do not count. None: no limit.
+        tidy: whether reading also merges small segments and renames damaged ones.
     """
 
     path: str
@@ -40,16 +40,16 @@ class Journal:
     tidy: bool = True
 
     def stored(self, keys: Collection[bytes]) -> Iterator[tuple[bytes, Answer | Failure]]:
-        """Yield each key that has an entry, with the newest one: an answer, or a failure that is final.
+        """Yield each key that has an entry, with its newest result: an answer, or a failure that is final.
 
-        What comes back was not asked in this run: `from_journal` and `was_sent` say so. Two buckets' share of
-        the keys is in memory at a time; of a remote journal, of the buckets that are read side by side.
-        Buckets with many small segments are compacted in passing, where the journal is kept `tidy`.
+        The results are marked as not sent by this run: `from_journal`, or `was_sent` False. The entries of
+        two buckets are in memory at a time (of a remote journal: of 16). If the journal is `tidy`, this also
+        merges small segments where there are many.
 
         Raises:
-            RunError: the journal cannot be read, or a newer facebeam wrote in it.
+            RunError: the journal cannot be read, or a newer facebeam wrote into it.
         """
-        window = max(2, at_once(self.path))  # the next bucket is read while one is handed on
+        window = max(2, at_once(self.path))  # the next bucket is read while the caller uses this one
         with ThreadPoolExecutor(window, "journal") as pool:
             for _, entries in thread_window(pool, lambda: window, self._read, _by_bucket(keys).items()):
                 yield from decode_entries(entries)
@@ -60,14 +60,14 @@ class Journal:
         asked_by: str | None = None,
         may_go_on: Callable[[], bool] | None = None,
     ) -> JournalWriter:
-        """Give a writer, a context manager: leaving it writes what was recorded."""
+        """Give a writer. It is a context manager, which writes all recorded results when it ends."""
         return JournalWriter(self.path, flush_every_s, asked_by, may_go_on)
 
     def check_writable(self) -> None:
-        """Write a file and delete it again; the journal's folder is there then.
+        """Check that the journal can be written, with a file that is deleted again; this makes its folder.
 
         Raises:
-            RunError: nothing can be written there.
+            RunError: the journal cannot be written.
         """
         try:
             check_writable(self.path)
@@ -75,7 +75,7 @@ class Journal:
             raise RunError(f"{error}, or keep the journal elsewhere with --journal") from error
 
     def _read(self, bucket: tuple[int, Collection[bytes]]) -> pa.Table:
-        """Read the newest entries of a bucket; from the start where another process merges it meanwhile."""
+        """Read the newest entries of a bucket; start again if another process merges it at the same time."""
         number, keys = bucket
         folder = bucket_folder(self.path, number)
         wanted = pa.array(keys, ENTRIES.field("key").type)
@@ -86,10 +86,12 @@ class Journal:
                 return read_newest(segments, wanted, self._not_before(), tidy=self.tidy)
             except SegmentVanishedError as vanished:
                 missing = vanished
-        raise RunError(f"cannot read {missing}: it is listed, but not there; delete it") from missing
+        raise RunError(
+            f"cannot read {missing}: its folder lists it, but it cannot be opened; delete it"
+        ) from missing
 
     def _not_before(self) -> datetime | None:
-        """Give the time of the oldest answer that counts."""
+        """Give the time before which answers do not count; None: all count."""
         return None if self.max_age_s is None else datetime.now(UTC) - timedelta(seconds=self.max_age_s)
 
 

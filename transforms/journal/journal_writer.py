@@ -1,4 +1,4 @@
-"""Write results into the journal while a run goes on, a few seconds' worth at a time."""
+"""Write results into the journal during a run, every few seconds."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,33 +15,33 @@ from facebeam.transforms.journal.entries import Entry, encode_entries, is_kept
 from facebeam.transforms.journal.segments import at_once, bucket_folder, write_segment
 
 FLUSH_EVERY_S: Final = 4.0
-"""The promise is five seconds; the rest is for the writing itself."""
+"""facebeam promises five seconds; the difference is for the writing itself."""
 FLUSH_AT: Final = 500
 MOST_WAITING: Final = 5_000
-"""With so many results waiting the disk is slower than the source: whoever brings another one writes too."""
+"""With so many results waiting the disk is too slow: the thread that adds another one must write it too."""
 
 
 _OPEN: Final[set["JournalWriter"]] = set()
 
 
 def flush_open_journals() -> None:
-    """Write what the journals of this process have waiting, as far as that goes: it is about to end."""
+    """Write the waiting results of all journals of this process, which is about to end; ignore errors."""
     for writer in [*_OPEN]:
         with suppress(RunError):
             writer.flush()
 
 
 class JournalWriter:
-    """Takes results from many threads; a thread of its own writes them, every `flush_every_s` or 500 results.
+    """Takes results from many threads; its own thread writes them, every `flush_every_s` or 500 results.
 
-    When a write fails, nothing more is accepted: every later call raises RunError, leaving the context too.
-    Results may come after that: calls that were under way when the run was stopped. They are written at once.
+    After a write has failed, every later call raises RunError, and so does the end of the context. Calls that
+    were in flight when the run stopped may bring results after the end; these are written at once.
 
     Args:
         path: the journal's folder, on any file system.
-        flush_every_s: how long a result waits at most until it is written.
-        asked_by: which try of which run asks.
-        may_go_on: is asked after each regular writing; nothing more is accepted once it says no.
+        flush_every_s: longest time in seconds that a result waits until it is written.
+        asked_by: the run, and the try of it, that sends the requests: `AskedBy.tag`.
+        may_go_on: called after each regular write; once it returns False, the writer accepts no more results.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class JournalWriter:
         self.close()
 
     def record(self, key: bytes, request: ImageRequest, result: Answer | Failure) -> None:
-        """Take a result; one that is worth asking again is passed over.
+        """Take a result, and ignore it if it is not to be stored (`is_kept`).
 
         Raises:
             RunError: an earlier result could not be written.
@@ -89,10 +89,10 @@ class JournalWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was recorded so far; when this returns, it is in the journal.
+        """Write all results that were recorded so far, and return when they are in the journal.
 
         Raises:
-            RunError: it cannot be written.
+            RunError: they cannot be written.
         """
         with self._writing:
             self._check()
@@ -105,7 +105,7 @@ class JournalWriter:
                 raise
 
     def close(self) -> None:
-        """Write the rest; raises RunError where that, or an earlier write, failed."""
+        """Write the remaining results; raises RunError if this or an earlier write failed."""
         self._closed.set()
         self._due.set()
         self._flusher.join()
@@ -113,26 +113,24 @@ class JournalWriter:
         self.flush()
 
     def _flush_regularly(self) -> None:
-        with suppress(RunError):  # it is kept, and raised where the next result is recorded
+        with suppress(RunError):  # flush has stored it, and the next call raises it
             while not self._closed.is_set():
                 self._due.wait(self._flush_every_s)
                 self._due.clear()
                 self.flush()
                 if self._may_go_on and not self._may_go_on():
-                    self._error = RunError("another worker has taken this shard over; this one stops")
+                    self._error = RunError("another worker has taken over this shard, so this one stops")
                     return
 
     def _check(self) -> None:
         if self._error is not None:
             raise RunError(str(self._error)) from self._error
         if not (self._flusher.is_alive() or self._closed.is_set()):
-            raise RunError(
-                f"the thread that writes the journal {self._path} has died; its error is in the log"
-            )
+            raise RunError(f"the thread that writes the journal {self._path} has died; the log has its error")
 
 
 def _write(path: str, entries: Iterable[Entry]) -> None:
-    """Write one segment for each bucket; raises RunError when one of them cannot be written."""
+    """Write one segment per bucket; raises RunError if one of them cannot be written."""
     by_key = sorted(entries, key=lambda entry: entry.key)
     buckets = groupby(by_key, key=lambda entry: bucket_of(entry.key))
     tables = {bucket_folder(path, bucket): encode_entries([*members]) for bucket, members in buckets}

@@ -1,4 +1,4 @@
-"""The entries of segments: those of the keys that are wanted, or all."""
+"""Read entries from segments: all of them, or those of some keys."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +14,13 @@ from facebeam.transforms.journal.segments import DAMAGE, open_segment, set_aside
 def read_newest(
     segments: Iterable[str], keys: pa.Array, not_before: datetime | None = None, *, tidy: bool = True
 ) -> pa.Table:
-    """Read the newest entry of each key that has one, at most a row a key; other entries are not decoded.
+    """Read the newest entry of each of these keys: one row per key that has an entry.
+
+    Args:
+        segments: paths of segments.
+        keys: the keys to look up.
+        not_before: older entries do not count; None: all count.
+        tidy: whether damaged segments are renamed.
 
     Raises:
         RunError, SegmentVanishedError: as `open_segment` does.
@@ -27,13 +33,13 @@ def read_newest(
 
 
 def read_entries(path: str, keys: pa.Array | None = None, *, tidy: bool = True) -> pa.Table | None:
-    """Read a segment's entries, of these keys or all; None, with a warning, where it is no segment."""
+    """Read a segment's entries, those of some keys or all; None, after a warning, if it is not a segment."""
     file = open_segment(path, tidy=tidy)
     if file is None:
         return None
     try:
         groups = [_read_group(file, group, keys) for group in range(file.num_row_groups)]
-    except DAMAGE:  # a page that does not fit its checksum, or cannot be unpacked
+    except DAMAGE:  # a page that does not match its checksum, or cannot be unpacked
         set_aside(path, tidy=tidy)
         return None
     return pa.concat_tables([ENTRIES.empty_table(), *groups])
@@ -41,7 +47,7 @@ def read_entries(path: str, keys: pa.Array | None = None, *, tidy: bool = True) 
 
 def newest(entries: pa.Table) -> pa.Table:
     """Keep the newest entry of each key, by `answered_at`."""
-    if pc.count_distinct(entries["key"]).as_py() == len(entries):  # as mostly
+    if pc.count_distinct(entries["key"]).as_py() == len(entries):  # the usual case
         return entries
     keys = entries["key"].to_pylist()
     oldest_first = pc.sort_indices(entries["answered_at"]).to_pylist()
@@ -50,7 +56,7 @@ def newest(entries: pa.Table) -> pa.Table:
 
 
 def _read_group(file: pq.ParquetFile, group: int, keys: pa.Array | None) -> pa.Table:
-    """Look at the key column first, and at the others only where it holds a wanted key."""
+    """Read the key column first, and the other columns only if it has a wanted key."""
     if keys is None:
         return _completed(file.read_row_group(group, use_threads=False))
     is_wanted = pc.is_in(file.read_row_group(group, ["key"], use_threads=False)["key"], value_set=keys)
@@ -61,7 +67,7 @@ def _read_group(file: pq.ParquetFile, group: int, keys: pa.Array | None) -> pa.T
 
 
 def _completed(entries: pa.Table) -> pa.Table:
-    """Give entries of an older version the columns of today's, without values."""
+    """Add the columns that entries of an older version lack, with nulls."""
     for field in [*ENTRIES][entries.num_columns :]:
         entries = entries.append_column(field, pa.nulls(len(entries), field.type))
     return entries.replace_schema_metadata(ENTRIES.metadata)

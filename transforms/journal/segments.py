@@ -1,4 +1,4 @@
-"""Segments of the journal: where they lie, how one is written, opened, and set aside when it is damaged."""
+"""Segments of the journal: list, write and open them, and rename damaged ones."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,7 +24,7 @@ from facebeam.transforms.files.store import FoundFile
 from facebeam.transforms.journal.entries import ENTRIES, JOURNAL_VERSION, OLDER_ENTRIES, VERSION_KEY
 
 REMOTE_AT_ONCE: Final = 16
-"""A flush has a segment in almost every bucket, and at 30 ms a request 500 answers took 55 s one by one."""
+"""A flush writes almost every bucket. One after the other, at 30 ms per request, 500 answers took 55 s."""
 
 
 def bucket_folder(path: str, bucket: int) -> str:
@@ -33,21 +33,21 @@ def bucket_folder(path: str, bucket: int) -> str:
 
 
 def at_once(path: str) -> int:
-    """Tell how many buckets are worth writing or reading side by side: on a network each of them waits."""
+    """Give the number of buckets to read or write in parallel: a remote journal waits for the network."""
     return 1 if is_local(path) else REMOTE_AT_ONCE
 
 
 def list_segments(folder: str) -> dict[str, FoundFile]:
-    """List the segments of a bucket by their names, from one look; unfinished and set aside files are none.
+    """List the segments of a bucket by path, without unfinished and damaged files.
 
     Raises:
-        RunError: the folder is there but cannot be listed.
+        RunError: the folder exists but cannot be listed.
     """
     return {path: file for path, file in files_in(folder).items() if path.endswith(".parquet")}
 
 
 def delete(paths: Iterable[str]) -> None:
-    """Delete files as far as they are there and may be deleted; what stays does no harm."""
+    """Delete files, and ignore those that cannot be deleted: they do no harm."""
     for path in paths:
         with suppress(RunError):
             remove_files([path])
@@ -55,21 +55,21 @@ def delete(paths: Iterable[str]) -> None:
 
 ROWS_A_GROUP: Final = 2_000
 _COMPRESSION: Final = dict.fromkeys(ENTRIES.names, "snappy") | {"faces.list.element": "zstd"}
-"""zstd costs a reader 15 us a column in each file, however short: worth it for the coordinates only."""
+"""zstd costs a reader 15 us per column and file, however short: it pays only for coordinates."""
 DAMAGE: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError)
-"""How Arrow reports bytes that are no Parquet, found by flipping bits; no disk is read there."""
+"""Errors of Arrow for bytes that are not valid Parquet, found by flipping bits. The bytes are in memory."""
 _LOGGER: Final = getLogger("facebeam")
 
 
 class SegmentVanishedError(Exception):
-    """A listed segment is gone: someone else has merged it meanwhile, so list again."""
+    """A listed segment no longer exists: another process has merged it, so list the folder again."""
 
 
 def write_segment(folder: str, entries: pa.Table) -> str:
-    """Write a segment that is whole or not there; give its path.
+    """Write a segment that is complete or not there; give its path.
 
     Raises:
-        RunError: it cannot be written; nothing of it stays behind.
+        RunError: it cannot be written; nothing of it remains.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -91,15 +91,14 @@ def write_segment(folder: str, entries: pa.Table) -> str:
 
 
 def open_segment(path: str, *, tidy: bool = True) -> pq.ParquetFile | None:
-    """Open a segment; None, with a warning, where it is none.
+    """Open a segment; None, after a warning, if it is not a segment.
 
-    What is no whole Parquet file (cut by a power failure, or by a copy) is set aside under another name. A
-    Parquet file of another kind holds no answer of ours and is not ours to move: it stays. Where `tidy` is
-    False, the first stays too.
+    A damaged Parquet file (after a power failure, or an incomplete copy) is renamed if `tidy` is True. A
+    Parquet file that is not a segment has none of our answers, so it stays where it is.
 
     Raises:
-        RunError: it cannot be read, or a newer facebeam wrote it: to go on would pay for its answers again.
-        SegmentVanishedError: it is there no more.
+        RunError: it cannot be read, or a newer facebeam wrote it: without it, the run would pay again.
+        SegmentVanishedError: it no longer exists.
     """
     data = _read(path)
     try:
@@ -111,12 +110,12 @@ def open_segment(path: str, *, tidy: bool = True) -> pq.ParquetFile | None:
 
 
 def set_aside(path: str, *, tidy: bool) -> None:
-    """Warn of a damaged segment; where `tidy`, rename it if that is possible: nobody reads it again."""
-    _LOGGER.warning("%s is damaged and left out; what it held will be asked for again", path)
+    """Warn about a damaged segment; if `tidy`, try to rename it, so that no run reads it again."""
+    _LOGGER.warning("%s is damaged and ignored; the run asks the source again for its images", path)
     if not tidy:
         return
     folder, _, name = path.rpartition("/")
-    with suppress(RunError):  # another process was faster, or the journal may only be read
+    with suppress(RunError):  # another process was faster, or the journal is read-only
         move({path: f"{folder}/_{name}.torn"})
 
 
@@ -138,5 +137,7 @@ def _is_ours(path: str, schema: pa.Schema) -> bool:
         )
     if any(schema.equals(known) for known in (ENTRIES, *OLDER_ENTRIES)):
         return True
-    _LOGGER.warning("%s is left out: it is Parquet, but no segment of this journal; move it away", path)
+    _LOGGER.warning(
+        "%s is ignored: it is Parquet, but not a segment of this journal; move it to another folder", path
+    )
     return False
