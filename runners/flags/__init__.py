@@ -1,1 +1,1 @@
-"""The flags of all commands: each is one annotated field of a dataclass."""
+"""The flags of all commands. Each flag is an annotated field of a dataclass."""

@@ -1,4 +1,4 @@
-"""Check the flags that are not ours by Beam's own parsers: Beam ignores what it does not know or use."""
+"""Check Beam's flags with Beam's own parsers: Beam itself ignores flags that it does not know or use."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -30,7 +30,7 @@ _USED_BY: Final[Mapping[type[PipelineOptions], Sequence[Runner]]] = {
     beam.TestOptions: (),
     beam.TestDataflowOptions: (),
 }
-"""Groups of Beam's flags -> the runners that use them; groups that are not here are used by every runner."""
+"""Groups of Beam's flags -> the runners that use them. Every runner uses the groups that are not listed."""
 _FLAG_USED_BY: Final[Mapping[str, Sequence[Runner]]] = {
     "--runner": RUNNERS,
     "--streaming": (),
@@ -47,7 +47,7 @@ _FLAG_USED_BY: Final[Mapping[str, Sequence[Runner]]] = {
 
 
 def check_beam_flags(flags: Sequence[str], runner: Runner) -> PipelineOptions:
-    """Turn Beam's flags into its options.
+    """Check flags, and turn them into Beam's options.
 
     Raises:
         RunError: a flag is neither ours nor Beam's, its value is wrong, or the runner does not use it.
@@ -61,12 +61,12 @@ def check_beam_flags(flags: Sequence[str], runner: Runner) -> PipelineOptions:
         if runner not in users[flag]:
             others = " or ".join(f"--runner {name}" for name in users[flag])
             cure = f"use it with {others}, or leave it out" if others else "leave it out"
-            raise RunError(f"{flag} is a flag of Beam's that --runner {runner} does not use: {cure}")
+            raise RunError(f"{flag} is a flag of Beam that --runner {runner} does not use: {cure}")
     return PipelineOptions(list(flags))
 
 
 class _BeamFlagsParser(StrictParser, _BeamArgumentParser):
-    """Beam's flags, with errors as ours."""
+    """A parser of Beam's flags that reports errors as our own parsers do."""
 
 
 def set_up_file_systems(flags: Sequence[str], runner: Runner) -> None:
@@ -75,17 +75,17 @@ def set_up_file_systems(flags: Sequence[str], runner: Runner) -> None:
 
 
 def _beam_parser(*groups: type[PipelineOptions]) -> _BeamFlagsParser:
-    """Build the parser of these groups of flags, or of all."""
+    """Build a parser of some groups of flags; without groups, of all."""
     parser = _BeamFlagsParser(
         prog="facebeam annotate", add_help=False, allow_abbrev=False, conflict_handler="resolve"
     )
     for options in groups or PipelineOptions.__subclasses__():
-        options._add_argparse_args(parser)  # noqa: SLF001 - Beam's own way to them, without a public one
+        options._add_argparse_args(parser)  # noqa: SLF001 - Beam has no public way to its flags
     return parser
 
 
 def _users() -> Mapping[str, Sequence[Runner]]:
-    """List Beam's flags with the runners that use them."""
+    """Give each of Beam's flags with the runners that use it."""
     groups = {
         flag: group for group in PipelineOptions.__subclasses__() for flag in flag_names(_beam_parser(group))
     }

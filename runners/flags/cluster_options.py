@@ -1,4 +1,4 @@
-"""Where a run is carried out: the flags of engines."""
+"""The flags that choose and describe the engine of a run."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
@@ -20,8 +20,8 @@ class _Place:
     runner: Annotated[
         types.Runner,
         Flag(
-            "local: this machine; flink, dataflow, portable or prism: submit to that engine. Beam's names, "
-            "such as DirectRunner, are understood too",
+            "local: run on this machine; flink, dataflow, portable or prism: run on that engine; Beam's "
+            "names, such as DirectRunner, work too",
             types.runner,
             "R",
         ),
@@ -29,21 +29,21 @@ class _Place:
     shared_filesystem: Annotated[
         bool,
         Flag(
-            "every worker sees the local paths given here, under the same names",
+            "all workers can use the local paths of this command, under the same names",
             only_with=("runner", ("portable", "flink", "prism")),
         ),
     ] = False
     detach: Annotated[
         bool,
         Flag(
-            "return when the job is submitted",
+            "return as soon as the job is submitted",
             only_with=("runner", ("portable", "flink", "dataflow")),
         ),
     ] = False
     max_wait: Annotated[
         float | None,
         Flag(
-            "stop waiting after 45m, 5h, ...; the job goes on",
+            "stop waiting after this time, for example 45m or 5h; the job continues",
             types.duration_s,
             "T",
             only_with=("runner", ("portable", "flink", "dataflow", "prism")),
@@ -58,7 +58,7 @@ class _Portable:
     flink_master: Annotated[
         str | None,
         Flag(
-            "the JobManager's REST address",
+            "address of the JobManager's REST interface",
             types.host_port,
             "HOST:PORT",
             only_with=_FLINK,
@@ -68,7 +68,7 @@ class _Portable:
     flink_job_server_jar: Annotated[
         str | None,
         Flag(
-            "Beam's job server for that version of Flink",
+            "Beam's job server for the cluster's version of Flink",
             types.path,
             "JAR",
             default_is="Beam downloads it",
@@ -77,12 +77,12 @@ class _Portable:
     ] = None
     parallelism: Annotated[
         int | None,
-        Flag("slots to use", types.workers, "N", default_is="all free ones", only_with=_FLINK),
+        Flag("number of slots to use", types.workers, "N", default_is="all free slots", only_with=_FLINK),
     ] = None
     job_endpoint: Annotated[
         str | None,
         Flag(
-            "a Beam job service",
+            "address of a Beam job service",
             types.host_port,
             "HOST:PORT",
             only_with=_PORTABLE,
@@ -92,7 +92,7 @@ class _Portable:
     worker_pool: Annotated[
         str | None,
         Flag(
-            "Beam's worker pool, as the engine's task managers reach it",
+            "address of Beam's worker pool, as the engine's task managers reach it",
             types.host_port,
             "HOST:PORT",
             only_with=_WITH_POOL,
@@ -101,7 +101,7 @@ class _Portable:
     ] = None
     prism_location: Annotated[
         str | None,
-        Flag("a Prism binary", types.path, "PATH", only_with=_PRISM, needed_with=_PRISM),
+        Flag("path of the Prism binary", types.path, "PATH", only_with=_PRISM, needed_with=_PRISM),
     ] = None
 
 
@@ -111,12 +111,12 @@ class _Dataflow:
 
     project: Annotated[
         str | None,
-        Flag("the Google Cloud project", str, "P", only_with=_DATAFLOW, needed_with=_DATAFLOW),
+        Flag("Google Cloud project", str, "P", only_with=_DATAFLOW, needed_with=_DATAFLOW),
     ] = None
     region: Annotated[
         str | None,
         Flag(
-            "where the job runs, such as europe-west1",
+            "region of the job, such as europe-west1",
             str,
             "R",
             only_with=_DATAFLOW,
@@ -126,7 +126,7 @@ class _Dataflow:
     temp_location: Annotated[
         str | None,
         Flag(
-            "gs:// folder for what is staged",
+            "gs:// folder for staged and temporary files",
             types.bucket_path,
             "GS",
             only_with=_DATAFLOW,
@@ -136,7 +136,7 @@ class _Dataflow:
     image: Annotated[
         str | None,
         Flag(
-            "the workers' image, as 'make image' builds it",
+            "container image of the workers; 'make image' builds it",
             str,
             "IMAGE",
             only_with=_DATAFLOW,
@@ -144,10 +144,10 @@ class _Dataflow:
         ),
     ] = None
     service_account_email: Annotated[
-        str | None, Flag("the workers' service account", str, "A", only_with=_DATAFLOW)
+        str | None, Flag("service account of the workers", str, "A", only_with=_DATAFLOW)
     ] = None
     max_num_workers: Annotated[
-        int | None, Flag("workers at most", types.workers, "N", only_with=_DATAFLOW)
+        int | None, Flag("largest number of workers", types.workers, "N", only_with=_DATAFLOW)
     ] = None
     dataflow_endpoint: Annotated[
         str | None,
@@ -162,4 +162,4 @@ class _Dataflow:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOptions(_Place, _Portable, _Dataflow):
-    """Where a run is carried out; nothing here changes its tables. `max_wait` is in seconds."""
+    """The engine of a run; no option here changes the tables. `max_wait` is in seconds."""

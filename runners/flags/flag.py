@@ -1,11 +1,11 @@
-"""Flags as annotated fields: parser, checks, documentation and replays come from one declaration.
+"""Declare a flag once, as an annotated field: its parser, checks, help and replay come from there.
 
     @dataclass(frozen=True, kw_only=True)
     class LoadFlags:
         TITLE: ClassVar[str] = "load"
         rate: Annotated[float | None, Flag("calls per second at most", types.rate, "R")] = None
 
-A dataclass of options inherits from such groups, and `OptionsParser` makes one from a command line.
+A dataclass of options inherits from such groups. `OptionsParser` turns a command line into its instance.
 """
 
 import argparse
@@ -19,31 +19,31 @@ from facebeam.runners.flags.strict_parser import StrictParser
 
 
 class Inherited(StrEnum):
-    """What a replay does with the value of the run that it replays."""
+    """What a replay does with a flag's value in the runs that it replays."""
 
     QUESTION = auto()
-    """Takes it, since it decides the answers. Runs that differ in it are not replayed together unasked."""
+    """Inherit it, since it decides the answers. If the runs differ, the user must give the flag."""
     MANNER = auto()
-    """Takes it if its runs agree."""
+    """Inherit it if the runs agree."""
 
 
 @dataclass(frozen=True)
 class Flag:
-    """What a flag is besides its name and its default, which are the field's.
+    """The properties of a flag, besides its name and default: these come from the field.
 
     Args:
-        help: what it does.
-        parse: makes a value from its text. None: the flag is a switch.
-        metavar: stands for the value in the help.
-        choices: the only values. None: whatever `parse` takes.
-        several: takes several values, in a row.
-        repeated: takes one value, and may be given several times.
-        default_is: describes the default where its value says too little.
-        only_with: another flag, and the values of it without which this flag has no meaning.
-        needed_with: another flag, and the values of it that need this flag.
-        instead_of: a flag that must not be given beside this one.
-        inherited: what a replay does with the run's value. None: it starts from the default.
-        changes_rows: whether another value makes another run: its tables can differ.
+        help: what the flag does.
+        parse: turns the text of a value into the value. None: the flag is a switch, without a value.
+        metavar: name of the value in the help.
+        choices: the allowed values. None: all values that `parse` accepts.
+        several: whether several values may follow the flag.
+        repeated: whether the flag may be given several times, with one value each.
+        default_is: text for the default in the help. None: the default's value.
+        only_with: another flag, and its values with which this flag is allowed.
+        needed_with: another flag, and its values with which this flag is required.
+        instead_of: a flag that must not be given together with this one.
+        inherited: what a replay does with the run's value. None: it uses the default.
+        changes_rows: whether another value can change the tables, and so makes another run.
     """
 
     help: str
@@ -61,7 +61,7 @@ class Flag:
 
 
 class DataclassType(Protocol):
-    """A dataclass."""
+    """Any dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
@@ -70,7 +70,7 @@ Options = TypeVar("Options", bound=DataclassType)
 
 
 def flags_of(options: type[DataclassType]) -> dict[str, Flag]:
-    """List the flags of a dataclass of options, by the names of their fields."""
+    """Give the flags of a dataclass of options: name of the field -> flag."""
     return {name: flag for group in _groups(options) for name, flag in _own_flags(group).items()}
 
 
@@ -80,9 +80,9 @@ class OptionsParser(StrictParser, Generic[Options]):
     Args:
         options: the dataclass.
         prog: the command, as users type it.
-        description: what it does.
-        epilog: what stands below the flags.
-        defaults: values that differ from the fields' defaults.
+        description: what the command does.
+        epilog: the help's text below the flags.
+        defaults: default values that replace those of the fields.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ class OptionsParser(StrictParser, Generic[Options]):
         """Parse and check a command line; a wrong flag ends the process with exit code 2.
 
         Args:
-            argv: what follows the command.
-            inherited: values that replace the defaults of flags that are not given.
+            argv: the arguments after the command.
+            inherited: values for flags that are not given, instead of their defaults.
 
         Returns:
-            The options, and what belongs to none of the flags.
+            The options, and the arguments that belong to none of the flags.
         """
         namespace, rest = self.parse_known_args(self.known_flags(argv))
         given: dict[str, object] = {name: _frozen(value) for name, value in vars(namespace).items()}
@@ -133,7 +133,7 @@ class OptionsParser(StrictParser, Generic[Options]):
             added.add_argument(spelled(name), **self._argument(name, flag))
 
     def _argument(self, name: str, flag: Flag) -> dict[str, Any]:
-        """Describe a flag to argparse, whose arguments have no better type."""
+        """Give the arguments of argparse's `add_argument`, which have no better type."""
         text = flag.help + self._default_text(name, flag)
         described: dict[str, Any] = {"help": text, "default": argparse.SUPPRESS}
         if flag.parse is None:
@@ -150,11 +150,11 @@ class OptionsParser(StrictParser, Generic[Options]):
         return f" (default: {text})" if text else ""
 
     def _check(self, name: str, given: Mapping[str, object], values: Mapping[str, object]) -> None:
-        """See that a flag goes with the others, and that those that it needs are there."""
+        """Check that a flag fits the other flags, and is given if they need it."""
         flag = self._flags[name]
         other, allowed = flag.only_with or ("", ())
         if name in given and other in values and values[other] not in allowed:
-            self.error(f"{spelled(name)} goes with {spelled(other)} {' or '.join(allowed)} only")
+            self.error(f"{spelled(name)} works only with {spelled(other)} {' or '.join(allowed)}")
         if name in given and flag.instead_of in given:
             self.error(f"{spelled(name)} and {spelled(str(flag.instead_of))} exclude each other: give one")
         if flag.needed_with and not values[name] and values[flag.needed_with[0]] in flag.needed_with[1]:
@@ -163,7 +163,7 @@ class OptionsParser(StrictParser, Generic[Options]):
 
 
 def _groups(options: type[DataclassType]) -> Iterator[type[DataclassType]]:
-    """Yield the groups of flags that options inherit from, then those of options inside them."""
+    """Yield the groups of flags that a dataclass inherits from, then those of dataclasses in its fields."""
     for base in options.__bases__:
         if "TITLE" in vars(base):
             yield base
@@ -197,7 +197,7 @@ def _build(options: type[Options], values: Mapping[str, object]) -> Options:
 
 
 def _inner(field: Field[Any]) -> type[DataclassType] | None:
-    """Give the dataclass of a field that holds options itself."""
+    """Give the dataclass of a field whose value is options; None for other fields."""
     return field.type if isinstance(field.type, type) and is_dataclass(field.type) else None
 
 

@@ -1,4 +1,4 @@
-"""What the user asks of a run: each flag once, with its type, rule, help and default."""
+"""The flags of a run: each one once, with its type, rule, help and default."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,11 +53,11 @@ class _Data:
             types.path,
             "PATH",
             several=True,
-            changes_rows=False,  # manifests are compared by their contents
+            changes_rows=False,  # two tries of a run compare the contents of the manifest instead
         ),
     ]
     output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR", changes_rows=False)]
-    url_column: Annotated[str, Flag("the manifest's column of URLs", str, "C")] = "image_url"
+    url_column: Annotated[str, Flag("column of URLs in the manifest", str, "C")] = "image_url"
     limit: Annotated[
         int | None,
         Flag("take only the first N rows of the manifest", types.count, "N", instead_of="sample"),
@@ -65,7 +65,7 @@ class _Data:
     sample: Annotated[
         int | None,
         Flag(
-            "take N rows at random, the same ones each time; the manifest is read twice",
+            "take N rows at random, the same rows each time; this reads the manifest twice",
             types.count,
             "N",
             instead_of="limit",
@@ -84,17 +84,17 @@ class _Data:
     umask: Annotated[
         int,
         Flag(
-            "rights that nobody gets on what this process writes; 027 lets your group read",
+            "rights to remove from all files that this process writes; with 027 your group can read them",
             types.umask,
             "OCTAL",
-            default_is="077, only you may read it",
+            default_is="077: only you can read them",
             changes_rows=False,
         ),
     ] = 0o077
     journal: Annotated[
         str | None,
         Flag(
-            "where answers are kept, so that no image is paid for twice",
+            "folder of the journal, which stores all answers so that no image is paid for twice",
             types.full_path,
             "DIR",
             default_is="OUTPUT/responses",
@@ -103,7 +103,7 @@ class _Data:
     ] = None
     max_age: Annotated[
         float | None,
-        Flag("ignore stored answers older than 12h, 30d, ...", types.duration_s, "T"),
+        Flag("ignore stored answers that are older than this, for example 12h or 30d", types.duration_s, "T"),
     ] = None
 
 
@@ -114,7 +114,7 @@ class _Faces:
     source: Annotated[
         Source,
         Flag(
-            "local: the model on this machine; api: the web API; fake: made-up faces, to rehearse",
+            "local: the model on this machine; api: the web API; fake: made-up faces, to rehearse a run",
             str,
             choices=("local", "api", "fake"),
             inherited=Inherited.QUESTION,
@@ -122,12 +122,13 @@ class _Faces:
     ] = "local"
     mode: Annotated[
         Literal[0, 1],
-        Flag("0: all faces, 1: the largest one", int, choices=(0, 1), inherited=Inherited.QUESTION),
+        Flag("0: all faces; 1: only the largest face", int, choices=(0, 1), inherited=Inherited.QUESTION),
     ] = 0
     need_rotate_detection: Annotated[
         Literal[0, 1],
         Flag(
-            "1: look for turned faces too; the local model's detector then costs four times as much",
+            "1: also look for faces that are turned sideways or upside down; the local model's detector then "
+            "costs four times as much",
             int,
             choices=(0, 1),
             inherited=Inherited.QUESTION,
@@ -136,7 +137,7 @@ class _Faces:
     allow_local_files: Annotated[
         bool,
         Flag(
-            "take paths, file://, gs://, s3:// and hdfs:// as images, not only http and https",
+            "accept paths, file://, gs://, s3:// and hdfs:// as images, not only http and https",
             inherited=Inherited.MANNER,
         ),
     ] = False
@@ -193,7 +194,7 @@ class _Run:
     ] = False
     max_failure_share: Annotated[
         float,
-        Flag("exit with 3 if more than this share of the rows, 0 to 1, are dead letters", types.share, "X"),
+        Flag("exit with 3 if a larger share of the rows, 0 to 1, are dead letters", types.share, "X"),
     ] = 0.05
     ask_again: Annotated[
         tuple[str, ...],
@@ -213,7 +214,7 @@ class _Api:
     rate: Annotated[
         float | None,
         Flag(
-            "calls per second at most, retries included, or 'unlimited'",
+            "largest number of calls per second, retries included, or 'unlimited'",
             types.rate,
             "R",
             default_is="10",
@@ -236,36 +237,47 @@ class _Api:
             types.time_of_day,
             "HH:MM",
             only_with=_API,
-            changes_rows=False,  # the same time of day is another moment each night
+            changes_rows=False,  # each night the same time of day is another moment
         ),
     ] = None
     max_duration: Annotated[
         float | None,
-        Flag("send nothing after 90s, 45m, 5h, ...", types.duration_s, "T", only_with=_API),
+        Flag(
+            "stop sending this long after the start, for example after 90s, 45m or 5h",
+            types.duration_s,
+            "T",
+            only_with=_API,
+        ),
     ] = None
     window: Annotated[
         int | None,
         Flag(
-            "calls in flight at most, or 'auto'",
+            "largest number of calls in flight, or 'auto'",
             types.window,
             "N",
-            default_is="auto: what rate and latency need",
+            default_is="auto: as many as rate and latency need",
             only_with=_API,
             changes_rows=False,
         ),
     ] = None
     base_url: Annotated[
         str,
-        Flag("the service", types.base_url, "URL", only_with=_API, inherited=Inherited.QUESTION),
+        Flag("address of the service", types.base_url, "URL", only_with=_API, inherited=Inherited.QUESTION),
     ] = USUAL_SERVICE
     face_model_version: Annotated[
         str,
-        Flag("the service's model", types.model_version, "V", only_with=_API, inherited=Inherited.QUESTION),
+        Flag(
+            "version of the service's model",
+            types.model_version,
+            "V",
+            only_with=_API,
+            inherited=Inherited.QUESTION,
+        ),
     ] = "3.0"
     token_file: Annotated[
         str | None,
         Flag(
-            "a file that holds the token",
+            "file that contains the token",
             types.full_path,
             "PATH",
             only_with=_API,
@@ -277,7 +289,7 @@ class _Api:
     token_secret: Annotated[
         str | None,
         Flag(
-            "projects/.../secrets/... of Secret Manager",
+            "secret of Secret Manager, such as projects/P/secrets/S, that contains the token",
             str,
             "NAME",
             only_with=_API,
@@ -290,11 +302,11 @@ class _Api:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, TalkOptions):
-    """What the user asked for; every value is checked. Lengths of time are in seconds."""
+    """The checked flags of a run. Lengths of time are in seconds."""
 
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     beam_flags: tuple[str, ...] = ()
-    """What is not ours, for Beam's own parsers to judge."""
+    """Flags that are not ours; Beam's own parsers check them."""
 
     @property
     def is_paid(self) -> bool:
@@ -346,10 +358,12 @@ def parse_plan(argv: Sequence[str]) -> RunOptions:
 def parse_run(
     parser: OptionsParser[RunOptions], argv: Sequence[str], inherited: Mapping[str, object] | None = None
 ) -> RunOptions:
-    """Parse and check the flags of one run; a wrong one ends the process with exit code 2."""
+    """Parse and check the flags of a run; a wrong flag ends the process with exit code 2."""
     options, beam_flags = parser.parse(argv, inherited)
     if stray := [flag for flag in beam_flags[:1] if not flag.startswith("--")]:
         parser.error(f"unexpected argument {stray[0]!r}; list several manifests after one --manifest")
     if options.budget_credits is not None and options.budget_credits < options.price:
-        parser.error(f"--budget-credits {options.budget_credits:g} pays for no call at {options.price:g}")
+        parser.error(
+            f"--budget-credits {options.budget_credits:g} does not pay for one call at {options.price:g}"
+        )
     return replace(options, beam_flags=tuple(beam_flags))

@@ -1,4 +1,4 @@
-"""How the text of a flag becomes a request header; what looks like a secret is refused, unrepeated."""
+"""Turn the text of a flag into a request header; refuse possible secrets, and do not repeat them."""
 
 import argparse
 import re
@@ -14,7 +14,7 @@ _SECRET_VALUE: Final = re.compile(
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a flag or header of this name holds a secret.
+    """Tell whether the value of a flag or header with this name is probably a secret.
 
     >>> is_secret_name("--s3_secret_access_key"), is_secret_name("X-Auth"), is_secret_name("Referer")
     (True, True, False)
@@ -23,7 +23,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def has_secret(value: str) -> bool:
-    """Tell whether a value holds credentials: a scheme of theirs, a URL's user, a query such as `?sig=...`.
+    """Tell whether a value contains credentials: `Bearer ...`, a user in a URL, a query such as `?sig=...`.
 
     >>> has_secret("Bearer abc"), has_secret("https://host/?sig=abc"), has_secret("https://host/keys")
     (True, True, False)
@@ -39,25 +39,25 @@ _OURS: Final = frozenset(
         *("transfer-encoding", "upgrade", "user-agent"),
     }
 )
-"""What the download itself decides, and what has a flag of its own."""
+"""Headers that the download itself sets, or that have their own flag."""
 _NO_SECRETS: Final = (
-    "options are kept in the run's record, so they take no secrets: sign the URLs in the manifest, or "
-    "write https://user:password@host/"
+    "the run's record shows all flags, so no flag may have a secret: put signed URLs, or "
+    "https://user:password@host/, into the manifest"
 )
 
 
 def user_agent(text: str) -> str:
-    """Take a User-Agent."""
+    """Check a User-Agent."""
     return _value("the text", text)
 
 
 def header(text: str) -> str:
-    """Take `Name: value`."""
+    """Check a header, `Name: value`."""
     name, colon, value = text.partition(":")
     if not colon or not _NAME.fullmatch(name):
-        raise argparse.ArgumentTypeError("a header is written 'Name: value'")
+        raise argparse.ArgumentTypeError("a header must have the form 'Name: value'")
     if name.lower() in _OURS:
-        raise argparse.ArgumentTypeError(f"{name} is set by facebeam itself; see also --user-agent")
+        raise argparse.ArgumentTypeError(f"facebeam sets {name} itself; see also --user-agent")
     if is_secret_name(name):
         raise argparse.ArgumentTypeError(f"{name} looks like a secret; {_NO_SECRETS}")
     return f"{name}: {_value(name, value.strip())}"

@@ -1,4 +1,4 @@
-"""Flags that several commands share: how much they say, and how they download images."""
+"""Flags that several commands share: for their messages, and for downloads of images."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal
@@ -10,11 +10,11 @@ from facebeam.runners.flags.flag import Flag, Inherited
 
 @dataclass(frozen=True, kw_only=True)
 class TalkOptions:
-    """What the user asked of the output."""
+    """The flags for messages."""
 
-    TITLE: ClassVar[str] = "what it says"
+    TITLE: ClassVar[str] = "messages"
 
-    quiet: Annotated[bool, Flag("say nothing but errors", changes_rows=False)] = False
+    quiet: Annotated[bool, Flag("print only errors", changes_rows=False)] = False
     log_format: Annotated[
         Literal["text", "json"],
         Flag("json: one object per line", str, choices=("text", "json"), changes_rows=False),
@@ -26,14 +26,14 @@ _LOCAL: Final = ("source", ("local",))
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadOptions:
-    """What the user asked of downloads; every value is checked."""
+    """The checked flags for downloads."""
 
     TITLE: ClassVar[str] = "downloads of images"
 
     allow_private_urls: Annotated[
         bool,
         Flag(
-            "reach private and loopback addresses too, or let the service reach them",
+            "also reach private and loopback addresses, or let the service reach them",
             inherited=Inherited.MANNER,
         ),
     ] = False
@@ -63,7 +63,7 @@ class DownloadOptions:
     user_agent: Annotated[
         str | None,
         Flag(
-            "name that image hosts see, with a contact if they ask for one",
+            "User-Agent for image hosts; some hosts want a contact in it",
             request_headers.user_agent,
             "TEXT",
             default_is="facebeam/VERSION",
@@ -75,8 +75,8 @@ class DownloadOptions:
     header: Annotated[
         tuple[str, ...],
         Flag(
-            "send every image host one more header, such as 'Referer: https://example.com/', but no secret; "
-            "may be given several times",
+            "send one more header to every image host, such as 'Referer: https://example.com/', but no "
+            "secret; may be given several times",
             request_headers.header,
             "'NAME: VALUE'",
             repeated=True,
@@ -88,7 +88,7 @@ class DownloadOptions:
     ca_file: Annotated[
         str | None,
         Flag(
-            "trust the certificate authorities of this file besides the usual ones",
+            "also trust the certificate authorities in this file",
             types.full_path,
             "PEM",
             inherited=Inherited.MANNER,

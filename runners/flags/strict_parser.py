@@ -1,4 +1,4 @@
-"""Parsers that take nothing they do not know."""
+"""A command-line parser that refuses everything that it does not know."""
 
 import argparse
 import shlex
@@ -8,36 +8,36 @@ from typing import Final, NoReturn
 
 _DRY_RUNS: Final = frozenset({"--dry-run", "--dryrun"})
 _SAID_ELSEWHERE: Final = {
-    "--input": "the manifest is given by --manifest",
-    "--url-list": "the manifest is given by --manifest",
-    "--api-key": "the token is read from ACEDATACLOUD_API_TOKEN, --token-file or --token-secret",
-    "--token": "the token is read from ACEDATACLOUD_API_TOKEN, --token-file or --token-secret",
-    "--config": "flags are given on the command line; a shell script can hold them",
-    "--resume": "the same command again resumes: answers are kept in the journal",
-    "--concurrency": "requests in flight are given by --window, local models by --workers",
-    "--num-workers": "local models are given by --workers, a cluster's workers by --max-num-workers",
-    "--qps": "calls per second are given by --rate",
-    "--rps": "calls per second are given by --rate",
+    "--input": "give the manifest with --manifest",
+    "--url-list": "give the manifest with --manifest",
+    "--api-key": "give the token with ACEDATACLOUD_API_TOKEN, --token-file or --token-secret",
+    "--token": "give the token with ACEDATACLOUD_API_TOKEN, --token-file or --token-secret",
+    "--config": "give the flags on the command line, for example in a shell script",
+    "--resume": "the same command continues a run, since the journal stores its answers",
+    "--concurrency": "--window sets the calls in flight, --workers the local models",
+    "--num-workers": "--workers sets the local models, --max-num-workers the workers of a cluster",
+    "--qps": "--rate sets the calls per second",
+    "--rps": "--rate sets the calls per second",
     "--max-retries": "retries follow a fixed policy; --timeout limits an attempt, --max-duration the run",
 }
-"""What users of other tools type -> where that is said here."""
+"""Flags of other tools -> what to use here."""
 
 
 class StrictParser(argparse.ArgumentParser):
-    """A parser that answers an error in one line; made with `allow_abbrev=False`.
+    """A parser that reports an error in one line. Create it with `allow_abbrev=False`.
 
-    Our flags may be spelled with `_` for `-`, as Beam spells its own.
+    Users may write `_` instead of `-` in our flags, as in Beam's.
     """
 
     def error(self, message: str) -> NoReturn:
-        """End with exit code 2, naming the cure."""
+        """Print the error and the cure, and exit with 2."""
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
     def known_flags(self, argv: Sequence[str]) -> list[str]:
         """Spell our own flags with `-`.
 
-        A flag that does not exist ends the process with exit code 2 where it is known what is meant. Argparse
-        would report the required flag that is missing instead of the mistyped one.
+        If a flag does not exist but its meaning is clear, this ends the process with exit code 2. Otherwise
+        argparse would report a missing required flag instead of the mistyped one.
         """
         ours = flag_names(self)
         required = [action.option_strings[0] for action in self._actions if action.required]
@@ -58,7 +58,7 @@ class StrictParser(argparse.ArgumentParser):
         return spelled
 
     def _instead_of_dry_run(self, argv: Sequence[str], dry_run: str) -> str:
-        """Name the command that sends nothing, with the user's flags as far as they are ours."""
+        """Suggest `facebeam plan`, which sends nothing, with the user's flags without those of Beam."""
         ours, kept = flag_names(self), [""]
         is_ours = True
         for argument in argv:
@@ -67,7 +67,7 @@ class StrictParser(argparse.ArgumentParser):
             if is_ours:
                 kept.append(shlex.quote(argument))
         planned = f"facebeam plan{' '.join(kept)}"
-        return f"there is no flag {dry_run}. Nothing was sent; this shows what would be: {planned}"
+        return f"there is no flag {dry_run}. Nothing was sent; this shows what a run would send: {planned}"
 
 
 def flag_names(parser: argparse.ArgumentParser) -> list[str]:

@@ -143,7 +143,7 @@ def test_temporary_files_go_to_a_bucket() -> None:
     """A run exits with 2 if --temp-location is a local folder, which Dataflow cannot read."""
     finished = facebeam("annotate", "--runner", "dataflow", "--temp-location", "/tmp/x")  # noqa: S108 - refused
     assert finished.returncode == 2
-    assert "'/tmp/x' is no folder such as gs://bucket/temp" in finished.stderr
+    assert "'/tmp/x' is not a folder such as gs://bucket/temp" in finished.stderr
 
 
 def test_libraries_that_are_not_installed_are_named() -> None:

@@ -85,7 +85,7 @@ def test_a_token_file_is_checked_as_well(server: FaultyServer, manifest: Path) -
 def test_flags_of_the_api_go_with_the_api_only(manifest: Path, flags: Sequence[str]) -> None:
     """With another source, a flag of the API ends the command with 2, because it would be ignored."""
     assert_told(
-        rehearse(manifest, manifest.parent / "out", *flags), f"{flags[0]} goes with --source api only"
+        rehearse(manifest, manifest.parent / "out", *flags), f"{flags[0]} works only with --source api"
     )
 
 
@@ -94,33 +94,33 @@ WRONG = [
         ["--token-file", "a", "--token-secret", "b"],
         "--token-file and --token-secret exclude each other: give one",
     ),
-    (["--rate", "0"], "'0' is not calls a second, 0.001 to 10000"),
-    (["--rate", "-1"], "'-1' is not calls a second"),
-    (["--rate", "inf"], "'inf' is not calls a second"),
-    (["--rate", "nan"], "'nan' is not calls a second"),
-    (["--rate", "fast"], "'fast' is not calls a second"),
-    (["--stop-at", "24:00"], "'24:00' is no time of day such as 06:00"),
-    (["--stop-at", "6 am"], "'6 am' is no time of day"),
-    (["--max-duration", "0s"], "'0s' is no length of time"),
-    (["--max-duration", "90"], "'90' is no length of time such as 90s"),
-    (["--max-age", "old"], "'old' is no length of time"),
+    (["--rate", "0"], "'0' is not calls per second, 0.001 to 10000"),
+    (["--rate", "-1"], "'-1' is not calls per second"),
+    (["--rate", "inf"], "'inf' is not calls per second"),
+    (["--rate", "nan"], "'nan' is not calls per second"),
+    (["--rate", "fast"], "'fast' is not calls per second"),
+    (["--stop-at", "24:00"], "'24:00' is not a time of day such as 06:00"),
+    (["--stop-at", "6 am"], "'6 am' is not a time of day"),
+    (["--max-duration", "0s"], "'0s' is not a length of time"),
+    (["--max-duration", "90"], "'90' is not a length of time such as 90s"),
+    (["--max-age", "old"], "'old' is not a length of time"),
     (["--budget-calls", "0"], "'0' is not a number from 1"),
     (["--budget-calls", "1.5"], "'1.5' is not a number from 1"),
     (["--budget-credits", "0"], "'0' is not an amount of credits above 0"),
     (["--price", "nan"], "'nan' is not an amount of credits"),
     (["--window", "0"], "'0' is neither 'auto' nor a number from 1 to 1000"),
-    (["--ask-again", "busy,bsuy"], "'bsuy' is no error code; known are ok, no_face"),
-    (["--base-url", "api.acedata.cloud"], "'api.acedata.cloud' is no address such as https://"),
-    (["--base-url", "ftp://example.com"], "is no address"),
-    (["--base-url", "https://example.com?a=b"], "is no address"),
-    (["--base-url", "https://user@example.com"], "is no address"),
-    (["--base-url", "https://example.com:port"], "is no address"),
-    (["--base-url", "https://example.com:99999"], "is no address"),
-    (["--base-url", "https://[::1"], "is no address"),
-    (["--base-url", "https://:443"], "is no address"),
-    (["--base-url", "https://a.com/v1/face/analyze"], "is added by itself: give https://a.com/v1"),
-    (["--face-model-version", " "], "' ' names no model: give 3.0"),
-    (["--budget-credits", "0.001"], "--budget-credits 0.001 pays for no call at 0.0025"),
+    (["--ask-again", "busy,bsuy"], "'bsuy' is not an error code; use one of ok, no_face"),
+    (["--base-url", "api.acedata.cloud"], "'api.acedata.cloud' is not an address such as https://"),
+    (["--base-url", "ftp://example.com"], "is not an address"),
+    (["--base-url", "https://example.com?a=b"], "is not an address"),
+    (["--base-url", "https://user@example.com"], "is not an address"),
+    (["--base-url", "https://example.com:port"], "is not an address"),
+    (["--base-url", "https://example.com:99999"], "is not an address"),
+    (["--base-url", "https://[::1"], "is not an address"),
+    (["--base-url", "https://:443"], "is not an address"),
+    (["--base-url", "https://a.com/v1/face/analyze"], "that facebeam adds itself: give https://a.com/v1"),
+    (["--face-model-version", " "], "' ' is not a model version: give 3.0"),
+    (["--budget-credits", "0.001"], "--budget-credits 0.001 does not pay for one call at 0.0025"),
 ]
 
 

@@ -40,16 +40,16 @@ def test_image_hosts_see_the_users_headers(tmp_path: Path, photos: Path) -> None
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        ("--header=Authorization: s3cret", "Authorization looks like a secret; options are kept"),
+        ("--header=Authorization: s3cret", "Authorization looks like a secret; the run's record shows"),
         ("--header=X-Api-Key:s3cret", "X-Api-Key looks like a secret"),
         ("--header=Cookie: s3cret=1", "Cookie looks like a secret"),
         ("--header=X-Who: Bearer s3cret", "X-Who looks like a secret"),
         ("--header=Referer: https://ann:s3cret@example.com/", "Referer looks like a secret"),
         ("--header=Referer: https://example.com/?sig=s3cret", "Referer looks like a secret"),
         ("--user-agent=crawler token=s3cret", "the text looks like a secret"),
-        ("--header=s3cret", "a header is written 'Name: value'"),
-        ("--header=X-s3 cret: 1", "a header is written 'Name: value'"),
-        ("--header=Host: s3cret", "Host is set by facebeam itself"),
+        ("--header=s3cret", "a header must have the form 'Name: value'"),
+        ("--header=X-s3 cret: 1", "a header must have the form 'Name: value'"),
+        ("--header=Host: s3cret", "facebeam sets Host itself"),
         ("--header=X-Who: s3cret\r\nHost: a", "X-Who is not 1 to 1000 characters of printable ASCII"),
         ("--user-agent=", "the text is not 1 to 1000 characters of printable ASCII"),
     ],
@@ -94,7 +94,7 @@ def test_flags_of_downloads_go_with_the_local_source(tmp_path: Path) -> None:
     """The web API downloads images itself, so the flag for image hosts is refused there."""
     finished = annotate(tmp_path / "urls.txt", tmp_path / "out", "--source", "api", "--header", REFERER)
     assert finished.returncode == 2
-    assert "--header goes with --source local only" in finished.stderr
+    assert "--header works only with --source local" in finished.stderr
 
 
 def test_a_private_authority_is_trusted_where_it_is_named(tmp_path: Path, photos: Path) -> None:

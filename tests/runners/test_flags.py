@@ -61,7 +61,7 @@ def test_values_come_from_the_command_line_the_run_and_the_defaults_in_this_orde
         ("", "the following arguments are required: --names"),
         ("--names a --kind huge", "invalid choice: 'huge'"),
         ("--names a --kind little", "--kind little needs --scale"),
-        ("--names a --kind little --scale 2 --small 1", "--small goes with --kind big only"),
+        ("--names a --kind little --scale 2 --small 1", "--small works only with --kind big"),
         ("--names a --small 2", "--names and --small exclude each other: give one"),
         ("--nmes a", "there is no flag --nmes: did you mean --names?"),
     ],

@@ -173,8 +173,8 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
     ("flags", "said"),
     [
         ((), "the following arguments are required: --run, --codes"),
-        (("--run", "all", "--codes", "bsuy"), "'bsuy' is no error code"),
-        (("--codes", "busy", "--run", "../other"), "'../other' cannot name a folder"),
+        (("--run", "all", "--codes", "bsuy"), "'bsuy' is not an error code"),
+        (("--codes", "busy", "--run", "../other"), "'../other' is not a valid run id"),
         (("--codes", "busy", "--run", "other"), "has no committed run other: look into"),
         (("--codes", "busy", "--run", "all"), "has no committed run: correct --output"),
         (("--codes", "ok", "--run", "all"), "annotate the manifest with --ask-again ok"),
