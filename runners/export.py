@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from facebeam.runners.exit_codes import COMMITTED
+from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.export_options import ExportOptions, parse_export
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.pictures import download_flags, picture_fetcher
@@ -34,7 +34,7 @@ def export(options: ExportOptions) -> int:
     finally:
         os.umask(before)
     _tell(options, counts)
-    return COMMITTED
+    return DONE
 
 
 def _write(rows: ChosenRows, options: ExportOptions, folder: str) -> dict[str, int]:
