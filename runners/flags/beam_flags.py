@@ -70,7 +70,7 @@ class _BeamFlagsParser(StrictParser, _BeamArgumentParser):
 
 
 def set_up_file_systems(flags: Sequence[str], runner: Runner) -> None:
-    """Give Beam's file systems their flags before there is a pipeline; raises RunError where one is wrong."""
+    """Give Beam's file systems their flags before a pipeline exists; raises RunError if a flag is wrong."""
     FileSystems.set_options(check_beam_flags(flags, runner))
 
 

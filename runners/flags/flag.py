@@ -121,7 +121,7 @@ class OptionsParser(StrictParser, Generic[Options]):
         return _build(self._kind, values), rest
 
     def parse_all(self, argv: Sequence[str], inherited: Mapping[str, object] | None = None) -> Options:
-        """Parse a command line of our flags alone, as `parse` does; a wrong one ends the process with 2."""
+        """Parse a command line with only our own flags; a wrong flag ends the process with exit code 2."""
         options, rest = self.parse(argv, inherited)
         if rest:
             self.error(f"unexpected argument {rest[0]!r}")

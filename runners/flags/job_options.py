@@ -1,4 +1,4 @@
-"""The flags of `facebeam status`, `cancel` and `finalize`: which run is meant, and how to talk of it."""
+"""The flags of `facebeam status`, `cancel` and `finalize`: the run, and the form of messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from facebeam.runners.flags.shared_options import TalkOptions
 class _WhichRun:
     TITLE: ClassVar[str] = "which run"
 
-    run: Annotated[str, Flag("the run's name", types.run_id, "ID")]
+    run: Annotated[str, Flag("name of the run", types.run_id, "ID")]
     output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions(_WhichRun, TalkOptions):
-    """Which run, and how to talk of it."""
+    """The checked flags of a command about a submitted run."""
 
 
 def status_parser() -> OptionsParser[JobOptions]:
@@ -28,12 +28,12 @@ def status_parser() -> OptionsParser[JobOptions]:
     return OptionsParser(
         JobOptions,
         "facebeam status",
-        "Tell how far a submitted run has come.",
+        "Print the state of a submitted run.",
         """\
 prints one word: committed, running, done, failed, cancelled or gone
 
 exit codes:
-  0  the run is committed, or its job is at work
+  0  the run is committed, or its job is active
   1  the job is over, and the run is not committed: 'facebeam finalize' says why
   2  there is no such job, or the engine does not answer
 """,
@@ -48,7 +48,7 @@ def cancel_parser() -> OptionsParser[JobOptions]:
         "Cancel the job of a submitted run.",
         """\
 exit codes:
-  0  the job is cancelled; what was answered stays in the journal, and another run goes on from there
+  0  the job is cancelled; the journal keeps its answers, and another run continues from there
   1  it was too late: the run is committed
   2  there is no such job, or the engine does not answer
 """,
@@ -61,22 +61,22 @@ def finalize_parser() -> OptionsParser[JobOptions]:
         JobOptions,
         "facebeam finalize",
         """\
-Wait for a run that was submitted with --detach, or whose waiting was cut off, and report it. The job itself
-commits the run; a run that was checked but cut off while it was published is published here.""",
+Wait for a run that was submitted to a cluster, and report it: after --detach, or after interrupted waiting.
+The job commits the run itself. If it died while it published a checked run, this command finishes that.""",
         MEANINGS,
     )
 
 
 def parse_status(argv: Sequence[str]) -> JobOptions:
-    """Parse and check the flags of `status`; a wrong one ends the process with exit code 2."""
+    """Parse and check the flags of `status`; a wrong flag ends the process with exit code 2."""
     return status_parser().parse_all(argv)
 
 
 def parse_cancel(argv: Sequence[str]) -> JobOptions:
-    """Parse and check the flags of `cancel`; a wrong one ends the process with exit code 2."""
+    """Parse and check the flags of `cancel`; a wrong flag ends the process with exit code 2."""
     return cancel_parser().parse_all(argv)
 
 
 def parse_finalize(argv: Sequence[str]) -> JobOptions:
-    """Parse and check the flags of `finalize`; a wrong one ends the process with exit code 2."""
+    """Parse and check the flags of `finalize`; a wrong flag ends the process with exit code 2."""
     return finalize_parser().parse_all(argv)

@@ -31,7 +31,7 @@ exit codes:
   0  the plan is printed
   2  a flag, the manifest or the set-up is wrong
 """
-_BEAM_TOO: Final = "Beam's own flags (--direct_num_workers ...) are taken as well."
+_BEAM_TOO: Final = "Beam's own flags (--direct_num_workers, ...) work too."
 
 USUAL_SERVICE: Final = "https://api.acedata.cloud"
 Source = Literal["local", "api", "fake"]
@@ -315,12 +315,12 @@ class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, TalkOptions):
 
     @property
     def is_paced(self) -> bool:
-        """Whether the run is as fast as `--rate` allows, however many workers there are."""
+        """Whether `--rate` limits the run, so that more workers would not make it faster."""
         return self.source == "api"
 
     @property
     def is_service(self) -> bool:
-        """Whether the images' URLs are sent to a service, with a token; it downloads the images itself."""
+        """Whether the run sends URLs, with a token, to a service that downloads the images itself."""
         return self.source == "api"
 
 
@@ -339,19 +339,19 @@ def plan_parser() -> OptionsParser[RunOptions]:
     return OptionsParser(
         RunOptions,
         "facebeam plan",
-        "Tell what the run with these flags would send, cost and take. Nothing is sent.",
+        "Predict the calls, cost and time of a run with these flags. Nothing is sent.",
         f"{PLAN_EPILOG}\n{_BEAM_TOO}",
         source="api",
     )
 
 
 def parse_annotate(argv: Sequence[str]) -> RunOptions:
-    """Parse and check the flags of `annotate`; a wrong one ends the process with exit code 2."""
+    """Parse and check the flags of `annotate`; a wrong flag ends the process with exit code 2."""
     return parse_run(run_parser(), argv)
 
 
 def parse_plan(argv: Sequence[str]) -> RunOptions:
-    """Parse and check the flags of `plan`; a wrong one ends the process with exit code 2."""
+    """Parse and check the flags of `plan`; a wrong flag ends the process with exit code 2."""
     return parse_run(plan_parser(), argv)
 
 

@@ -1,4 +1,4 @@
-"""The flags of `facebeam replay`: which rows are run again; the others are those of the new run."""
+"""The flags of `facebeam replay`: its own, which choose rows to run again, and those of the new run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _OURS: Final = ("--manifest", "--ask-again")
 
 @dataclass(frozen=True, kw_only=True)
 class _Letters:
-    TITLE: ClassVar[str] = "what is run again"
+    TITLE: ClassVar[str] = "rows to run again"
 
     output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
     run: Annotated[
@@ -42,32 +42,32 @@ class _Letters:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions(_Letters, TalkOptions):
-    """Which rows are run again, and how."""
+    """The checked flags of a replay."""
 
     flags: tuple[str, ...] = ()
     """Flags of the new run."""
 
 
 def parse_replay(argv: Sequence[str]) -> ReplayOptions:
-    """Parse and check replay's own flags; a wrong one ends the process with exit code 2."""
+    """Parse and check replay's own flags; a wrong flag ends the process with exit code 2."""
     parser = replay_parser()
     chosen, flags = parser.parse(argv)
     for flag in flags:
         if flag.partition("=")[0] in _OURS:
-            parser.error(f"{flag}: what is run again is said by --run and --codes")
+            parser.error(f"{flag} does not work here: choose rows with --run and --codes")
     if "ok" in chosen.codes:
         parser.error(
-            "--codes ok: answered rows are no dead letters; annotate the manifest with --ask-again ok"
+            "--codes ok: answered rows are not dead letters; annotate the manifest with --ask-again ok"
         )
     return replace(chosen, flags=tuple(flags))
 
 
 def replay_parser() -> OptionsParser[ReplayOptions]:
-    """Build the parser of the flags that are replay's own."""
+    """Build the parser of replay's own flags."""
     inherited = ", ".join(spelled(name) for name, flag in flags_of(RunOptions).items() if flag.inherited)
     text = (
-        f"All flags of 'facebeam annotate' but {' and '.join(_OURS)} are taken as well. These keep the "
-        f"values of the replayed run, or of all replayed runs that agree: {inherited}."
+        f"All flags of 'facebeam annotate' work too, except {' and '.join(_OURS)}. If you do not give one of "
+        f"these, the replay uses the value of the replayed run (or runs, if they agree): {inherited}."
     )
     return OptionsParser(
         ReplayOptions,

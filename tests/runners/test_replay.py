@@ -178,8 +178,14 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
         (("--codes", "busy", "--run", "other"), "has no committed run other: look into"),
         (("--codes", "busy", "--run", "all"), "has no committed run: correct --output"),
         (("--codes", "ok", "--run", "all"), "annotate the manifest with --ask-again ok"),
-        (("--codes", "busy", "--run", "all", "--manifest=a.csv"), "is said by --run and --codes"),
-        (("--codes", "busy", "--run", "all", "--ask-again", "ok"), "is said by --run and --codes"),
+        (
+            ("--codes", "busy", "--run", "all", "--manifest=a.csv"),
+            "does not work here: choose rows with --run and --codes",
+        ),
+        (
+            ("--codes", "busy", "--run", "all", "--ask-again", "ok"),
+            "does not work here: choose rows with --run and --codes",
+        ),
     ],
 )
 def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:

@@ -42,7 +42,7 @@ class JournalWriter:
         flush_every_s: longest time in seconds that a result waits until it is written.
         asked_by: the run, and the try of it, that sends the requests: `AskedBy.tag`.
         may_go_on: called after each regular write; once it returns False, the writer takes no more results.
-            None: no check.
+            None: it always goes on.
     """
 
     def __init__(
