@@ -7,13 +7,14 @@ ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
 """
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import RunFacts
 from facebeam.schemas.values import Annotation, AskedBy, DeadLetter
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import Manifest
@@ -43,7 +44,7 @@ class Run:
     """Error codes, or `no_face`, whose answers of earlier runs do not count."""
     asked_by: AskedBy | None = None
     """Which try of which run this is. None: the journal does not tell who asked."""
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: RunFacts = field(default_factory=RunFacts)
     """What the run's record says besides counts and files."""
 
 

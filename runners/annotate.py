@@ -23,9 +23,8 @@ from facebeam.runners.prepare_run import check_source, find_manifest, use_remote
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
-from facebeam.transforms.files.any_store import read_json
 from facebeam.transforms.manifest.inspect_manifest import Manifest
-from facebeam.transforms.steps.publish import is_committed
+from facebeam.transforms.steps.publish import is_committed, read_record
 
 ONE_MACHINE: Final = ("local", "prism")
 
@@ -58,13 +57,14 @@ def _tell_again(options: RunOptions, layout: Layout) -> int:
     Raises:
         RunError: what is asked for is another run under the same id.
     """
-    if difference := what_differs(options, layout, read_json(layout.run_json)):
+    record = read_record(layout)
+    if difference := what_differs(options, layout, record):
         raise RunError(
             f"run {layout.run_id} is committed already as another run: {difference}. Nothing was done; give "
             "this run a --run-id of its own"
         )
     LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
-    return show_summary(layout, options)
+    return show_summary(layout, record, options)
 
 
 def _run(options: RunOptions, layout: Layout) -> int:

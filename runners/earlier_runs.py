@@ -17,6 +17,7 @@ from facebeam.runners.output_folder import claim_dead_run
 from facebeam.runners.prepare_run import manifest_fingerprints
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import RunRecord
 from facebeam.schemas.tables import IMAGES
 from facebeam.transforms.files.any_store import files_below, reading
 from facebeam.transforms.manifest.find_manifests import find_manifests
@@ -33,21 +34,21 @@ def finish_earlier_runs(layout: Layout) -> bool:
     return committed
 
 
-def what_differs(options: RunOptions, layout: Layout, record: Mapping[str, object]) -> str | None:
+def what_differs(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:
     """Say in what the options differ from those of a committed run; None where the same run is meant.
 
     Args:
         options: what is asked for now.
         layout: where that run's files are.
-        record: its `run.json`.
+        record: what it has left.
     """
     return _other_manifest(options, layout, record) or _other_flag(options, record)
 
 
-def _other_manifest(options: RunOptions, layout: Layout, record: Mapping[str, object]) -> str | None:
+def _other_manifest(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:
     """Compare by content: a manifest may have moved. One that is gone is taken for what it was."""
-    before = record.get("manifests")
-    if not isinstance(before, dict):
+    before = record.facts.manifests
+    if not before:  # another person's pipeline, which told none
         return None
     try:
         now = manifest_fingerprints(find_manifests(options.manifest))
@@ -61,12 +62,12 @@ def _other_manifest(options: RunOptions, layout: Layout, record: Mapping[str, ob
     return f"its manifest was {_listed(before)}, and this one is {_listed(named)}"
 
 
-def _other_flag(options: RunOptions, record: Mapping[str, object]) -> str | None:
-    before = record.get("options")
+def _other_flag(options: RunOptions, record: RunRecord) -> str | None:
+    before = record.facts.options
     now: dict[str, object] = json.loads(json.dumps(asdict(options), default=str))
     compared = (name for name, flag in flags_of(RunOptions).items() if flag.changes_rows and name in now)
     for name in compared:
-        if isinstance(before, dict) and name in before and before[name] != now[name]:
+        if name in before and before[name] != now[name]:
             return f"its {spelled(name)} was {before[name]}, and is {now[name]} here"
     return None
 

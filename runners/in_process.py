@@ -30,7 +30,7 @@ from facebeam.schemas.errors import RunError, SetUpError
 from facebeam.schemas.layout import Layout
 from facebeam.transforms.journal.journal_writer import flush_open_journals
 from facebeam.transforms.manifest.inspect_manifest import Manifest
-from facebeam.transforms.steps.publish import discard, is_committed
+from facebeam.transforms.steps.publish import discard, is_committed, read_record
 
 
 def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
@@ -45,7 +45,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     check_descriptors(connections_of(options))
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
-        return show_summary(layout, options)
+        return show_summary(layout, read_record(layout), options)
     engine = "Beam's FnApiRunner" if options.cluster.runner == "local" else "Prism"
     LOGGER.info("run %s begins on this machine, by %s", layout.run_id, engine)
     warn_of_changed_columns(layout, manifest.columns)
@@ -106,7 +106,7 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
             if isinstance(error, SetUpError) or is_wrong_set_up(str(error)):
                 exit_code = WRONG_SETUP
     if is_committed(layout):
-        return show_summary(layout, options)
+        return show_summary(layout, read_record(layout), options)
     if not _is_discarded(layout, failure):
         return NOT_COMMITTED
     if stop.number is not None:

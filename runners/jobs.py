@@ -8,7 +8,7 @@ from facebeam.runners.logs import LOGGER
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.layout import Layout
-from facebeam.transforms.steps.publish import is_committed
+from facebeam.transforms.steps.publish import is_committed, read_record
 
 
 def status(options: JobOptions) -> int:
@@ -40,7 +40,7 @@ def finalize(options: JobOptions) -> int:
     """See one run to its end; give the exit code of `facebeam annotate`; raises RunError."""
     layout = _layout(options)
     if is_committed(layout):
-        return show_summary(layout, options)
+        return show_summary(layout, read_record(layout), options)
     job = SubmittedJob.find(layout)
     with stop_signals() as stop:
         state = job.wait(stop)

@@ -6,7 +6,7 @@ Nothing here imports Beam: a wrong path is told in a fraction of a second.
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from facebeam.runners.image_fetcher import authorities, image_fetcher
 from facebeam.runners.logs import LOGGER
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.request_key import BUCKETS
+from facebeam.schemas.run_record import RunFacts
 from facebeam.transforms.api.api_source import UNPACED_WINDOW, ApiSource
 from facebeam.transforms.api.call_limits import CallLimits
 from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
@@ -140,15 +141,15 @@ def limits_of(options: RunOptions, now: datetime) -> CallLimits:
     return CallLimits(min(calls, default=None), min(ends, default=None))
 
 
-def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> Mapping[str, object]:
+def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> RunFacts:
     """Give what the run's record says besides counts and files: options, versions, start."""
     packages = ("facebeam", "apache-beam", "pyarrow", "numpy")
-    return {
-        "started_at": began_at.isoformat(timespec="milliseconds"),
-        "options": asdict(options) | {"beam_flags": without_secrets(options.beam_flags)},
-        "manifests": manifest_fingerprints(file.path for file in manifest.files),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-    }
+    return RunFacts(
+        started_at=began_at,
+        options=asdict(options) | {"beam_flags": without_secrets(options.beam_flags)},
+        manifests=manifest_fingerprints(file.path for file in manifest.files),
+        versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
+    )
 
 
 def without_secrets(flags: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from facebeam.runners.prepare_run import use_remote_files
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import RUNS, Layout
 from facebeam.schemas.values import Outcome
-from facebeam.transforms.files.any_store import files_below, read_json
+from facebeam.transforms.files.any_store import files_below
 from facebeam.transforms.steps import publish
 from facebeam.transforms.steps.no_face_rows import write_no_face_rows
 
@@ -73,11 +73,11 @@ def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mappin
     Raises:
         RunError: they ask different questions, and no flag says which is meant.
     """
-    records = [read_json(Layout(output, run).run_json)["options"] for run in runs]
+    recorded = [publish.read_record(Layout(output, run)).facts.options for run in runs]
     given = {flag.partition("=")[0].removeprefix("--").replace("-", "_") for flag in flags}
     found: dict[str, object] = {}
     for name, flag in flags_of(RunOptions).items():
-        values = [record[name] for record in records if name in record]
+        values = [options[name] for options in recorded if name in options]
         if not values or name in given or flag.instead_of in given or flag.inherited is None:
             continue
         if all(value == values[0] for value in values):

@@ -1,8 +1,6 @@
 """What a run says of itself when it is committed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -13,42 +11,29 @@ from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.logs import LOGGER, spared_output
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.layout import Layout
-from facebeam.schemas.run_record import CallCounts, RunCounts
+from facebeam.schemas.run_record import RunRecord
 from facebeam.schemas.tables import TABLES
-from facebeam.transforms.files.any_store import read_json
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a committed run came to."""
-
-    layout: Layout
-    counts: RunCounts
-    calls: CallCounts
-    credits: float | None
-    """What the calls cost at most; None where they are free."""
-    seconds: float
-
-
-def show_summary(layout: Layout, talk: TalkOptions) -> int:
+def show_summary(layout: Layout, record: RunRecord, talk: TalkOptions) -> int:
     """Tell what a committed run came to, from its own record; give its exit code."""
-    record = read_json(layout.run_json)
-    options = record["options"]
-    counts, calls = RunCounts(**record["counts"]), CallCounts(**record["calls"])
-    spent = calls.sent * options["price"] if options["source"] in PAID else None
-    took = datetime.fromisoformat(record["committed_at"]) - datetime.fromisoformat(record["started_at"])
-    summary = Summary(layout, counts, calls, spent, took.total_seconds())
     if talk.log_format == "json":
-        LOGGER.info("run %s is committed", layout.run_id, extra={"fields": _fields(summary)})
+        LOGGER.info("run %s is committed", layout.run_id, extra={"fields": _fields(layout, record)})
     elif not talk.quiet:
         with spared_output():
-            _print(summary)
-    return _verdict(summary, options["max_failure_share"])
+            _print(layout, record)
+    return _verdict(record)
 
 
-def summary_table(summary: Summary) -> Table:
+def spent_credits(record: RunRecord) -> float | None:
+    """Give what the calls cost at most; None where they are free."""
+    is_paid = record.facts.options.get("source") in PAID
+    return record.calls.sent * record.facts.number("price", 0.0) if is_paid else None
+
+
+def summary_table(record: RunRecord) -> Table:
     """Lay the counts out for a person."""
-    counts, calls = summary.counts, summary.calls
+    counts, calls, spent = record.counts, record.calls, spent_credits(record)
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -61,37 +46,37 @@ def summary_table(summary: Summary) -> Table:
     table.add_row("faces", f"{counts.faces:,}")
     table.add_row("images", f"{calls.images:,}")
     table.add_row("  from the journal", f"{calls.from_journal:,}")
-    if summary.credits is not None:
+    if spent is not None:
         table.add_row("calls sent", f"{calls.sent:,}")
         table.add_row("  retries", f"{calls.retries:,}")
         table.add_row("  without answer, maybe billed", f"{calls.maybe_billed:,}")
-        table.add_row("credits at most", f"{summary.credits:,.4f}")
-    table.add_row("seconds", f"{summary.seconds:.1f}")
+        table.add_row("credits at most", f"{spent:,.4f}")
+    table.add_row("seconds", f"{record.seconds:.1f}")
     return table
 
 
-def _verdict(summary: Summary, max_failure_share: float) -> int:
+def _verdict(record: RunRecord) -> int:
     """Say what is missing in the run; give the exit code."""
-    counts, run_id = summary.counts, summary.layout.run_id
+    counts, allowed = record.counts, record.facts.number("max_failure_share", 1.0)
     codes = [ErrorCode.named(code) for code in counts.dead]
-    has_account = summary.credits is not None  # made-up faces rehearse its failures, and stop for none
+    has_account = spent_credits(record) is not None  # made-up faces rehearse its failures, and stop for none
     stopping = any(code.about.stops_the_run for code in codes)
-    if summary.calls.not_sent or (has_account and stopping):
+    if record.calls.not_sent or (has_account and stopping):
         LOGGER.error(
             "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on: "
             "as a new run, since this one is over",
-            run_id,
-            summary.calls.not_sent,
+            record.run_id,
+            record.calls.not_sent,
             _explained(_what_stopped(codes, counts.dead)),
         )
         return COMMITTED_WITH_GAPS
-    if counts.failure_share > max_failure_share:
+    if counts.failure_share > allowed:
         LOGGER.error(
             "run %s is committed, but %.1f %% of its rows are dead letters; --max-failure-share allows "
             "%.1f %%; the commonest is %s",
-            run_id,
+            record.run_id,
             100 * counts.failure_share,
-            100 * max_failure_share,
+            100 * allowed,
             _explained(max(codes, key=counts.dead.__getitem__)),
         )
         return COMMITTED_WITH_GAPS
@@ -108,10 +93,10 @@ def _explained(code: ErrorCode) -> str:
     return f"{code}: {code.meaning}"
 
 
-def _print(summary: Summary) -> None:
-    layout, console = summary.layout, Console()
+def _print(layout: Layout, record: RunRecord) -> None:
+    console = Console()
     console.print(f"run {layout.run_id}", soft_wrap=True, highlight=False)
-    console.print(summary_table(summary))
+    console.print(summary_table(record))
     for table in TABLES:  # paths are for copying: in one piece, whatever the terminal's width
         path = layout.published(table)
         console.print(f"{table:13} {path}", soft_wrap=True, highlight=False, markup=False)
@@ -119,18 +104,18 @@ def _print(summary: Summary) -> None:
     console.print(f"open them     {opening}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _fields(summary: Summary) -> dict[str, object]:
-    counts = summary.counts
+def _fields(layout: Layout, record: RunRecord) -> dict[str, object]:
+    counts = record.counts
     return {
         "event": "committed",
-        "run_id": summary.layout.run_id,
+        "run_id": record.run_id,
         "rows": counts.rows_read,
         "ok": counts.ok,
         "no_face": counts.no_face,
         "dead_letters": dict(counts.dead),
         "faces": counts.faces,
-        "calls": summary.calls._asdict(),
-        "credits": summary.credits,
-        "seconds": round(summary.seconds, 3),
-        "output": summary.layout.output,
+        "calls": record.calls._asdict(),
+        "credits": spent_credits(record),
+        "seconds": round(record.seconds, 3),
+        "output": layout.output,
     }

@@ -1,26 +1,24 @@
-"""The contents of `run.json`: counts of rows and calls, and the meaning of each key."""
+"""The contents of `run.json`, as a value with the meaning of each key."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from inspect import get_annotations
+from typing import Annotated, Final, NamedTuple, Self, TypeVar, get_args
 
+from facebeam.schemas.errors import RunError
 from facebeam.schemas.values import NOT_SENT, Answer, Failure
 
 
 class CallCounts(NamedTuple):
     """Counts over distinct images; the counts of all shards add up to those of the run."""
 
-    images: int = 0
-    """Distinct images of the rows."""
-    from_journal: int = 0
-    """Images answered from the journal."""
-    sent: int = 0
-    """Calls that left this machine, retries included: the service can bill no more than these."""
-    retries: int = 0
-    maybe_billed: int = 0
-    """Images without an answer whose last call may still be billed."""
-    not_sent: int = 0
-    """Images that were not sent because the run had stopped sending."""
+    images: Annotated[int, "distinct images of the rows"] = 0
+    from_journal: Annotated[int, "images answered from the journal"] = 0
+    sent: Annotated[int, "calls that left this machine, retries included: no more can be billed"] = 0
+    retries: Annotated[int, "calls after the first one for an image"] = 0
+    maybe_billed: Annotated[int, "images without an answer whose last call may still be billed"] = 0
+    not_sent: Annotated[int, "images that were not sent because the run had stopped sending"] = 0
 
 
 FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
@@ -49,35 +47,16 @@ def calls_of(result: Answer | Failure) -> CallCounts:
     )
 
 
-RECORD_MEANINGS: Final[Mapping[str, str]] = {
-    "run_id": "the run's name, as in `run=<id>`",
-    "started_at": "when the last try of this run id started, in UTC (ISO 8601)",
-    "options": "every flag with its value; values of Beam's flags that look like secrets are hidden",
-    "manifests": "path of each manifest file -> its checksum (`sha256:...`, or the bucket's own checksum)",
-    "versions": "versions of Python, facebeam, apache-beam, pyarrow and numpy",
-    "committed_at": "when the tables were complete, in UTC (ISO 8601)",
-    "counts": "numbers of rows in the manifest, in the files of each table, and for each error code",
-    "calls": "distinct images, of these from_journal, not_sent; calls sent, of these retries, maybe_billed",
-    "latency_ms": "p50, p95 and p99 of the column `latency_ms` of `images`, in ms; null: no new calls",
-    "files": "paths of the Parquet files, relative to the output",
-}
-"""The keys of `run.json`, in their order."""
-
-
 @dataclass(frozen=True)
 class RunCounts:
     """Rows and faces of one run, counted from its tables."""
 
-    rows_read: int
-    """Rows of the manifest, valid or not."""
-    ok: int
-    no_face: int
-    face_count: int
-    """Sum of the column `face_count` of `images`."""
-    faces: int
-    """Rows of `faces`."""
-    dead: Mapping[str, int] = field(default_factory=dict)
-    """Error code -> dead letters."""
+    rows_read: Annotated[int, "rows of the manifest, valid or not"]
+    ok: Annotated[int, "rows of `images` with a face"]
+    no_face: Annotated[int, "rows of `images` without a face"]
+    face_count: Annotated[int, "sum of the column `face_count` of `images`"]
+    faces: Annotated[int, "rows of `faces`"]
+    dead: Annotated[Mapping[str, int], "error code -> rows of `dead_letters`"] = field(default_factory=dict)
 
     @property
     def dead_total(self) -> int:
@@ -108,3 +87,133 @@ class RunCounts:
                 f"the faces table has {self.faces} rows"
             )
         return None
+
+
+class Latencies(NamedTuple):
+    """Percentiles of the column `latency_ms` of `images`, in ms; None without new answers."""
+
+    p50: Annotated[float | None, "median; null: no new calls"] = None
+    p95: Annotated[float | None, "95th percentile"] = None
+    p99: Annotated[float | None, "99th percentile"] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What is known of a run before it begins; a pipeline of somebody else may leave it out."""
+
+    started_at: Annotated[datetime, "when the last try of this run id started, in UTC (ISO 8601)"] = field(
+        default_factory=lambda: datetime.now(UTC)
+    )
+    options: Annotated[
+        Mapping[str, object],
+        "every flag with its value; values of Beam's flags that look like secrets are hidden",
+    ] = field(default_factory=dict)
+    manifests: Annotated[
+        Mapping[str, str],
+        "path of each manifest file -> its checksum (`sha256:...`, or the bucket's own checksum)",
+    ] = field(default_factory=dict)
+    versions: Annotated[Mapping[str, str], "versions of Python, facebeam, apache-beam, pyarrow and numpy"] = (
+        field(default_factory=dict)
+    )
+
+    def number(self, option: str, default: float) -> float:
+        """Give an option that is a number; the default for a run of a version without that option."""
+        value = self.options.get(option)
+        return value if isinstance(value, int | float) else default
+
+
+_NO_CALLS: Final = CallCounts()
+_NO_LATENCIES: Final = Latencies()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What a committed run leaves for its readers: `run.json`."""
+
+    run_id: Annotated[str, "the run's name, as in `run=<id>`"]
+    facts: RunFacts
+    committed_at: Annotated[datetime, "when the tables were complete, in UTC (ISO 8601)"]
+    counts: Annotated[RunCounts, "numbers of rows"]
+    calls: Annotated[CallCounts, "numbers of distinct images, and of calls for them"] = _NO_CALLS
+    latency_ms: Annotated[Latencies, "percentiles of the column `latency_ms` of `images`, in ms"] = (
+        _NO_LATENCIES
+    )
+    files: Annotated[tuple[str, ...], "paths of the Parquet files, relative to the output"] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How long the last try took."""
+        return (self.committed_at - self.facts.started_at).total_seconds()
+
+    def to_json(self) -> dict[str, object]:
+        """Give the keys of `run.json`, in their order."""
+        facts = asdict(self.facts) | {"started_at": _text(self.facts.started_at)}
+        return {
+            "run_id": self.run_id,
+            **facts,
+            "committed_at": _text(self.committed_at),
+            "counts": asdict(self.counts),
+            "calls": self.calls._asdict(),
+            "latency_ms": self.latency_ms._asdict(),
+            "files": list(self.files),
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, object]) -> Self:
+        """Read what this version or another has written: unknown keys are ignored, some may be missing.
+
+        Raises:
+            RunError: a key is missing that every version has written, or has a value of another kind.
+        """
+        try:
+            committed_at = datetime.fromisoformat(str(found["committed_at"]))
+            started_at = datetime.fromisoformat(str(found.get("started_at", committed_at)))
+            return cls(
+                run_id=str(found["run_id"]),
+                facts=_known(RunFacts, found, started_at=started_at),
+                committed_at=committed_at,
+                counts=_known(RunCounts, found["counts"]),
+                calls=_known(CallCounts, found.get("calls", {})),
+                latency_ms=_known(Latencies, found.get("latency_ms", {})),
+                files=tuple(_strings(found.get("files", []))),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"it is no record of a run ({type(error).__name__}: {error})") from error
+
+
+_Value = TypeVar("_Value")
+
+
+def _known(kind: Callable[..., _Value], found: object, **others: object) -> _Value:
+    """Make a value from those keys of an object that are its fields."""
+    if not isinstance(found, dict):
+        raise TypeError(f"{found!r} is no object")
+    names = get_annotations(kind)
+    return kind(**{name: value for name, value in found.items() if name in names} | others)
+
+
+def _strings(found: object) -> Iterator[str]:
+    if not isinstance(found, list):
+        raise TypeError(f"{found!r} is no list")
+    yield from map(str, found)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+_PARTS: Final = (RunFacts, RunCounts, CallCounts, Latencies)
+
+
+def _meanings(kind: type, before: str = "") -> Iterator[tuple[str, str]]:
+    for name, hint in get_annotations(kind).items():
+        said = getattr(hint, "__metadata__", ())
+        inner = get_args(hint)[0] if said else hint
+        if said:
+            yield before + name, said[0]
+        if inner in _PARTS:
+            yield from _meanings(inner, f"{before}{name}." if said else before)
+
+
+RECORD_MEANINGS: Final[Mapping[str, str]] = dict(_meanings(RunRecord))
+"""The keys of `run.json`, in their order; `counts.ok` is the key `ok` of `counts`."""

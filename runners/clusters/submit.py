@@ -18,6 +18,7 @@ from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.transforms.files.any_store import check_writable, exists
 from facebeam.transforms.manifest.inspect_manifest import Manifest
+from facebeam.transforms.steps.publish import read_record
 
 
 def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
@@ -36,7 +37,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     check_writable(layout.staging)
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(layout):
-        return show_summary(layout, options)
+        return show_summary(layout, read_record(layout), options)
     warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between

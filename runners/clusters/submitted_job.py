@@ -20,7 +20,7 @@ from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.transforms.files.any_store import exists, read_json, remove_files, write_json
-from facebeam.transforms.steps.publish import is_committed, resume
+from facebeam.transforms.steps.publish import is_committed, read_record, resume
 
 
 def job_name(layout: Layout) -> str:
@@ -174,7 +174,7 @@ class SubmittedJob:
         layout = self.layout
         if is_committed(layout) or resume(layout):
             self.forget()
-            return show_summary(layout, talk)
+            return show_summary(layout, read_record(layout), talk)
         cause = f"job {self.id} is {state}"
         if state is JobState.FAILED:
             cause = root_cause(self.cluster.why_failed(self.id))

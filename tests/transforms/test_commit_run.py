@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.layout import Layout
-from facebeam.schemas.run_record import CallCounts, sum_of_calls
+from facebeam.schemas.run_record import CallCounts, RunFacts, sum_of_calls
 from facebeam.schemas.tables import TABLES
 from facebeam.schemas.values import Annotation
 from facebeam.transforms.steps.commit_run import CommitRun, commit_run, latency_percentiles
@@ -28,7 +28,7 @@ from tests.helpers.values import ANSWER, annotation, dead_letter, row
 CALLS = CallCounts(images=5, from_journal=2, sent=4, retries=1)
 
 OWN = pa.schema([pa.field("caption", pa.string()), pa.field("n", pa.int64())])
-FACTS: Mapping[str, object] = {"options": {"mode": 0}}
+FACTS = RunFacts(options={"mode": 0})
 ROWS_READ = 5
 
 
@@ -190,7 +190,7 @@ def test_committing_again_changes_nothing(layout: Layout) -> None:
     commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     before = files(layout)
     commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
-    commit_run(layout, [], 99, CALLS, OWN, {"options": "others"})
+    commit_run(layout, [], 99, CALLS, OWN, RunFacts(options={"others": 1}))
     assert files(layout) == before
 
 
@@ -203,7 +203,7 @@ def test_a_commit_that_was_cut_off_is_finished_as_it_was_planned(layout: Layout)
         commit_run(layout, staged, ROWS_READ, CALLS, OWN, FACTS)
     assert not Path(layout.success).exists()
     obstacle.unlink()
-    commit_run(layout, [], 0, CALLS, OWN, {})
+    commit_run(layout, [], 0, CALLS, OWN, RunFacts())
     assert len(frames(layout)["images"]) == 3
     assert json.loads(Path(layout.run_json).read_bytes())["options"] == {"mode": 0}
 
@@ -213,9 +213,9 @@ def test_stored_answers_have_no_latencies(layout: Layout) -> None:
     stored = [Annotation(row(n), replace(ANSWER, from_journal=True)) for n in range(9)]
     asked = [Annotation(row(9), replace(ANSWER, latency_ms=7.0))]
     first = stage(layout, "images", flatten_images(stored, pa.schema([])))
-    assert set(latency_percentiles([first]).values()) == {None}
+    assert set(latency_percentiles([first])) == {None}
     second = stage(layout, "images", flatten_images(asked, pa.schema([])))
-    assert set(latency_percentiles([first, second]).values()) == {7.0}
+    assert set(latency_percentiles([first, second])) == {7.0}
 
 
 def test_latencies_are_percentiles(layout: Layout) -> None:
@@ -224,7 +224,7 @@ def test_latencies_are_percentiles(layout: Layout) -> None:
     parts = (answered[70:], answered[:70])
     staged = [stage(layout, "images", flatten_images(part, pa.schema([]))) for part in parts]
     found = latency_percentiles(staged)
-    assert found == {
+    assert found._asdict() == {
         "p50": pytest.approx(49.5, abs=1),
         "p95": pytest.approx(94.5, abs=1),
         "p99": pytest.approx(98.5, abs=1),

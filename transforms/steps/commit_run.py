@@ -1,8 +1,8 @@
 """Check a run's staged tables against its laws, then publish them: the run is seen whole or not at all."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import apache_beam as beam
@@ -14,7 +14,14 @@ from apache_beam.transforms.combiners import ToList
 
 from facebeam.schemas.errors import ErrorCode, RunError, SetUpError
 from facebeam.schemas.layout import NO_CODE, Layout
-from facebeam.schemas.run_record import CallCounts, RunCounts, sum_of_calls
+from facebeam.schemas.run_record import (
+    CallCounts,
+    Latencies,
+    RunCounts,
+    RunFacts,
+    RunRecord,
+    sum_of_calls,
+)
 from facebeam.schemas.tables import TABLES, with_manifest_columns
 from facebeam.schemas.values import Outcome
 from facebeam.transforms.files.any_store import exists, files_below, make_durable, reading, writing
@@ -42,12 +49,12 @@ def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
     return RunCounts(rows_read, ok, no_face, face_count, faces, dict(sorted(dead.items())))
 
 
-def latency_percentiles(staged: Iterable[StagedFile]) -> dict[str, float | None]:
+def latency_percentiles(staged: Iterable[StagedFile]) -> Latencies:
     """Give median, 95th and 99th percentile of the latencies in ms; None where nothing was asked."""
     images = [_read(file, ["latency_ms"])["latency_ms"] for file in staged if file.table == "images"]
     chunks = [chunk for column in images for chunk in column.chunks]
     found = pc.tdigest(pa.chunked_array(chunks, pa.float64()), q=[0.5, 0.95, 0.99])
-    return dict(zip(("p50", "p95", "p99"), found.to_pylist(), strict=True))
+    return Latencies(*found.to_pylist())
 
 
 def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.Schema) -> list[StagedFile]:
@@ -73,7 +80,7 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
     rows_read: int,
     calls: CallCounts,
     columns: pa.Schema,
-    facts: Mapping[str, object],
+    facts: RunFacts,
 ) -> None:
     """Check and publish a run; a run that is committed already, or half, is only finished.
 
@@ -99,16 +106,16 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
     if cure := _cure_of_all(counts):
         raise SetUpError(f"all {counts.rows_read} rows fail alike, so that nothing is committed: {cure}")
     files = files_to_publish(with_empty_tables(staged, layout, columns), layout)
-    record = {
-        "run_id": layout.run_id,
-        **facts,
-        "committed_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "counts": asdict(counts),
-        "calls": calls._asdict(),
-        "latency_ms": latency_percentiles(staged),
-        "files": [_published(path, layout) for path in files],
-    }
-    publish(layout, Plan(files=files, record=record))
+    record = RunRecord(
+        run_id=layout.run_id,
+        facts=facts,
+        committed_at=datetime.now(UTC),
+        counts=counts,
+        calls=calls,
+        latency_ms=latency_percentiles(staged),
+        files=tuple(_published(path, layout) for path in files),
+    )
+    publish(layout, Plan(files=files, record=record.to_json()))
 
 
 def _published(path: str, layout: Layout) -> str:
@@ -143,7 +150,7 @@ class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
     row_counts: PCollection[int]
     calls: PCollection[CallCounts]
     columns: pa.Schema
-    facts: Mapping[str, object]
+    facts: RunFacts
 
     def expand(self, staged: PCollection[StagedFile]) -> PCollection[str]:
         """Bring all file names and the number of rows to one place, and commit there."""
@@ -159,7 +166,7 @@ class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
 
 
 class _Commit(beam.DoFn):
-    def __init__(self, layout: Layout, columns: pa.Schema, facts: Mapping[str, object]) -> None:
+    def __init__(self, layout: Layout, columns: pa.Schema, facts: RunFacts) -> None:
         self._layout = layout
         self._columns = columns
         self._facts = facts

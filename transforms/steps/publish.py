@@ -12,6 +12,7 @@ from typing import Final, TypedDict, cast
 
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import RUNS, STAGING, Layout
+from facebeam.schemas.run_record import RunRecord
 from facebeam.schemas.tables import TABLES
 from facebeam.transforms.files.any_store import (
     exists,
@@ -67,6 +68,17 @@ def finish(layout: Layout) -> None:
     write_mark(layout.success)
     make_durable(layout.success)
     remove(layout.staging)
+
+
+def read_record(layout: Layout) -> RunRecord:
+    """Read a committed run's record, of this version of facebeam or another; raises RunError."""
+    found = read_json(layout.run_json)
+    try:
+        return RunRecord.from_json(found)
+    except RunError as error:
+        raise RunError(
+            f"{layout.run_json} cannot be read: {error}; restore it, or delete that run's folders"
+        ) from error
 
 
 def is_committed(layout: Layout) -> bool:
