@@ -1,7 +1,12 @@
 """The model's version changes with everything that changes an answer."""
 
+from pathlib import Path
+
 import pytest
 
+from facebeam.schemas.values import ImageRequest
+from facebeam.transforms.local_model.answer_image import answer_image
+from facebeam.transforms.local_model.face_model import FaceModel
 from facebeam.transforms.local_model.mapping import MAPPING_BYTES
 from facebeam.transforms.local_model.thresholds import THRESHOLDS, Thresholds
 from facebeam.transforms.local_model.version import FACE_MODEL_VERSION, version_of
@@ -11,6 +16,24 @@ from facebeam.transforms.local_model.weights import SHA256
 def test_the_version_is_this_one() -> None:
     """Answers of this version lie in users' journals: who changes an answer must see it change."""
     assert FACE_MODEL_VERSION == "centerface+facemesh-v2+3da4de4b"
+
+
+STORED = {
+    "astronaut.png": (0.999, 2.32, {0: (180.24, 100.16), 10: (221.64, 178.61), 50: (247.24, 89.94)}),
+    "obama.jpg": (0.997, 3.36, {0: (376.91, 216.5), 10: (495.68, 430.3), 50: (541.02, 181.3)}),
+}
+"""Score, predicted error and three of the 90 points, as this version of the model gives them."""
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_the_version_gives_these_answers(photos: Path, name: str) -> None:
+    """A photograph's points are those that journals have of this version; if not, `_STEPS` must grow."""
+    data = (photos / name).read_bytes()
+    (found,) = answer_image(FaceModel(), data, ImageRequest("", 0, 0)).faces
+    score, error, points = STORED[name]
+    assert (found.score, found.predicted_error) == pytest.approx((score, error), abs=0.01)
+    for landmark, place in points.items():
+        assert found.points[landmark].tolist() == pytest.approx(place, abs=0.05)
 
 
 @pytest.mark.parametrize("name", SHA256)
