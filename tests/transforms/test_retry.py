@@ -1,7 +1,7 @@
 """The retry policy: which failures are retried, after which wait, and what the result reports."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +12,7 @@ from facebeam.schemas.errors import ErrorCode, Fate
 from facebeam.schemas.values import Answer, Failure, FailureError, FoundFaces, ImageRequest
 from facebeam.transforms.sources.face_source import OpenSource
 from facebeam.transforms.sources.retry import Clocks, RetryPolicy, ask
+from tests.helpers.values import face
 
 REQUEST = ImageRequest("https://example.com/a.jpg")
 FOUND = FoundFaces(faces=(), image_width=640, image_height=480, face_model_version="1", trace_id="trace")
@@ -142,6 +143,23 @@ def test_waits_as_long_as_the_other_side_asks() -> None:
     world.ask()
     assert world.slept_s[0] == 120
     assert world.slept_s[1] <= 1
+
+
+def test_all_that_was_found_is_in_the_answer() -> None:
+    """The answer has every field of what was found; a new field must be set here to another value."""
+    found = FoundFaces(
+        faces=(face(),),
+        image_width=1,
+        image_height=2,
+        face_model_version="2",
+        trace_id="trace",
+        latency_ms=3.0,
+        faces_cut=True,
+    )
+    answer = World([found]).answer()
+    for one in fields(FoundFaces):
+        assert getattr(found, one.name) != one.default, one.name
+        assert getattr(answer, one.name) == getattr(found, one.name), one.name
 
 
 def test_a_source_may_measure_its_latency_itself() -> None:
