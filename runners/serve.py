@@ -12,8 +12,8 @@ from typing import Final
 
 from facebeam.runners.cli import main
 from facebeam.runners.logs import LOGGER
+from facebeam.runners.service.admission import AcceptedTokens, find_tokens
 from facebeam.runners.service.serve_options import ServeOptions
-from facebeam.runners.service.tokens import AcceptedTokens, find_tokens
 from facebeam.schemas.errors import RunError
 from facebeam.transforms.local_model.weights import WeightsError, check_weights
 

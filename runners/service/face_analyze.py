@@ -12,16 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from facebeam.runners.service.access_log import call_of
-from facebeam.runners.service.admission import RateCeiling, WaitingRoom
+from facebeam.runners.service.admission import AcceptedTokens, RateCeiling, WaitingRoom, refused
 from facebeam.runners.service.contract import (
     FACE_MODEL_VERSION,
-    MODEL_VERSION_ILLEGAL,
     FaceAnalyzeRequest,
     answer_body,
 )
 from facebeam.runners.service.model_workers import ModelWorkers
-from facebeam.runners.service.refusal import STATUSES, Refusal, upstream_refusal
-from facebeam.runners.service.tokens import AcceptedTokens
+from facebeam.runners.service.refusal import MODEL_VERSION_ILLEGAL, refuse, upstream_refusal
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.image_url import check_image_url
 from facebeam.schemas.values import Failure, FailureError, FoundFaces, ImageRequest
@@ -49,7 +47,7 @@ def image_request(body: bytes) -> ImageRequest:
     try:
         asked = FaceAnalyzeRequest.model_validate_json(body)
     except ValidationError as error:
-        raise _refused(ErrorCode.BAD_REQUEST, _first_of(error)) from None
+        raise refused(ErrorCode.BAD_REQUEST, _first_of(error)) from None
     if asked.face_model_version != FACE_MODEL_VERSION:
         message = f"face_model_version is not {FACE_MODEL_VERSION!r}"
         failure = Failure(
@@ -62,7 +60,11 @@ def image_request(body: bytes) -> ImageRequest:
 
 
 async def _body(request: Request) -> bytes:
-    """Read to the end, so that who sends too much can still read the answer; keep what is allowed."""
+    """Read to the end, so that who sends too much can still read the answer; keep what is allowed.
+
+    FastAPI's own reading comes before the token is looked at, keeps whatever is sent, and takes one content
+    type.
+    """
     body, size = bytearray(), 0
     try:
         async with timeout(MAX_BODY_S):
@@ -70,10 +72,10 @@ async def _body(request: Request) -> bytes:
                 size += len(chunk)
                 body += chunk if size <= MAX_BODY_BYTES else b""
     except TimeoutError:
-        raise _refused(ErrorCode.BAD_REQUEST, f"the body did not come within {MAX_BODY_S} s") from None
+        raise refused(ErrorCode.BAD_REQUEST, f"the body did not come within {MAX_BODY_S} s") from None
     if size > MAX_BODY_BYTES:
         message = f"the body has {size} bytes, and at most {MAX_BODY_BYTES} are taken: send a URL, no image"
-        raise _refused(ErrorCode.REQUEST_TOO_LARGE, message)
+        raise refused(ErrorCode.REQUEST_TOO_LARGE, message)
     return bytes(body)
 
 
@@ -88,10 +90,6 @@ def _first_of(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"])) or "the body"
     return f"{where}: {first['msg']}"
-
-
-def _refused(code: ErrorCode, message: str) -> FailureError:
-    return FailureError(Failure(code, message, stage="serve"))
 
 
 @dataclass(frozen=True)
@@ -169,9 +167,3 @@ def _forget(task: asyncio.Task[FoundFaces]) -> None:
 async def _hang_up(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def refuse(request: Request, refusal: Refusal) -> JSONResponse:
-    """Respond with an error, and have the log name it: by the upstream's code rather than `api_error`."""
-    call_of(request).code = refusal.upstream or str(refusal.code)
-    return JSONResponse(refusal.body, STATUSES[refusal.code], refusal.headers)

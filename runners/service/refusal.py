@@ -3,8 +3,11 @@
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from facebeam.runners.service.contract import upstream_code, upstream_message
-from facebeam.schemas.errors import ErrorCode
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from facebeam.runners.service.access_log import call_of
+from facebeam.schemas.errors import ErrorCode, Fate
 from facebeam.schemas.values import Failure
 
 STATUSES: Final = {
@@ -19,6 +22,39 @@ STATUSES: Final = {
     ErrorCode.API_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """The codes that this server gives, each under the contract's status."""
+
+MODEL_VERSION_ILLEGAL: Final = "InvalidParameterValue.FaceModelVersionIllegal"
+URL_ILLEGAL: Final = "InvalidParameterValue.UrlIllegal"
+DOWNLOAD_FAILED: Final = "FailedOperation.ImageDownloadError"
+
+_OF_THE_IMAGE: Final = {
+    ErrorCode.IMAGE_EMPTY: "InvalidParameterValue.ImageEmpty",
+    ErrorCode.IMAGE_TOO_LARGE: "FailedOperation.ImageSizeExceed",
+    ErrorCode.IMAGE_TOO_SMALL: "FailedOperation.ImageResolutionTooSmall",
+    ErrorCode.IMAGE_UNDECODABLE: "FailedOperation.ImageDecodeFailed",
+}
+
+
+def upstream_code(code: ErrorCode) -> str:
+    """Give the upstream's code for a failure of the image, or of reaching it.
+
+    The upstream has two for an image that it did not get: one that may be tried again, one that may not.
+
+    >>> upstream_code(ErrorCode.TIMEOUT), upstream_code(ErrorCode.NOT_FOUND)
+    ('FailedOperation.ImageDownloadError', 'InvalidParameterValue.UrlIllegal')
+    """
+    if code in _OF_THE_IMAGE:
+        return _OF_THE_IMAGE[code]
+    return DOWNLOAD_FAILED if code.fate() is Fate.RETRY else URL_ILLEGAL
+
+
+def upstream_message(upstream: str, message: str, request_id: str) -> str:
+    """Write a message as the service passes it on.
+
+    >>> upstream_message(DOWNLOAD_FAILED, "HTTP 503", "7")
+    '[TencentCloudSDKException] code:FailedOperation.ImageDownloadError message:HTTP 503 requestId:7'
+    """
+    return f"[TencentCloudSDKException] code:{upstream} message:{message} requestId:{request_id}"
 
 
 _LOOKS_AT_HOME: Final = "started with --allow-private-urls, this server takes such images"
@@ -63,3 +99,9 @@ def upstream_refusal(upstream: str, message: str, trace_id: str) -> Refusal:
     """Refuse as the service's upstream does."""
     text = upstream_message(upstream, message, trace_id)
     return Refusal(ErrorCode.API_ERROR, text, trace_id, upstream=upstream)
+
+
+def refuse(request: Request, refusal: Refusal) -> JSONResponse:
+    """Respond with an error, and have the log name it: by the upstream's code rather than `api_error`."""
+    call_of(request).code = refusal.upstream or str(refusal.code)
+    return JSONResponse(refusal.body, STATUSES[refusal.code], refusal.headers)

@@ -20,12 +20,11 @@ from facebeam.runners.descriptors import OWN, raise_limit
 from facebeam.runners.exit_codes import DONE, STOPPED
 from facebeam.runners.image_fetcher import authorities, image_fetcher
 from facebeam.runners.logs import LOGGER
-from facebeam.runners.service.admission import RateCeiling, WaitingRoom
+from facebeam.runners.service.admission import AcceptedTokens, RateCeiling, WaitingRoom
 from facebeam.runners.service.face_analyze import FaceAnalyze
 from facebeam.runners.service.model_workers import ModelWorkers
 from facebeam.runners.service.refusal import STATUSES, Refusal
 from facebeam.runners.service.serve_options import ServeOptions
-from facebeam.runners.service.tokens import AcceptedTokens
 from facebeam.runners.service.web_app import web_app
 from facebeam.schemas.errors import ErrorCode
 

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.service.access_log import AccessLog, call_of
 from facebeam.runners.service.contract import ErrorResponse, FaceAnalyzeRequest, FaceAnalyzeResponse
-from facebeam.runners.service.face_analyze import FaceAnalyze, refuse
-from facebeam.runners.service.refusal import STATUSES, Refusal, refusal_of
+from facebeam.runners.service.face_analyze import FaceAnalyze
+from facebeam.runners.service.refusal import STATUSES, Refusal, refusal_of, refuse
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import FailureError
 

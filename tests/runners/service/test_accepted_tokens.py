@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from facebeam.runners.service.tokens import AcceptedTokens, find_tokens
+from facebeam.runners.service.admission import AcceptedTokens, find_tokens
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.values import FailureError
 
