@@ -1,9 +1,9 @@
 """The main job: a manifest in, three tables out.
 
-ReadManifest --rows--> AnnotateImages --annotations--> WriteFaces, WriteImages
-     |                       |                                 |
-     |---dead letters--------+-----------> WriteDeadLetters    |
-     |---counts--------------------------------> CommitRun <---+
+ReadManifest --rows--> AnnotateImages --annotations----> WriteFaces, WriteImages --+
+     |                       +----------dead letters---> WriteDeadLetters ---------|
+     |---dead letters----------------------------------> WriteBadRows -------------|
+     |---counts----------------------------------------> CommitRun <---------------+
 """
 
 import sys
@@ -15,11 +15,11 @@ from apache_beam.pvalue import PCollection
 
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.run_record import RunFacts
-from facebeam.schemas.values import Annotation, AskedBy, DeadLetter
+from facebeam.schemas.values import AskedBy, DeadLetter
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.sources.face_source import FaceSource
-from facebeam.transforms.steps.annotate_images import AnnotateImages
+from facebeam.transforms.steps.annotate_images import AnnotatedImages, AnnotateImages
 from facebeam.transforms.steps.commit_run import CommitRun
 from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
 from facebeam.transforms.steps.leases import ShardLeases
@@ -60,8 +60,7 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
         asked_by=run.asked_by,
         leases=ShardLeases(run.layout.leases),
     )
-    dead_letters = (manifest.dead_letters, annotated.dead_letters) | "AllDeadLetters" >> beam.Flatten()
-    staged = _write_tables(run, annotated.annotations, dead_letters)
+    staged = _write_tables(run, annotated, manifest.dead_letters)
     return staged | CommitRun(
         run.layout, manifest.row_counts, annotated.calls, run.manifest.columns, run.facts
     )
@@ -73,15 +72,17 @@ def error_code_folder(letter: DeadLetter) -> str:
 
 
 def _write_tables(
-    run: Run, annotations: PCollection[Annotation], dead_letters: PCollection[DeadLetter]
+    run: Run, annotated: AnnotatedImages, bad_rows: PCollection[DeadLetter]
 ) -> PCollection[StagedFile]:
+    """Write each collection by itself: Beam's local runner holds in memory what meets in a Flatten."""
     columns, layout = run.manifest.columns, run.layout
+    images = WriteTable("images", flatten_images, columns, layout)
+    dead_letters = WriteTable("dead_letters", flatten_dead_letters, columns, layout, error_code_folder)
     return (
-        annotations | "WriteFaces" >> WriteTable("faces", flatten_faces, columns, layout),
-        annotations | "WriteImages" >> WriteTable("images", flatten_images, columns, layout),
-        dead_letters
-        | "WriteDeadLetters"
-        >> WriteTable("dead_letters", flatten_dead_letters, columns, layout, error_code_folder),
+        annotated.annotations | "WriteFaces" >> WriteTable("faces", flatten_faces, columns, layout),
+        annotated.annotations | "WriteImages" >> images,
+        annotated.dead_letters | "WriteDeadLetters" >> dead_letters,
+        bad_rows | "WriteBadRows" >> dead_letters,
     ) | "AllFiles" >> beam.Flatten()
 
 
