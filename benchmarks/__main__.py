@@ -7,7 +7,9 @@ import subprocess
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
-MEASUREMENTS = ("start_up", "pipeline_cost", "manifest_scale", "api_run", "journal", "sizes", "serve")
+MEASUREMENTS = (
+    *("start_up", "pipeline_cost", "manifest_scale", "api_run", "journal", "sizes", "results", "serve"),
+)
 
 
 def main(faces: str | None) -> None:

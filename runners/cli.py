@@ -49,6 +49,11 @@ COMMANDS = {
     "finalize": Command(
         "flags.job_options:parse_finalize", "jobs:finalize", "wait for a run on a cluster, and report it"
     ),
+    "report": Command(
+        "flags.report_options:parse_report",
+        "report:report",
+        "show a committed run as one HTML page with pictures",
+    ),
     "export": Command(
         "flags.export_options:parse_export",
         "export:export",

@@ -79,6 +79,11 @@ class Layout:
         """The rows of this run that ended without a face, for a replay."""
         return self._below(RUNS, self.run_id, "no_face.parquet")
 
+    @property
+    def report(self) -> str:
+        """The page that shows this run."""
+        return self._below(RUNS, self.run_id, "report.html")
+
     def staged(self, table: str, below: str = "") -> str:
         """A table's folder in the staging folder, or a file below it: `error_code=timeout/part-1.parquet`."""
         return self._below(STAGING, self.run_id, table, below)

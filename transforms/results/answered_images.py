@@ -1,7 +1,8 @@
 """Group the rows of `faces` into images: each image with all of its faces, one image at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from facebeam.schemas.landmarks import LANDMARK_COUNT
 from facebeam.schemas.tables import BOX_COLUMNS, COORDINATE_COLUMNS, FACES, RESERVED_COLUMNS, face_points
-from facebeam.transforms.results.chosen_rows import ChosenRows
+from facebeam.transforms.results.chosen_rows import ChosenRows, Table
 
 QUALITY_COLUMNS: Final = ("score", "predicted_error", "yaw_deg", "pitch_deg", "roll_deg")
 """What a source may say of a face besides its points; tables of older runs have no such columns."""
@@ -47,6 +48,11 @@ class AnsweredImage:
         return str(self.about["image_id"])
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Id and URL, which tell images apart."""
+        return self.image_id, self.url
+
+    @property
     def size(self) -> tuple[int, int] | None:
         """Width and height of the upright image in pixels; None: the source did not say."""
         width, height = self.about["image_width"], self.about["image_height"]
@@ -62,8 +68,38 @@ def answered_images(rows: ChosenRows) -> Iterator[AnsweredImage]:
         RunError: the tables cannot be read.
     """
     yield from images_with_faces(rows.read("faces"))
-    for batch in rows.read("images"):
-        yield from _without_faces(batch.filter(pc.equal(batch["face_count"], 0)))
+    yield from images_without_faces(rows.read("images"))
+
+
+def images_called(
+    rows: ChosenRows, keys: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], AnsweredImage]:
+    """Read the images with these ids and URLs, by `(id, URL)`; one that several rows name comes once.
+
+    Raises:
+        RunError: the tables cannot be read.
+    """
+    urls = pa.array({url for _, url in keys}, pa.string())
+
+    def chosen(table: Table) -> Iterator[pa.RecordBatch]:
+        for batch in rows.read(table):
+            yield batch.filter(pc.is_in(batch["image_url"], value_set=urls))
+
+    images = chain(images_with_faces(chosen("faces")), images_without_faces(chosen("images")))
+    found: dict[tuple[str, str], AnsweredImage] = {}
+    for image in images:
+        if image.key in keys:
+            found.setdefault(image.key, image)
+    return found
+
+
+def images_without_faces(batches: Iterable[pa.RecordBatch]) -> Iterator[AnsweredImage]:
+    """Give the images in rows of `images` in which no face was found."""
+    points = np.empty((0, LANDMARK_COUNT, 2), np.float32)
+    for batch in batches:
+        rows = batch.filter(pc.equal(batch["face_count"], 0))
+        for about, own in zip(_about(rows), _own(rows), strict=True):
+            yield AnsweredImage(about, own, points, np.empty((0, len(BOX_COLUMNS)), np.float32), {})
 
 
 def images_with_faces(batches: Iterator[pa.RecordBatch]) -> Iterator[AnsweredImage]:
@@ -97,12 +133,6 @@ def _images_of(batch: pa.RecordBatch) -> Iterator[tuple[bool, AnsweredImage]]:
         of_image = {name: values[start:end] for name, values in quality.items()}
         image = AnsweredImage(about[i], own[i], points[start:end], boxes[start:end], of_image)
         yield bool(index[start] != 0), image
-
-
-def _without_faces(batch: pa.RecordBatch) -> Iterator[AnsweredImage]:
-    points = np.empty((0, LANDMARK_COUNT, 2), np.float32)
-    for about, own in zip(_about(batch), _own(batch), strict=True):
-        yield AnsweredImage(about, own, points, np.empty((0, len(BOX_COLUMNS)), np.float32), {})
 
 
 def _about(batch: pa.RecordBatch) -> list[dict[str, object]]:

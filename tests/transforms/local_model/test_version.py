@@ -15,12 +15,12 @@ from facebeam.transforms.local_model.weights import SHA256
 
 def test_the_version_is_this_one() -> None:
     """Answers of this version lie in users' journals: who changes an answer must see it change."""
-    assert FACE_MODEL_VERSION == "centerface+facemesh-v2+3da4de4b"
+    assert FACE_MODEL_VERSION == "centerface+facemesh-v2+1b94dede"
 
 
 STORED = {
-    "astronaut.png": (0.999, 2.32, {0: (180.24, 100.16), 10: (221.64, 178.61), 50: (247.24, 89.94)}),
-    "obama.jpg": (0.997, 3.36, {0: (376.91, 216.5), 10: (495.68, 430.3), 50: (541.02, 181.3)}),
+    "astronaut.png": (0.974, 2.55, {0: (180.24, 100.16), 10: (221.64, 178.61), 50: (247.24, 89.94)}),
+    "obama.jpg": (0.967, 3.32, {0: (376.91, 216.5), 10: (495.68, 430.3), 50: (541.02, 181.3)}),
 }
 """Score, predicted error and three of the 90 points, as this version of the model gives them."""
 

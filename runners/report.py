@@ -1,0 +1,51 @@
+"""`facebeam report`: a committed run as one HTML page, with pictures of its faces."""
+
+import os
+from typing import cast
+from uuid import uuid4
+
+from facebeam.runners.exit_codes import DONE
+from facebeam.runners.flags.report_options import ReportOptions, parse_report
+from facebeam.runners.logs import LOGGER
+from facebeam.runners.pictures import download_flags, picture_fetcher
+from facebeam.runners.prepare_run import use_remote_files
+from facebeam.schemas.layout import Layout
+from facebeam.transforms.files.any_store import read_json, write_whole
+from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables, run_called
+from facebeam.transforms.results.report_page import Record, facts_of_run, report_page
+from facebeam.transforms.results.report_sections import report_sections
+from facebeam.transforms.results.survey_run import survey_run
+
+
+def report(options: ReportOptions) -> int:
+    """Write the report of the run that the options name; give the exit code.
+
+    Raises:
+        RunError: the output has no such run, or the page cannot be written.
+    """
+    use_remote_files([options.output])
+    run = run_called(committed_tables(options.output), options.output, options.run)
+    options = parse_report(options.flags, download_flags(options.output, [run]))
+    layout = Layout(options.output, run)
+    rows = ChosenRows(options.output, run)
+    survey = survey_run(rows, options.images)
+    with picture_fetcher(options, allow_local_files=options.allow_local_files).open() as fetch:
+        sections = report_sections(rows, survey, options.images, fetch)
+    facts = facts_of_run(options.output, cast("Record", read_json(layout.run_json)))
+    page = report_page(facts, survey, sections)
+    _write(layout, page, options.umask)
+    LOGGER.info(
+        "the report of run %s is %s",
+        run,
+        layout.report,
+        extra={"fields": {"event": "reported", "run_id": run, "report": layout.report}},
+    )
+    return DONE
+
+
+def _write(layout: Layout, page: str, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_whole(layout.report, page.encode(), f"{layout.report}.{uuid4().hex}")
+    finally:
+        os.umask(before)
