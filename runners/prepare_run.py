@@ -22,6 +22,7 @@ from facebeam.runners.logs import LOGGER
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.request_key import BUCKETS
 from facebeam.schemas.run_record import RunFacts
+from facebeam.schemas.tables import YIELDING_COLUMNS
 from facebeam.transforms.api.api_source import UNPACED_WINDOW, ApiSource
 from facebeam.transforms.api.call_limits import CallLimits
 from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
@@ -59,13 +60,19 @@ def journal_path(options: RunOptions) -> str:
 def find_manifest(options: RunOptions) -> Manifest:
     """Inspect the manifest's files, and take the part of them that is asked for; raises ManifestError.
 
-    An id that names two images is warned of.
+    An id that names two images is warned of, and an own column that takes the place of one of ours.
     """
     manifest = inspect_manifest(
         options.manifest, options.url_column, allow_local_files=options.allow_local_files
     )
     if warning := ambiguous_id(manifest):
         LOGGER.warning("%s", warning)
+    if kept := [name for name in manifest.columns.names if name.lower() in YIELDING_COLUMNS]:
+        LOGGER.warning(
+            "the tables have the manifest's own %s in place of facebeam's column of that name; rename it in the "
+            "manifest to get both",
+            " and ".join(map(repr, kept)),
+        )
     if options.limit is not None:
         return first_rows(manifest, options.limit)
     return manifest if options.sample is None else sample(manifest, options.sample)

@@ -145,15 +145,21 @@ COLUMN_MEANINGS: Final[Mapping[str, str]] = {
 }
 """Meaning, unit and null rule of every column except the coordinates."""
 
-RESERVED_COLUMNS: Final = frozenset(name for table in TABLES.values() for name in table.names) | {
-    *PARTITION_COLUMNS
-}
+YIELDING_COLUMNS: Final = frozenset(
+    {"score", "predicted_error", "yaw_deg", "pitch_deg", "roll_deg", "faces_cut"}
+)
+"""Columns that give way to a manifest's own column of the same name: manifests had such columns before us."""
+RESERVED_COLUMNS: Final = (
+    frozenset(name for table in TABLES.values() for name in table.names) | {*PARTITION_COLUMNS}
+) - YIELDING_COLUMNS
 """Names that a manifest's own columns must not have; `image_url` and `image_id` are not own columns."""
 
 
 def with_manifest_columns(table: pa.Schema, columns: pa.Schema) -> pa.Schema:
-    """Append the manifest's own columns to the columns of a table."""
-    return pa.schema([*table, *columns], table.metadata)
+    """Append the manifest's own columns to the columns of a table, in place of a yielding one of that name."""
+    own = {name.lower() for name in columns.names}
+    ours = [field for field in table if field.name not in YIELDING_COLUMNS & own]
+    return pa.schema([*ours, *columns], table.metadata)
 
 
 class Column(Protocol):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.helpers.console import Finished, rehearse
+from tests.helpers.console import Finished, rehearse, table
 
 NIGHT: dict[str, object] = {"image_url": "https://example.com/1.jpg", "score": 7, "batch": "a"}
 
@@ -47,3 +47,15 @@ def test_a_table_that_cannot_be_read_stops_no_run(tmp_path: Path) -> None:
     (images,) = (tmp_path / "out/images/run=n2").iterdir()
     images.unlink()
     annotate_night(tmp_path, "n3", NIGHT)
+
+
+def test_an_own_column_takes_the_place_of_one_of_ours(tmp_path: Path) -> None:
+    """A manifest with a `score` of its own runs as before facebeam had one: its values are in the tables."""
+    manifest = tmp_path / "one.csv"
+    manifest.write_text("image_url,score,Yaw_deg\nhttps://example.com/b0.jpg,7,left\n")
+    finished = rehearse(manifest, tmp_path / "out", "--run-id", "one")
+    assert finished.returncode == 0, finished.stderr
+    assert "the manifest's own 'score' and 'Yaw_deg' in place of" in finished.stderr
+    faces = table(tmp_path / "out", "faces")
+    assert ([*faces["score"]], [*faces["Yaw_deg"]]) == (["7"], ["left"])
+    assert {"pitch_deg", "yaw_deg"}.intersection(faces.columns) == {"pitch_deg"}

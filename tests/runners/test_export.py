@@ -233,7 +233,7 @@ def test_an_output_without_runs_is_said(tmp_path: Path) -> None:
     """An output without a committed run exits with 2."""
     finished = facebeam("export", "--output", tmp_path, "--format", "coco", "--to", tmp_path / "to")
     assert finished.returncode == 2
-    assert "has no committed run: name the --output of one" in finished.stderr
+    assert "has no committed run: give the --output of a committed run" in finished.stderr
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(output: Path, tmp_path: Path) -> None:
