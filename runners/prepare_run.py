@@ -69,8 +69,8 @@ def find_manifest(options: RunOptions) -> Manifest:
         LOGGER.warning("%s", warning)
     if kept := [name for name in manifest.columns.names if name.lower() in YIELDING_COLUMNS]:
         LOGGER.warning(
-            "the tables have the manifest's own %s in place of facebeam's column of that name; rename it in the "
-            "manifest to get both",
+            "the tables have the manifest's own %s in place of facebeam's column of that name; rename it in "
+            "the manifest to get both",
             " and ".join(map(repr, kept)),
         )
     if options.limit is not None:

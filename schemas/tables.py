@@ -156,7 +156,7 @@ RESERVED_COLUMNS: Final = (
 
 
 def with_manifest_columns(table: pa.Schema, columns: pa.Schema) -> pa.Schema:
-    """Append the manifest's own columns to the columns of a table, in place of a yielding one of that name."""
+    """Append the manifest's own columns to those of a table, in place of a yielding one of that name."""
     own = {name.lower() for name in columns.names}
     ours = [field for field in table if field.name not in YIELDING_COLUMNS & own]
     return pa.schema([*ours, *columns], table.metadata)
