@@ -9,15 +9,15 @@ from facebeam.runners.flags.result_options import PictureOptions
 from facebeam.runners.flags.shared_options import DownloadOptions
 from facebeam.runners.image_fetcher import authorities, image_fetcher
 from facebeam.schemas.layout import Layout
-from facebeam.transforms.files.any_store import read_json
 from facebeam.transforms.images.fetch_image import ImageFetcher
+from facebeam.transforms.steps.publish import read_record
 
 _NAMES: Final = [flag.name for group in (PictureOptions, DownloadOptions) for flag in fields(group)]
 
 
 def download_flags(output: str, runs: Sequence[str]) -> Mapping[str, object]:
     """Give the values of the flags about downloads in which the runs agree, by the names of their fields."""
-    recorded = [read_json(Layout(output, run).run_json)["options"] for run in runs]
+    recorded = [read_record(Layout(output, run)).facts.options for run in runs]
     agreed: dict[str, object] = {}
     for name in _NAMES:
         values = [options.get(name) for options in recorded]
