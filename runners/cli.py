@@ -54,6 +54,11 @@ COMMANDS = {
         "report:report",
         "show a committed run as one HTML page with pictures",
     ),
+    "compare": Command(
+        "flags.compare_options:parse_compare",
+        "compare:compare",
+        "compare two runs, image by image and face by face",
+    ),
     "export": Command(
         "flags.export_options:parse_export",
         "export:export",

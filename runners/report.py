@@ -4,6 +4,7 @@ import os
 from typing import cast
 from uuid import uuid4
 
+from facebeam.runners.compare import sides
 from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.report_options import ReportOptions, parse_report
 from facebeam.runners.logs import LOGGER
@@ -12,6 +13,8 @@ from facebeam.runners.prepare_run import use_remote_files
 from facebeam.schemas.layout import Layout
 from facebeam.transforms.files.any_store import read_json, write_whole
 from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables, run_called
+from facebeam.transforms.results.compare_runs import Comparison, compare_runs
+from facebeam.transforms.results.comparison_view import comparison_view
 from facebeam.transforms.results.report_page import Record, facts_of_run, report_page
 from facebeam.transforms.results.report_sections import report_sections
 from facebeam.transforms.results.survey_run import survey_run
@@ -28,11 +31,14 @@ def report(options: ReportOptions) -> int:
     options = parse_report(options.flags, download_flags(options.output, [run]))
     layout = Layout(options.output, run)
     rows = ChosenRows(options.output, run)
+    found = _comparison(run, options)
     survey = survey_run(rows, options.images)
     with picture_fetcher(options, allow_local_files=options.allow_local_files).open() as fetch:
-        sections = report_sections(rows, survey, options.images, fetch)
+        view = comparison_view(found, options.images // 2, fetch) if found else None
+        shown = sum(len(section.tiles) for section in view.sections) if view else 0
+        sections = report_sections(rows, survey, options.images - shown, fetch)
     facts = facts_of_run(options.output, cast("Record", read_json(layout.run_json)))
-    page = report_page(facts, survey, sections)
+    page = report_page(facts, survey, [*(view.sections if view else ()), *sections], view)
     _write(layout, page, options.umask)
     LOGGER.info(
         "the report of run %s is %s",
@@ -41,6 +47,13 @@ def report(options: ReportOptions) -> int:
         extra={"fields": {"event": "reported", "run_id": run, "report": layout.report}},
     )
     return DONE
+
+
+def _comparison(run: str, options: ReportOptions) -> Comparison | None:
+    """Compare the run with the other one, if another one is named."""
+    if not options.has_other:
+        return None
+    return compare_runs(*sides(options.output, run, options), options.key, options.images // 2)
 
 
 def _write(layout: Layout, page: str, umask: int) -> None:

@@ -135,7 +135,7 @@ class OptionsParser(StrictParser, Generic[Options]):
     def _argument(self, name: str, flag: Flag) -> dict[str, Any]:
         """Give the arguments of argparse's `add_argument`, which have no better type."""
         text = flag.help + self._default_text(name, flag)
-        described: dict[str, Any] = {"help": text, "default": argparse.SUPPRESS}
+        described: dict[str, Any] = {"help": text, "default": argparse.SUPPRESS, "dest": name}
         if flag.parse is None:
             return {**described, "action": "store_true"}
         action = "extend" if flag.several else "append" if flag.repeated else "store"
@@ -206,9 +206,9 @@ def _frozen(value: object) -> object:
 
 
 def spelled(name: str) -> str:
-    """Give a flag as users type it.
+    """Give a flag as users type it; a field with a word of Python's as its name ends with `_`.
 
-    >>> spelled("run_id")
-    '--run-id'
+    >>> spelled("run_id"), spelled("with_")
+    ('--run-id', '--with')
     """
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"

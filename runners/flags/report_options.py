@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
-from facebeam.runners.flags.result_options import PictureOptions
+from facebeam.runners.flags.result_options import OtherRunOptions, PictureOptions
 from facebeam.runners.flags.shared_options import DownloadOptions, TalkOptions
 from facebeam.schemas.errors import RunError
 
@@ -18,6 +18,7 @@ EPILOG: Final = """\
 examples:
   facebeam report --output out
   facebeam report --output out --run 20261123T034527Z-5b96d1 --images 200
+  facebeam report --output local-out --with-output api-out --key image_id
 
 The page is OUTPUT/_runs/<run>/report.html. It needs no network; it contains small pictures of faces.
 
@@ -54,7 +55,7 @@ class _What:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(_What, PictureOptions, DownloadOptions, TalkOptions):
+class ReportOptions(_What, OtherRunOptions, PictureOptions, DownloadOptions, TalkOptions):
     """What the user asked for; every value is checked."""
 
     flags: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """Flags that the commands about committed runs share."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag
 
 
@@ -15,3 +16,37 @@ class PictureOptions:
     allow_local_files: Annotated[
         bool, Flag("read images that are paths, file://, gs://, s3:// or hdfs://, not only http and https")
     ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherRunOptions:
+    """Which run another one is compared with."""
+
+    TITLE: ClassVar[str] = "the other run"
+
+    with_: Annotated[
+        str | None,
+        Flag(
+            "run to compare with; 'latest': the run that was committed last",
+            types.run_id,
+            "ID",
+            default_is="latest, if --with-output is given",
+        ),
+    ] = None
+    with_output: Annotated[
+        str | None,
+        Flag("folder of the tables of the other run", types.path, "DIR", default_is="--output"),
+    ] = None
+    key: Annotated[
+        Literal["image_url", "image_id"],
+        Flag(
+            "column by which an image of one run is found in the other",
+            str,
+            choices=("image_url", "image_id"),
+        ),
+    ] = "image_url"
+
+    @property
+    def has_other(self) -> bool:
+        """Whether another run is named."""
+        return self.with_ is not None or self.with_output is not None
