@@ -4,7 +4,6 @@ What can be wrong is found before Beam is imported: a mistyped path is told in a
 """
 
 import gc
-import os
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -18,7 +17,7 @@ from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.interrupts import ended_by_ctrl_c
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.made_manifests import made_manifests
-from facebeam.runners.output_folder import check_output, run_lock
+from facebeam.runners.output_folder import check_output, run_lock, without_rights
 from facebeam.runners.prepare_run import check_source, find_manifest, use_remote_files
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
@@ -35,11 +34,10 @@ def annotate(options: RunOptions) -> int:
     Raises:
         RunError: something is wrong that is seen before the run begins; nothing was started.
     """
-    before = os.umask(options.umask)
     try:
         paths = (*options.manifest, options.output, options.journal)
         use_remote_files(paths, options.beam_flags, options.cluster.runner)
-        with ended_by_ctrl_c(), made_manifests(options) as made:
+        with without_rights(options.umask), ended_by_ctrl_c(), made_manifests(options) as made:
             if options.cluster.runner not in ONE_MACHINE:
                 made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, spelt out
             layout = Layout(made.output, options.run_id or new_run_id(options.manifest))
@@ -47,8 +45,6 @@ def annotate(options: RunOptions) -> int:
     except KeyboardInterrupt:  # while the run's own way to stop is not in place yet
         LOGGER.error("stopped before the run began: nothing was started")
         return STOPPED
-    finally:
-        os.umask(before)
 
 
 def _tell_again(options: RunOptions, layout: Layout) -> int:

@@ -18,7 +18,7 @@ from facebeam.runners.prepare_run import manifest_fingerprints
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.run_record import RunRecord
-from facebeam.schemas.tables import IMAGES
+from facebeam.schemas.tables import IMAGES, manifest_columns
 from facebeam.transforms.files.any_store import files_below, reading
 from facebeam.transforms.manifest.find_manifests import find_manifests
 from facebeam.transforms.manifest.manifest_file import ManifestError
@@ -113,7 +113,7 @@ def _own_columns(layout: Layout) -> pa.Schema:
     if path is None:
         raise RunError(f"{folder} has no file")
     with reading(path) as file:
-        return pa.schema(field for field in pq.read_schema(file) if field.name not in IMAGES.names)
+        return manifest_columns(pq.read_schema(file), IMAGES)
 
 
 def _changes(before: pa.Schema, now: pa.Schema) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """`facebeam export`: the answers of committed runs in another format, in a folder of their own."""
 
-import os
 from collections.abc import Mapping
 
 from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.export_options import ExportOptions, parse_export
 from facebeam.runners.logs import LOGGER
+from facebeam.runners.output_folder import without_rights
 from facebeam.runners.pictures import download_flags, picture_fetcher
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables, run_called
@@ -27,12 +27,8 @@ def export(options: ExportOptions) -> int:
     if options.format == "webdataset":
         used = download_flags(options.output, tables.runs if run is None else [run])
         options = parse_export(options.flags, used)
-    before = os.umask(options.umask)
-    try:
-        with new_folder(options.to) as folder:
-            counts = _write(ChosenRows(options.output, run, options.newest, options.key), options, folder)
-    finally:
-        os.umask(before)
+    with without_rights(options.umask), new_folder(options.to) as folder:
+        counts = _write(ChosenRows(options.output, run, options.newest, options.key), options, folder)
     _tell(options, counts)
     return DONE
 

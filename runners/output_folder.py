@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,16 @@ def check_output(output: str) -> None:
             raise RunError(f"{folder} is a file where a folder of runs belongs; choose another --output")
     for table in TABLES:
         _check_table_folder(Path(output, table))
+
+
+@contextmanager
+def without_rights(umask: int) -> Iterator[None]:
+    """Give nobody these rights on what the block writes."""
+    before = os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

@@ -1,23 +1,24 @@
 """`facebeam report`: a committed run as one HTML page, with pictures of its faces."""
 
-import os
-from typing import cast
 from uuid import uuid4
 
 from facebeam.runners.compare import sides
 from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.report_options import ReportOptions, parse_report
 from facebeam.runners.logs import LOGGER
+from facebeam.runners.output_folder import without_rights
 from facebeam.runners.pictures import download_flags, picture_fetcher
 from facebeam.runners.prepare_run import use_remote_files
+from facebeam.runners.summary import spent_credits
 from facebeam.schemas.layout import Layout
-from facebeam.transforms.files.any_store import read_json, write_whole
+from facebeam.transforms.files.any_store import write_whole
 from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables, run_called
 from facebeam.transforms.results.compare_runs import Comparison, compare_runs
 from facebeam.transforms.results.comparison_view import comparison_view
-from facebeam.transforms.results.report_page import Record, facts_of_run, report_page
+from facebeam.transforms.results.report_page import ShownRun, report_page
 from facebeam.transforms.results.report_sections import report_sections
 from facebeam.transforms.results.survey_run import survey_run
+from facebeam.transforms.steps.publish import read_record
 
 
 def report(options: ReportOptions) -> int:
@@ -35,11 +36,13 @@ def report(options: ReportOptions) -> int:
     survey = survey_run(rows, options.images)
     with picture_fetcher(options, allow_local_files=options.allow_local_files).open() as fetch:
         view = comparison_view(found, options.images // 2, fetch) if found else None
-        shown = sum(len(section.tiles) for section in view.sections) if view else 0
-        sections = report_sections(rows, survey, options.images - shown, fetch)
-    facts = facts_of_run(options.output, cast("Record", read_json(layout.run_json)))
-    page = report_page(facts, survey, [*(view.sections if view else ()), *sections], view)
-    _write(layout, page, options.umask)
+        taken = sum(len(section.tiles) for section in view.sections) if view else 0
+        sections = report_sections(rows, survey, options.images - taken, fetch)
+    record = read_record(layout)
+    shown = ShownRun(options.output, record, spent_credits(record))
+    page = report_page(shown, survey, [*(view.sections if view else ()), *sections], view)
+    with without_rights(options.umask):
+        write_whole(layout.report, page.encode(), f"{layout.report}.{uuid4().hex}")
     LOGGER.info(
         "the report of run %s is %s",
         run,
@@ -54,11 +57,3 @@ def _comparison(run: str, options: ReportOptions) -> Comparison | None:
     if not options.has_other:
         return None
     return compare_runs(*sides(options.output, run, options), options.key, options.images // 2)
-
-
-def _write(layout: Layout, page: str, umask: int) -> None:
-    before = os.umask(umask)
-    try:
-        write_whole(layout.report, page.encode(), f"{layout.report}.{uuid4().hex}")
-    finally:
-        os.umask(before)

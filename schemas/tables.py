@@ -162,6 +162,11 @@ def with_manifest_columns(table: pa.Schema, columns: pa.Schema) -> pa.Schema:
     return pa.schema([*ours, *columns], table.metadata)
 
 
+def manifest_columns(file: pa.Schema, table: pa.Schema) -> pa.Schema:
+    """Give the manifest's own columns of a file of a table: what comes after the table's last column."""
+    return pa.schema([*file][file.get_field_index(table.names[-1]) + 1 :])
+
+
 class Column(Protocol):
     """A column of pyarrow, pandas or polars."""
 

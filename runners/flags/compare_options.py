@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final
 
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
-from facebeam.runners.flags.result_options import OtherRunOptions
+from facebeam.runners.flags.result_options import OtherRunOptions, TablesFolder
 from facebeam.runners.flags.shared_options import TalkOptions
 
 EPILOG: Final = """\
@@ -24,7 +24,7 @@ exit codes:
 class _Which:
     TITLE: ClassVar[str] = "which run"
 
-    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+    output: TablesFolder
     run: Annotated[
         str, Flag("run to compare; 'latest': the run that was committed last", types.run_id, "ID")
     ] = "latest"

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
-from facebeam.runners.flags.result_options import PictureOptions
+from facebeam.runners.flags.result_options import PictureOptions, TablesFolder, Umask
 from facebeam.runners.flags.shared_options import DownloadOptions, TalkOptions
 
 Format = Literal["parquet", "coco", "webdataset"]
@@ -27,7 +27,7 @@ exit codes:
 class _What:
     TITLE: ClassVar[str] = "what is exported"
 
-    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+    output: TablesFolder
     format: Annotated[
         Format,
         Flag(
@@ -53,15 +53,7 @@ class _What:
         Literal["image_url", "image_id"],
         Flag("column that names an image, for --newest", str, choices=("image_url", "image_id")),
     ] = "image_url"
-    umask: Annotated[
-        int,
-        Flag(
-            "rights that nobody gets on what this process writes",
-            types.umask,
-            "OCTAL",
-            default_is="077, only you may read it",
-        ),
-    ] = 0o077
+    umask: Umask = 0o077
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from facebeam.runners.exit_codes import MEANINGS
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
+from facebeam.runners.flags.result_options import TablesFolder
 from facebeam.runners.flags.shared_options import TalkOptions
 
 
@@ -15,7 +16,7 @@ class _WhichRun:
     TITLE: ClassVar[str] = "which run"
 
     run: Annotated[str, Flag("name of the run", types.run_id, "ID")]
-    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+    output: TablesFolder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from facebeam.runners.exit_codes import MEANINGS
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser, flags_of, spelled
 from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.flags.result_options import TablesFolder
 from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.schemas.errors import ErrorCode
 
@@ -24,7 +25,7 @@ _OURS: Final = ("--manifest", "--ask-again")
 class _Letters:
     TITLE: ClassVar[str] = "rows to run again"
 
-    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+    output: TablesFolder
     run: Annotated[
         str,
         Flag(

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
-from facebeam.runners.flags.result_options import OtherRunOptions, PictureOptions
+from facebeam.runners.flags.result_options import OtherRunOptions, PictureOptions, TablesFolder, Umask
 from facebeam.runners.flags.shared_options import DownloadOptions, TalkOptions
 from facebeam.schemas.errors import RunError
 
@@ -38,20 +38,12 @@ def _images(text: str) -> int:
 class _What:
     TITLE: ClassVar[str] = "what is shown"
 
-    output: Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+    output: TablesFolder
     run: Annotated[
         str, Flag("run to show; 'latest': the run that was committed last", types.run_id, "ID")
     ] = "latest"
     images: Annotated[int, Flag("number of pictures; 0 fetches none", _images, "N")] = 100
-    umask: Annotated[
-        int,
-        Flag(
-            "rights that nobody gets on what this process writes",
-            types.umask,
-            "OCTAL",
-            default_is="077, only you may read it",
-        ),
-    ] = 0o077
+    umask: Umask = 0o077
 
 
 @dataclass(frozen=True, kw_only=True)

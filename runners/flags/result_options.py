@@ -6,6 +6,17 @@ from typing import Annotated, ClassVar, Literal
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag
 
+TablesFolder = Annotated[str, Flag("folder of the tables of all runs", types.path, "DIR")]
+Umask = Annotated[
+    int,
+    Flag(
+        "rights that nobody gets on what this process writes",
+        types.umask,
+        "OCTAL",
+        default_is="077, only you may read it",
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions:

@@ -19,6 +19,7 @@ from facebeam.schemas.tables import (
     RESERVED_COLUMNS,
     TABLES,
     face_points,
+    manifest_columns,
     with_manifest_columns,
 )
 
@@ -115,3 +116,10 @@ def test_manifest_columns_come_last() -> None:
     assert schema.names == [*IMAGES.names, "caption", "tags"]
     assert schema.field("tags").type == pa.list_(pa.string())
     assert schema.metadata == IMAGES.metadata
+
+
+@pytest.mark.parametrize("names", [[], ["caption", "n"], ["faces_cut", "score"]])
+def test_own_columns_are_found_again(names: list[str]) -> None:
+    """The own columns of a table's file are those of its manifest, also in place of one of ours."""
+    own = pa.schema([(name, pa.string()) for name in names])
+    assert manifest_columns(with_manifest_columns(IMAGES, own), IMAGES).equals(own)

@@ -3,14 +3,13 @@
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facebeam.schemas.errors import ErrorCode, Fate
-from facebeam.schemas.run_record import CallCounts, RunCounts
+from facebeam.schemas.run_record import RunRecord
 from facebeam.transforms.http.shown_text import kept_text, shown_url
 from facebeam.transforms.results.survey_run import Survey
 from facebeam.transforms.results.tile import SWITCHES, Tile
@@ -60,75 +59,18 @@ class Dead(NamedTuple):
     replay: str
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What `run.json` says of a run.
+class ShownRun(NamedTuple):
+    """The run that a report is about."""
 
-    Args:
-        run_id: the run.
-        output: its `--output`.
-        counts: rows by their ends.
-        calls: calls and where answers came from.
-        started_at: start of its last try.
-        committed_at: when its tables were complete.
-        latency_ms: `p50`, `p95` and `p99` of an image; empty if there was none.
-        options: flags with their values.
-        manifests: paths of the manifest's files.
-        versions: of the programs.
-    """
-
-    run_id: str
     output: str
-    counts: RunCounts
-    calls: CallCounts
-    started_at: datetime
-    committed_at: datetime
-    latency_ms: Mapping[str, float]
-    options: Mapping[str, object]
-    manifests: Sequence[str]
-    versions: Mapping[str, str]
-
-    @property
-    def credits(self) -> float | None:
-        """What the calls cost at most; None where they are free."""
-        price = self.options.get("price")
-        is_paid = self.options.get("source") == "api" and isinstance(price, float)
-        return self.calls.sent * float(str(price)) if is_paid else None
+    record: RunRecord
+    credits: float | None
+    """What its calls cost at most; None where they are free."""
 
 
-class Record(TypedDict):
-    """What is read of `run.json`."""
-
-    run_id: str
-    started_at: str
-    committed_at: str
-    options: Mapping[str, object]
-    manifests: Mapping[str, str]
-    versions: Mapping[str, str]
-    counts: Mapping[str, int]
-    calls: Mapping[str, int]
-    latency_ms: Mapping[str, float | None]
-
-
-def facts_of_run(output: str, record: Record) -> Facts:
-    """Take the facts from a run's record."""
-    counts: Mapping[str, Any] = record["counts"]
-    return Facts(
-        run_id=record["run_id"],
-        output=output,
-        counts=RunCounts(**counts),
-        calls=CallCounts(**record["calls"]),
-        started_at=datetime.fromisoformat(record["started_at"]),
-        committed_at=datetime.fromisoformat(record["committed_at"]),
-        latency_ms={name: value for name, value in record["latency_ms"].items() if value is not None},
-        options=record["options"],
-        manifests=[*record["manifests"]],
-        versions=record["versions"],
-    )
-
-
-def report_page(facts: Facts, survey: Survey, sections: Sequence[Section], comparison: object = None) -> str:
+def report_page(run: ShownRun, survey: Survey, sections: Sequence[Section], comparison: object = None) -> str:
     """Make the page. Every text goes through Jinja's escaping, and the page's policy forbids all scripts."""
+    output, record = run.output, run.record
     environment = Environment(
         autoescape=True,
         loader=FileSystemLoader(Path(__file__).parent),
@@ -136,11 +78,14 @@ def report_page(facts: Facts, survey: Survey, sections: Sequence[Section], compa
         trim_blocks=True,
     )
     return environment.get_template("report.html.jinja").render(
-        facts=facts,
-        options=_options(facts),
-        manifests=[shown_url(path) for path in facts.manifests],
+        output=output,
+        record=record,
+        credits=run.credits,
+        latencies={name: value for name, value in record.latency_ms._asdict().items() if value is not None},
+        options=_options(record),
+        manifests=[shown_url(path) for path in record.facts.manifests],
         models=survey.models.most_common(),
-        dead=_dead(facts, survey),
+        dead=_dead(output, record, survey),
         plots=_plots(survey),
         sections=[section for section in sections if section.tiles],
         switches=[*dict.fromkeys(SWITCHES.values())],
@@ -148,9 +93,11 @@ def report_page(facts: Facts, survey: Survey, sections: Sequence[Section], compa
     )
 
 
-def _options(facts: Facts) -> Mapping[str, str]:
+def _options(record: RunRecord) -> Mapping[str, str]:
     """Show the flags that have a value."""
-    given = {name: value for name, value in facts.options.items() if value not in (None, False, [], "")}
+    given = {
+        name: value for name, value in record.facts.options.items() if value not in (None, False, [], "")
+    }
     return {f"--{name.replace('_', '-')}": kept_text(str(value)) for name, value in given.items()}
 
 
@@ -171,16 +118,16 @@ def _bars(values: Iterable[tuple[str, int]]) -> list[Bar]:
     return [Bar(label, count, round(100 * count / most, 1)) for label, count in found]
 
 
-def _dead(facts: Facts, survey: Survey) -> list[Dead]:
+def _dead(output: str, record: RunRecord, survey: Survey) -> list[Dead]:
     return [
-        _dead_code(facts, survey, code, count)
-        for code, count in sorted(facts.counts.dead.items(), key=lambda item: -item[1])
+        _dead_code(output, record.run_id, survey, code, count)
+        for code, count in sorted(record.counts.dead.items(), key=lambda item: -item[1])
     ]
 
 
-def _dead_code(facts: Facts, survey: Survey, code: str, count: int) -> Dead:
+def _dead_code(output: str, run_id: str, survey: Survey, code: str, count: int) -> Dead:
     known, example = ErrorCode.named(code), survey.examples.get(code)
-    where = f"--output {shlex.quote(facts.output)} --run {shlex.quote(facts.run_id)}"
+    where = f"--output {shlex.quote(output)} --run {shlex.quote(run_id)}"
     return Dead(
         code,
         count,

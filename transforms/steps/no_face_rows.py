@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facebeam.schemas.manifest_columns import ID_COLUMN, URL_COLUMN
-from facebeam.schemas.tables import DEAD_LETTERS, IMAGES
+from facebeam.schemas.tables import DEAD_LETTERS, IMAGES, manifest_columns
 from facebeam.schemas.values import Outcome
 from facebeam.transforms.files.any_store import reading, writing
 
@@ -37,6 +37,6 @@ def _no_face_rows(path: str) -> pa.Table:
     with reading(path) as file:
         # In this thread alone: no thread of Arrow's may hold a Python file when the process ends.
         table = pq.read_table(file, use_threads=False, pre_buffer=False)
-    own = [name for name in table.column_names if name not in IMAGES.names]
+    own = manifest_columns(table.schema, IMAGES).names
     chosen = table.filter(pc.equal(table["outcome"], Outcome.NO_FACE.value))
     return chosen.select([ID_COLUMN, URL_COLUMN, *own]).replace_schema_metadata(DEAD_LETTERS.metadata)
