@@ -11,10 +11,8 @@ from typing import Final
 from facebeam.runners.cli import main
 from facebeam.runners.clusters.reach import as_workers_see_it
 from facebeam.runners.earlier_runs import what_differs
-from facebeam.runners.exit_codes import STOPPED
 from facebeam.runners.flags.option_types import new_run_id
 from facebeam.runners.flags.options import RunOptions
-from facebeam.runners.interrupts import ended_by_ctrl_c
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.made_manifests import made_manifests
 from facebeam.runners.output_folder import check_output, run_lock, without_rights
@@ -34,17 +32,13 @@ def annotate(options: RunOptions) -> int:
     Raises:
         RunError: something is wrong that is seen before the run begins; nothing was started.
     """
-    try:
-        paths = (*options.manifest, options.output, options.journal)
-        use_remote_files(paths, options.beam_flags, options.cluster.runner)
-        with without_rights(options.umask), ended_by_ctrl_c(), made_manifests(options) as made:
-            if options.cluster.runner not in ONE_MACHINE:
-                made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, spelt out
-            layout = Layout(made.output, options.run_id or new_run_id(options.manifest))
-            return _tell_again(made, layout) if is_committed(layout) else _run(made, layout)
-    except KeyboardInterrupt:  # while the run's own way to stop is not in place yet
-        LOGGER.error("stopped before the run began: nothing was started")
-        return STOPPED
+    paths = (*options.manifest, options.output, options.journal)
+    use_remote_files(paths, options.beam_flags, options.cluster.runner)
+    with without_rights(options.umask), made_manifests(options) as made:
+        if options.cluster.runner not in ONE_MACHINE:
+            made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, spelt out
+        layout = Layout(made.output, options.run_id or new_run_id(options.manifest))
+        return _tell_again(made, layout) if is_committed(layout) else _run(made, layout)
 
 
 def _tell_again(options: RunOptions, layout: Layout) -> int:

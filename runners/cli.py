@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from facebeam.runners.ctrl_c import ended_by_ctrl_c
 from facebeam.runners.exit_codes import MEANINGS, STOPPED, WRONG_SETUP
 from facebeam.runners.flags.strict_parser import StrictParser
 from facebeam.runners.logs import LOGGER, set_up_logs
@@ -78,16 +79,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = COMMANDS[_parser().parse_args(arguments[:1]).command]
     try:
-        parse: Callable[[Sequence[str]], TalkOptions] = _function(chosen.parse)
-        options = parse(arguments[1:])
-        set_up_logs(options.log_format, quiet=options.quiet)
-        act: Callable[[TalkOptions], int] = _function(chosen.act)
-        return act(options)
+        with ended_by_ctrl_c():  # a run that has begun ends in its own way
+            parse: Callable[[Sequence[str]], TalkOptions] = _function(chosen.parse)
+            options = parse(arguments[1:])
+            set_up_logs(options.log_format, quiet=options.quiet)
+            act: Callable[[TalkOptions], int] = _function(chosen.act)
+            return act(options)
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
-    except KeyboardInterrupt:  # a run that has begun ends in its own way
-        sys.stderr.write("facebeam: stopped\n")
+    except KeyboardInterrupt:
+        LOGGER.error("stopped")
         return STOPPED
 
 

@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from select import select
 from threading import Event, Thread
-from types import FrameType
-from typing import BinaryIO, Final, NoReturn
+from typing import BinaryIO, Final
 
-from facebeam.runners.exit_codes import STOPPED
+from facebeam.runners.ctrl_c import GRACE_S
 from facebeam.runners.logs import LOGGER
 from facebeam.transforms.steps.progress import PROGRESS
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
-GRACE_S = 10.0
-"""What images under way are given to end by themselves: a download may hang for longer."""
 
 
 class Stop:
@@ -34,25 +31,6 @@ class Stop:
         """Take a signal; later ones change nothing."""
         self.number = self.number or number
         self.asked.set()
-
-
-@contextmanager
-def ended_by_ctrl_c() -> Iterator[None]:
-    """Raise KeyboardInterrupt at Ctrl-C before the run has its own way to stop.
-
-    A library can swallow an exception that comes while it cleans up. Then the process ends after the grace.
-    """
-
-    def ask(_number: int, _frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(STOPPED))
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

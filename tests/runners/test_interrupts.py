@@ -19,6 +19,7 @@ from threading import Event, Semaphore
 import pytest
 from PIL import Image
 
+from facebeam.runners.ctrl_c import ended_by_ctrl_c
 from facebeam.transforms.files.any_store import move
 from facebeam.transforms.images.host_turns import HostLimits
 from facebeam.transforms.steps import publish
@@ -144,6 +145,26 @@ def test_an_early_signal_ends_a_run_in_order(tmp_path: Path) -> None:
     assert "stopped" in said
     assert "Traceback" not in said
     assert visible(tmp_path / "out") == []
+
+
+def test_ctrl_c_is_told_as_such_whatever_a_library_makes_of_it() -> None:
+    """A library that answers the exception of Ctrl-C with an error of its own does not hide Ctrl-C."""
+
+    def a_library() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise SystemError("returned a result with an exception set") from error
+
+    with pytest.raises(KeyboardInterrupt), ended_by_ctrl_c():
+        a_library()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def test_without_ctrl_c_an_error_stays_what_it_is() -> None:
+    """An error in the block is raised as it is."""
+    with pytest.raises(SystemError), ended_by_ctrl_c():
+        raise SystemError("returned a result with an exception set")
 
 
 def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> None:
