@@ -74,7 +74,7 @@ def _inspect_file(path: str, state: FoundFile, url_column: str) -> ManifestFile:
     schema = read_schema(file)
     if _is_of_a_run(schema):
         schema, url_column = _replayed(schema), URL_COLUMN
-    _check_columns(path, schema, url_column)
+    _check_columns(file, schema, url_column)
     read_through(file)
     own = [schema.field(name) for name in own_columns(schema.names, url_column)]
     return replace(file, url_column=url_column, columns=pa.schema(own, schema.metadata))
@@ -91,7 +91,7 @@ def _format_of(path: str) -> tuple[ManifestFormat, bool]:
     compressed = len(stem) < len(path)
     ending = stem.rpartition(".")[2]
     known = {str(each): each for each in ManifestFormat} | {"ndjson": ManifestFormat.JSONL}
-    if ending not in known or (compressed and known[ending] is ManifestFormat.PARQUET):
+    if ending not in known or (compressed and not known[ending].is_text):
         raise ManifestError(
             f"{path}: unknown ending: a manifest is .txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, "
             "or .parquet"
@@ -109,11 +109,11 @@ def _replayed(schema: pa.Schema) -> pa.Schema:
     return pa.schema(kept, schema.metadata)
 
 
-def _check_columns(path: str, schema: pa.Schema, url_column: str) -> None:
+def _check_columns(file: ManifestFile, schema: pa.Schema, url_column: str) -> None:
     """Refuse names that are not allowed. A text file without columns is empty, and allowed."""
     reason = check_column_names(schema.names, url_column)
-    if reason and (schema.names or path.lower().endswith(".parquet")):
-        raise ManifestError(f"{path}: {reason}")
+    if reason and (schema.names or not file.format.is_text):
+        raise ManifestError(f"{file.path}: {reason}")
 
 
 ROWS: Final = 100_000

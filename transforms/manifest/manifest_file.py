@@ -63,6 +63,11 @@ class ManifestFormat(StrEnum):
     JSONL = auto()
     PARQUET = auto()
 
+    @property
+    def is_text(self) -> bool:
+        """Whether files of this format have lines, and may be compressed with gzip."""
+        return self is not ManifestFormat.PARQUET
+
 
 @dataclass(frozen=True)
 class ManifestFile:
@@ -80,8 +85,8 @@ class ManifestFile:
 
     @property
     def unit(self) -> str:
-        """The unit of `number` in `place`: line, or row in Parquet."""
-        return "row" if self.format is ManifestFormat.PARQUET else "line"
+        """The unit of `number` in `place`: line in a text, row in a table such as Parquet."""
+        return "line" if self.format.is_text else "row"
 
     def place(self, number: int) -> str:
         """Name a line or row of the file, for messages.

@@ -91,10 +91,10 @@ def check_contents(file: ManifestFile) -> None:
             _expect(file, head, _GZIP, "remove .gz from its name")
             with open_text(file) as stream:
                 head = stream.read(_HEAD_BYTES)
-    if file.format is ManifestFormat.PARQUET:
-        _expect(file, head, _PARQUET, "rename it to its real format, such as .csv")
-    else:
+    if file.format.is_text:
         _check_text(file, head)
+    else:
+        _expect(file, head, _PARQUET, "rename it to its real format, such as .csv")
 
 
 def iconv_line(file: ManifestFile, encoding: str) -> str:
