@@ -25,7 +25,8 @@ from tests.helpers.processes import running
 def journal_process(command: str, *arguments: object) -> Iterator[Popen[str]]:
     """Start one of these commands in a new process; kill it at the end."""
     line = [sys.executable, "-m", "tests.helpers.journal_process", command, *arguments]
-    with running(line, cwd=Path(__file__).parents[2], stdout=PIPE) as process:
+    # A pipe for errors too: pytest catches them in a file, which could not grow in a process on a full disk.
+    with running(line, cwd=Path(__file__).parents[2], stdout=PIPE, stderr=PIPE) as process:
         yield process
 
 
