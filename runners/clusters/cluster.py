@@ -47,7 +47,12 @@ class Cluster(Protocol):
         """Give the flags of Beam that this engine needs; pure."""
 
     def submit(self, pipeline: Pipeline) -> str:
-        """Submit a built pipeline, whose options have the job's name; give the engine's id of the job."""
+        """Submit a built pipeline, whose options have the job's name; give the engine's id of the job.
+
+        Raises:
+            UnreachableError: the engine stopped answering; it may have the job.
+            RunError: the engine refuses the job.
+        """
 
     def state(self, job_id: str) -> JobState:
         """Ask the engine; raises UnreachableError."""

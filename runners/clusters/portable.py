@@ -35,8 +35,13 @@ class Portable:
     worker_pool: str
 
     def check(self, job_name: str) -> None:  # noqa: ARG002 - the service tells no names
-        """See that job service and pool are there."""
+        """Check that a job service and a pool are there; raises RunError.
+
+        Beam would wait five minutes for something else that listens there.
+        """
         check_open_port("--job-endpoint", self.job_endpoint, "start Beam's job service there")
+        with self._service() as service:
+            service.DescribePipelineOptions(job_api.DescribePipelineOptionsRequest(), timeout=_TIMEOUT_S)
         check_open_port("--worker-pool", self.worker_pool, "start Beam's worker pool there")
 
     def beam_flags(self, job_name: str) -> list[str]:
@@ -49,8 +54,9 @@ class Portable:
         ]
 
     def submit(self, pipeline: Pipeline) -> str:
-        """Stage and start the job; give its id."""
-        result = cast("PipelineResult", pipeline.run())
+        """Stage and start the job; give its id; raises UnreachableError."""
+        with self._errors():
+            result = cast("PipelineResult", pipeline.run())
         return str(result._job_id)  # noqa: SLF001 - Beam has no public way to a job's id
 
     def state(self, job_id: str) -> JobState:
@@ -78,10 +84,16 @@ class Portable:
 
     @contextmanager
     def _service(self) -> Iterator[beam_job_api_pb2_grpc.JobServiceStub]:
+        with self._errors(), grpc.insecure_channel(self.job_endpoint) as channel:
+            yield beam_job_api_pb2_grpc.JobServiceStub(channel)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Translate what gRPC raises; raises UnreachableError."""
         try:
-            with grpc.insecure_channel(self.job_endpoint) as channel:
-                yield beam_job_api_pb2_grpc.JobServiceStub(channel)
-        except grpc.RpcError as error:
+            yield
+        except (grpc.RpcError, grpc.FutureTimeoutError) as error:
+            reason = error.code().name if isinstance(error, grpc.Call) else "no connection"
             raise UnreachableError(
-                f"the job service at {self.job_endpoint} does not answer: {error.code().name}"
+                f"the job service at {self.job_endpoint} does not answer: {reason}"
             ) from error

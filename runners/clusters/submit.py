@@ -41,7 +41,11 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)
     with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
-        job = SubmittedJob.submit(pipeline, cluster, options.cluster, layout)
+        try:
+            job = SubmittedJob.submit(pipeline, cluster, options.cluster, layout)
+        except UnreachableError as error:
+            LOGGER.error("%s", error)
+            return NOT_COMMITTED
         try:
             job.keep()
             return _follow(job, options, stop)

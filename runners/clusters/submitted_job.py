@@ -54,6 +54,13 @@ _SILENT_S: Final = 60.0
 """An engine that does not answer for this long is given up on; its job may well go on."""
 
 
+def _cut_off(record: JobRecord, layout: Layout) -> str:
+    return (
+        f"run {layout.run_id} was cut off while it was submitted: look for job {record.job_name} "
+        f"at the engine, cancel it if it is there, then delete {layout.job}"
+    )
+
+
 @dataclass(frozen=True)
 class SubmittedJob:
     """The job of one run on a cluster, which every process finds again by the job's record.
@@ -78,20 +85,18 @@ class SubmittedJob:
         found = read_json(layout.job)
         record = JobRecord(**found | {"cluster": ClusterOptions(**found["cluster"])})
         if record.job_id == _UNKNOWN:
-            raise RunError(
-                f"run {layout.run_id} was cut off while it was submitted: look for job {record.job_name} "
-                f"at the engine, cancel it if it is there, then delete {layout.job}"
-            )
+            raise RunError(_cut_off(record, layout))
         return cls(record, choose_cluster(record.cluster), layout)
 
     @classmethod
     def submit(cls, pipeline: Pipeline, cluster: Cluster, options: ClusterOptions, layout: Layout) -> Self:
         """Submit a pipeline. A record is written before: a job that cannot be recorded is not submitted.
 
-        The record gets the job's id only by `keep`. It stays without one after any error but RunError: nobody
-        knows then whether there is a job.
+        The record gets the job's id only by `keep`. It stays without one where it is unknown whether there is
+        a job.
 
         Raises:
+            UnreachableError: the engine stopped answering; it may have the job.
             RunError: the record cannot be written, or the engine refuses the job; there is no job then.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -99,6 +104,8 @@ class SubmittedJob:
         job.keep()
         try:
             return replace(job, record=replace(job.record, job_id=cluster.submit(pipeline)))
+        except UnreachableError as error:
+            raise UnreachableError(f"{error}; {_cut_off(job.record, layout)}") from error
         except RunError:
             job.forget()
             raise
