@@ -84,9 +84,12 @@ class LenientResponse(DeadlineResponse):
     """A connection's `response_class`."""
 
     def begin(self) -> None:
-        """Read up to the final answer's body: hints such as 103 come before it (RFC 9110, section 15.2)."""
+        """Read up to the final answer's body: interim answers come before it (RFC 9110, section 15.2).
+
+        After 101 the server speaks another protocol, so that no answer follows.
+        """
         super().begin()
-        while self.status in {HTTPStatus.PROCESSING, HTTPStatus.EARLY_HINTS}:
+        while self.status < HTTPStatus.OK and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
             self.headers = None  # type: ignore[assignment]  # what `begin` takes as a sign to read on
             super().begin()
         if self.length is None and not self.chunked:

@@ -101,7 +101,8 @@ class _Download:
         """Give the body that stands at a place, or the place that it redirects to."""
         with self._asked(place) as response:
             if response.is_redirect:
-                return _redirect_target(place, response.headers["Location"])
+                location = response.raw.headers.getlist("Location")[0]  # requests joins repeated ones
+                return _redirect_target(place, location)
             return _image_bytes(place, response, self.limits.max_bytes)
 
     @contextmanager

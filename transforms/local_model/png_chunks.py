@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from typing import Final
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_ABOUT_PIXELS: Final = frozenset({b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"eXIf"})
-"""The ancillary chunks that are kept: transparency, colours, orientation."""
+_TRANSPARENCY_BYTES: Final = {0: range(2, 3), 2: range(6, 7), 3: range(1, 257)}
+"""Colour type -> the lengths that tRNS may have (PNG, 11.3.1.1): Pillow fails on others."""
 _MOST_PROFILE_BYTES: Final = 2**20
 """Pillow refuses an image whose unpacked profile is longer."""
 
 
 def without_texts(data: bytes) -> bytes:
-    """Give a PNG with its critical chunks and those about pixels; anything else as it is.
+    """Give a PNG with its critical chunks, transparency, profile and Exif; anything else as it is.
 
-    As libpng does it, an ancillary chunk with a wrong checksum is dropped. Of an animation, the first frame
-    stays. What is not a chunk is kept, for the decoder to judge.
+    As libpng does it, an ancillary chunk is dropped if its checksum or its length is wrong, or if the file
+    ends in it. Of an animation, the first frame stays. What is not a chunk is kept, for the decoder to judge.
     """
     if not data.startswith(SIGNATURE):
         return data
     view = memoryview(data)
     chunks = [*_chunks(view)]
-    kept = [chunk for chunk in chunks if _is_kept(chunk)]
+    kept = [chunk for chunk in chunks if _is_kept(chunk, view)]
     if len(kept) == len(chunks):
         return data
     rest = len(SIGNATURE) + sum(map(len, chunks))
@@ -30,24 +30,32 @@ def without_texts(data: bytes) -> bytes:
 
 
 def _chunks(data: memoryview) -> Iterator[memoryview]:
-    """Yield the whole chunks up to the first that is cut: length, type, body, checksum (PNG, 5.3)."""
+    """Yield the chunks, of which the last may be cut: length, type, body, checksum (PNG, 5.3)."""
     start = len(SIGNATURE)
-    while start + 12 <= len(data):
+    while start + 8 <= len(data):
         end = start + 12 + int(struct.unpack_from(">I", data, start)[0])
-        if end > len(data):
-            return
         yield data[start:end]
         start = end
 
 
-def _is_kept(chunk: memoryview) -> bool:
-    kind = bytes(chunk[4:8])
+def _is_kept(chunk: memoryview, png: memoryview) -> bool:
+    kind, body = bytes(chunk[4:8]), chunk[8:-4]
     is_critical = not kind[0] & 0x20  # bit 5 of the first letter (PNG, 5.4)
     if is_critical:
         return True
-    if kind not in _ABOUT_PIXELS or zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
+    if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
         return False
-    return kind != b"iCCP" or _unpacks(bytes(chunk[8:-4]))
+    match kind:
+        case b"tRNS":
+            return len(body) in _TRANSPARENCY_BYTES.get(_colour_type(png), ())
+        case b"iCCP":
+            return _unpacks(bytes(body))
+    return kind == b"eXIf"
+
+
+def _colour_type(png: memoryview) -> int:
+    """Read the colour type: byte 9 of the header, which is the first chunk (PNG, 11.2.1)."""
+    return png[len(SIGNATURE) + 8 + 9]
 
 
 def _unpacks(body: bytes) -> bool:

@@ -72,7 +72,7 @@ def says(*parts: bytes | str) -> Script:
 
 def hints_then(body: bytes, exchange: Exchange) -> None:
     """Send interim answers before the final one."""
-    for interim in ("100 Continue", "102 Processing", "103 Early Hints", "103 Early Hints"):
+    for interim in ("100 Continue", "102 Processing", "103 Early Hints", "103 Early Hints", "199 Unknown"):
         exchange.send(f"HTTP/1.1 {interim}\r\nLink: </style.css>\r\n\r\n")
     exchange.answer(body)
 
@@ -109,6 +109,7 @@ def test_gives_the_bytes_that_the_server_sent(fetch: Fetch) -> None:
         "/identity": lambda exchange: exchange.answer(IMAGE, headers={"Content-Encoding": "identity"}),
         "/both": lambda e: e.answer(gzip.compress(IMAGE), headers={"Content-Encoding": "GZIP, identity"}),
         "/label": lambda exchange: exchange.answer(IMAGE, headers={"Content-Encoding": "utf-8"}),
+        "/locations": says("HTTP/1.1 302 Found\r\n", "Location: /length\r\n" * 2, "\r\n"),
     }
     with ScriptedServer(scripts) as server:
         for path in scripts:

@@ -277,12 +277,28 @@ ZEROS = zlib.compress(bytes(2_000_000))
         png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(b"a"))[:-4] + b"oops",
         png_chunk(b"eXIf", b"MM\0*\0\0\0\x08\xff\xff"),
         png_chunk(b"prVt", b"of another program"),
+        *(png_chunk(kind, b"x" * 3) for kind in (b"gAMA", b"cHRM", b"tRNS", b"pHYs")),
+        png_chunk(b"sRGB", b""),
     ],
-    ids=["large-ztxt", "broken-ztxt", "large-itxt", "large-iccp", "crc", "iccp-crc", "exif", "private"],
+    ids=lambda chunk: f"{chunk[4:8].decode()}-{len(chunk)}",
 )
 def test_what_is_not_about_pixels_does_not_cost_a_png(chunk: bytes) -> None:
-    """A PNG with a large or damaged text, profile or Exif shows its picture."""
+    """A PNG shows its picture, even if a text, a profile or another ancillary chunk is large or damaged."""
     assert difference(decode_image(png_with(chunk)), picture()) == 0
+
+
+def test_a_transparency_longer_than_any_palette_does_not_cost_a_png() -> None:
+    """As libpng does it, the chunk is ignored."""
+    source = picture().quantize(8)
+    head, kind, rest = encoded(source, "PNG").partition(png_chunk(b"IEND", b""))[0].partition(b"IDAT")
+    data = head[:-4] + png_chunk(b"tRNS", bytes(300)) + head[-4:] + kind + rest
+    assert difference(decode_image(data), source.convert("RGB")) == 0
+
+
+def test_an_animation_that_is_cut_after_its_first_frame_shows_it() -> None:
+    """An animated PNG whose second frame is cut is decoded like the other formats."""
+    data = encoded(picture(), "PNG", save_all=True, append_images=[picture().rotate(90)])
+    assert difference(decode_image(data[: data.index(b"fdAT") + 50]), picture()) == 0
 
 
 def test_damaged_exif_does_not_cost_a_jpeg() -> None:
