@@ -110,6 +110,11 @@ class ErrorCode(StrEnum):
         """What the code means, in one line."""
         return self.about.meaning
 
+    @property
+    def is_retryable(self) -> bool:
+        """Whether a replay of dead letters with this code may succeed, without a change of the image."""
+        return (self.about.fate if self.about.attempts is None else self.about.at_last) is not Fate.REJECT
+
     def fate(self, attempts: int = 1) -> Fate:
         """Tell what facebeam does after a failure with this code, after so many attempts at the image.
 
