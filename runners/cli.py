@@ -43,8 +43,9 @@ COMMANDS = {
     "replay": Command(
         "flags.replay_options:parse_replay", "replay:replay", "run dead letters again, as a new run"
     ),
+    "runs": Command("flags.job_options:parse_runs", "runs:runs", "list the runs of an output"),
     "status": Command(
-        "flags.job_options:parse_status", "jobs:status", "tell how far a run on a cluster has come"
+        "flags.job_options:parse_status", "runs:status", "tell how far a run has come, here or on a cluster"
     ),
     "cancel": Command("flags.job_options:parse_cancel", "jobs:cancel", "end a run on a cluster"),
     "finalize": Command(

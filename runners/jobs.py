@@ -1,4 +1,4 @@
-"""`facebeam status`, `cancel` and `finalize`: commands about a run that was submitted to a cluster."""
+"""`facebeam cancel` and `facebeam finalize`: commands about a run that was submitted to a cluster."""
 
 from facebeam.runners.clusters.submitted_job import SubmittedJob
 from facebeam.runners.exit_codes import DONE, NOT_COMMITTED
@@ -6,20 +6,10 @@ from facebeam.runners.flags.job_options import JobOptions
 from facebeam.runners.interrupts import stop_signals
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.prepare_run import use_remote_files
+from facebeam.runners.runs import run_called
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.layout import Layout
 from facebeam.transforms.steps.publish import is_committed, read_record
-
-
-def status(options: JobOptions) -> int:
-    """Print the state of one run; give the exit code; raises RunError."""
-    layout = _layout(options)
-    if is_committed(layout):
-        print("committed")  # noqa: T201 - the command's answer
-        return DONE
-    state = SubmittedJob.find(layout).state
-    print(state)  # noqa: T201 - the command's answer
-    return NOT_COMMITTED if state.is_over else DONE
 
 
 def cancel(options: JobOptions) -> int:
@@ -53,4 +43,4 @@ def finalize(options: JobOptions) -> int:
 def _layout(options: JobOptions) -> Layout:
     """Tell where the run's files are, and make them readable."""
     use_remote_files([options.output])
-    return Layout(options.output, options.run)
+    return Layout(options.output, run_called(options.output, options.run))

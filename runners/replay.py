@@ -12,9 +12,10 @@ from facebeam.runners.flags.replay_options import ReplayOptions
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.schemas.errors import RunError
-from facebeam.schemas.layout import RUNS, Layout
+from facebeam.schemas.layout import Layout
 from facebeam.schemas.values import Outcome
 from facebeam.transforms.files.any_store import files_below
+from facebeam.transforms.results.chosen_rows import LATEST
 from facebeam.transforms.steps import publish
 from facebeam.transforms.steps.no_face_rows import write_no_face_rows
 
@@ -26,6 +27,8 @@ def replay(chosen: ReplayOptions) -> int:
         RunError: there is no such run, or its rows cannot be run again with these flags.
     """
     use_remote_files([chosen.output])
+    if chosen.run == LATEST and (last := publish.last_committed_run(chosen.output)):
+        chosen = replace(chosen, run=last)
     runs = committed_runs(chosen.output, chosen.run)
     letters = dead_letter_files(chosen.output, chosen.run, chosen.codes)
     asked_by = runs if Outcome.NO_FACE in chosen.codes else sorted({*map(_run_of, letters)})
@@ -41,7 +44,8 @@ def replay(chosen: ReplayOptions) -> int:
 def _options(chosen: ReplayOptions, inherited: Mapping[str, object]) -> RunOptions:
     """Parse the flags of the new run, its manifest apart; a wrong one ends the process with exit code 2."""
     ours = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
-    options = parse_run(run_parser("facebeam replay"), [*ours, *chosen.flags], inherited)
+    strict = {"max_failure_share": 0.0}  # the exit code tells whether every row has its answer now
+    options = parse_run(run_parser("facebeam replay"), [*ours, *chosen.flags], {**inherited, **strict})
     if options.is_service and inherited.get("base_url", USUAL_SERVICE) != USUAL_SERVICE:
         LOGGER.warning(
             "the token is sent to %s, as the record of that run says; --base-url changes it",
@@ -61,7 +65,7 @@ def committed_runs(output: str, run: str) -> list[str]:
             raise RunError(f"{output} has no committed run: correct --output")
         return runs
     if not publish.is_committed(Layout(output, run)):
-        raise RunError(f"{output} has no committed run {run}: look into {output}/{RUNS}, or say --run all")
+        raise RunError(f"{output} has no committed run {run}: 'facebeam runs' lists them; or say --run all")
     return [run]
 
 

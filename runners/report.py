@@ -15,6 +15,7 @@ from facebeam.transforms.files.any_store import write_whole
 from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables, run_called
 from facebeam.transforms.results.compare_runs import Comparison, compare_runs
 from facebeam.transforms.results.comparison_view import comparison_view
+from facebeam.transforms.results.dead_examples import dead_examples
 from facebeam.transforms.results.report_page import ShownRun, report_page
 from facebeam.transforms.results.report_sections import report_sections
 from facebeam.transforms.results.survey_run import survey_run
@@ -39,7 +40,7 @@ def report(options: ReportOptions) -> int:
         taken = sum(len(section.tiles) for section in view.sections) if view else 0
         sections = report_sections(rows, survey, options.images - taken, fetch)
     record = read_record(layout)
-    shown = ShownRun(options.output, record, spent_credits(record))
+    shown = ShownRun(options.output, record, spent_credits(record), dead_examples(layout, record))
     page = report_page(shown, survey, [*(view.sections if view else ()), *sections], view)
     with without_rights(options.umask):
         write_whole(layout.report, page.encode(), f"{layout.report}.{uuid4().hex}")

@@ -1,5 +1,6 @@
 """What a run says of itself when it is committed."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -11,8 +12,11 @@ from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.logs import LOGGER, spared_output
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.layout import Layout
+from facebeam.schemas.read_tables import readable_uri
 from facebeam.schemas.run_record import RunRecord
 from facebeam.schemas.tables import TABLES
+from facebeam.transforms.files.any_store import is_local
+from facebeam.transforms.results.dead_examples import DeadExample, dead_examples
 
 
 def show_summary(layout: Layout, record: RunRecord, talk: TalkOptions) -> int:
@@ -97,11 +101,23 @@ def _print(layout: Layout, record: RunRecord) -> None:
     console = Console()
     console.print(f"run {layout.run_id}", soft_wrap=True, highlight=False)
     console.print(summary_table(record))
+    for code, (example, cure) in _explained_codes(layout, record).items():
+        said = f": {example.message}" if example else ""
+        console.print(f"{code}{said}\n  cure: {cure}", soft_wrap=True, highlight=False, markup=False)
     for table in TABLES:  # paths are for copying: in one piece, whatever the terminal's width
         path = layout.published(table)
         console.print(f"{table:13} {path}", soft_wrap=True, highlight=False, markup=False)
-    opening = f'import pandas; faces = pandas.read_parquet("{layout.published("faces")}")'
+    faces = layout.published("faces")
+    path = os.path.abspath(faces) if is_local(faces) else readable_uri(faces)  # noqa: PTH100 - a text
+    opening = f"import pandas; faces = pandas.read_parquet({path!r})"
     console.print(f"open them     {opening}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _explained_codes(layout: Layout, record: RunRecord) -> dict[str, tuple[DeadExample | None, str]]:
+    """Give an example and the cure for each code, the commonest first."""
+    examples = dead_examples(layout, record)
+    commonest = sorted(record.counts.dead, key=lambda code: -record.counts.dead[code])
+    return {code: (examples.get(code), ErrorCode.named(code).cure) for code in commonest}
 
 
 def _fields(layout: Layout, record: RunRecord) -> dict[str, object]:
@@ -113,6 +129,10 @@ def _fields(layout: Layout, record: RunRecord) -> dict[str, object]:
         "ok": counts.ok,
         "no_face": counts.no_face,
         "dead_letters": dict(counts.dead),
+        "examples": {
+            code: {"cure": cure, **(example._asdict() if example else {})}
+            for code, (example, cure) in _explained_codes(layout, record).items()
+        },
         "faces": counts.faces,
         "calls": record.calls._asdict(),
         "credits": spent_credits(record),

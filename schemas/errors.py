@@ -110,6 +110,20 @@ class ErrorCode(StrEnum):
         """What the code means, in one line."""
         return self.about.meaning
 
+    @property
+    def cure(self) -> str:
+        """What the user can do about dead letters with this code."""
+        if cure := self.about.cure or self.about.set_up_cure:
+            return cure
+        if self.about.fate is Fate.REJECT:
+            return "use another image, or drop the row"
+        return "replay" if self.about.fate is Fate.RETRY else "replay when the cause is gone"
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether a replay of dead letters with this code may succeed, without a change of the image."""
+        return (self.about.fate if self.about.attempts is None else self.about.at_last) is not Fate.REJECT
+
     def fate(self, attempts: int = 1) -> Fate:
         """Tell what facebeam does after a failure with this code, after so many attempts at the image.
 

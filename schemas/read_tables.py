@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import Final, Literal
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.fs
@@ -17,6 +18,17 @@ __all__ = ["every_run", "newest"]
 
 _KEY: Final = "image_url"
 """Always read: a batch without columns would have no rows."""
+_IN_URIS: Final = "%/:?#[]@!$&'()*+,;="
+"""What a URI may have, besides letters and digits; a query tells pyarrow a store's settings."""
+
+
+def readable_uri(path: str) -> str:
+    """Give a path such as `s3://bucket/my photos` as pyarrow and pandas take it; a local one stays as it is.
+
+    >>> readable_uri("s3://bucket/my photos/out"), readable_uri("my photos/out")
+    ('s3://bucket/my%20photos/out', 'my photos/out')
+    """
+    return quote(path, safe=_IN_URIS) if "://" in path else path
 
 
 class CommittedTables:
@@ -30,8 +42,9 @@ class CommittedTables:
     """
 
     def __init__(self, output: str) -> None:
-        local = "://" not in output
-        store, root = (pa.fs.LocalFileSystem(), output) if local else pa.fs.FileSystem.from_uri(output)
+        store, root = pa.fs.LocalFileSystem(), output
+        if "://" in output:
+            store, root = pa.fs.FileSystem.from_uri(readable_uri(output))
         self._store, self._root = store, root.rstrip("/")
         self.runs = [run_id for _, run_id in sorted(self._commits())]
         """Ids of the committed runs; the first one was committed first."""

@@ -11,7 +11,6 @@ from airflow.sdk import DAG
 FACEBEAM = "/opt/facebeam/bin/facebeam"
 MANIFEST = "--manifest s3://BUCKET/photos.csv"
 PLACE = "--source api --output s3://BUCKET/out --rate 20 --token-file /etc/facebeam/token"
-WORTH_A_RETRY = "timeout,connection_failed,host_not_found,response_truncated,server_error,busy,upstream_error"
 
 with DAG(
     "facebeam_nightly",
@@ -41,6 +40,6 @@ with DAG(
     replay = BashOperator(
         task_id="replay",
         bash_command=f"{FACEBEAM} replay --run {{{{ ds_nodash }}}} --run-id {{{{ ds_nodash }}}}-again "
-        f"--codes {WORTH_A_RETRY} {PLACE} --max-duration 30m",
+        f"--codes retryable {PLACE} --max-duration 30m",
     )
     plan >> annotate >> replay

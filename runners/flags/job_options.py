@@ -1,4 +1,4 @@
-"""The flags of `facebeam status`, `cancel` and `finalize`: the run, and the form of messages."""
+"""The flags of `facebeam runs`, `status`, `cancel` and `finalize`: the run, and the form of messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,45 @@ from facebeam.runners.flags.shared_options import TalkOptions
 class _WhichRun:
     TITLE: ClassVar[str] = "which run"
 
-    run: Annotated[str, Flag("name of the run", types.run_id, "ID")]
+    run: Annotated[str, Flag("name of the run; 'latest': the run that was started last", types.run_id, "ID")]
     output: TablesFolder
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions(_WhichRun, TalkOptions):
-    """The checked flags of a command about a submitted run."""
+    """The checked flags of a command about one run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WhichOutput:
+    TITLE: ClassVar[str] = "which runs"
+
+    output: TablesFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsOptions(_WhichOutput, TalkOptions):
+    """The checked flags of `facebeam runs`."""
+
+
+def runs_parser() -> OptionsParser[RunsOptions]:
+    """Build the parser of `facebeam runs`."""
+    return OptionsParser(
+        RunsOptions,
+        "facebeam runs",
+        "List the runs of an output, the oldest first: when, source, counts, calls, credits and state.",
+        """\
+states:
+  committed   the tables are complete
+  running     a process works on the run
+  submitted   the run was submitted to a cluster; 'facebeam status' asks the cluster
+  unfinished  nothing works on the run; 'facebeam annotate' with the same --run-id continues it
+
+exit codes:
+  0  the runs are listed
+  2  the output has no run, or cannot be read
+""",
+    )
 
 
 def status_parser() -> OptionsParser[JobOptions]:
@@ -29,14 +61,15 @@ def status_parser() -> OptionsParser[JobOptions]:
     return OptionsParser(
         JobOptions,
         "facebeam status",
-        "Print the state of a submitted run.",
+        "Print the state of a run.",
         """\
-prints one word: committed, running, done, failed, cancelled or gone
+prints one word: committed, running or unfinished; for a job on a cluster also done, failed, cancelled
+or gone
 
 exit codes:
-  0  the run is committed, or its job is active
-  1  the job is over, and the run is not committed: 'facebeam finalize' says why
-  2  there is no such job, or the engine does not answer
+  0  the run is committed, or works
+  1  the run is not committed, and nothing works on it; for a job 'facebeam finalize' says why
+  2  there is no such run, or the engine does not answer
 """,
     )
 
@@ -66,6 +99,11 @@ Wait for a run that was submitted to a cluster, and report it: after --detach, o
 The job commits the run itself. If it died while it published a checked run, this command finishes that.""",
         MEANINGS,
     )
+
+
+def parse_runs(argv: Sequence[str]) -> RunsOptions:
+    """Parse and check the flags of `runs`; a wrong flag ends the process with exit code 2."""
+    return runs_parser().parse_all(argv)
 
 
 def parse_status(argv: Sequence[str]) -> JobOptions:

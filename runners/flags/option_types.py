@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from hashlib import blake2s
 from pathlib import Path
 from time import time_ns
@@ -36,6 +37,8 @@ _REFUSED_RUNNERS: Final = {
     "spark": "submit to Spark with --runner portable and the job service of Beam's Spark runner",
 }
 ALL_RUNS: Final = "all"
+_NOT_RUN_IDS: Final = {ALL_RUNS: "every run", "latest": "the last run"}
+RETRYABLE: Final = "retryable"
 _LONGEST_S: Final = 3650 * 86400
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -53,10 +56,10 @@ def full_path(text: str) -> str:
 
 
 def chosen_run_id(text: str) -> str:
-    """Check the name of a new run; `all` is not allowed, since a replay uses it for every run."""
-    if text == ALL_RUNS:
+    """Check the name of a new run; `all` and `latest` have a meaning for --run, so they are not allowed."""
+    if text in _NOT_RUN_IDS:
         raise argparse.ArgumentTypeError(
-            f"{text!r} means every run in 'facebeam replay': choose another name"
+            f"{text!r} means {_NOT_RUN_IDS[text]} in 'facebeam replay': choose another name"
         )
     return run_id(text)
 
@@ -206,8 +209,15 @@ def codes(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in known:
-            raise argparse.ArgumentTypeError(f"{name!r} is not an error code; use one of {', '.join(known)}")
+            close = ", ".join(get_close_matches(name, known)) or ", ".join(known)
+            raise argparse.ArgumentTypeError(f"{name!r} is not an error code; use one of {close}")
     return names
+
+
+def replay_codes(text: str) -> tuple[str, ...]:
+    """Parse codes as `codes` does; `retryable` stands for all codes after which a replay may succeed."""
+    retryable = ",".join(code for code in ErrorCode if code.is_retryable)
+    return codes(",".join(retryable if name.strip() == RETRYABLE else name for name in text.split(",")))
 
 
 def _has_host_and_port(url: str) -> bool:

@@ -15,6 +15,7 @@ from facebeam.schemas.errors import ErrorCode
 
 _EXAMPLES: Final = """\
 examples:
+  facebeam replay --output out/ --run latest --codes retryable
   facebeam replay --output out/ --run nightly --codes timeout,server_error
   facebeam replay --output out/ --run all --codes no_face --mode 1 --rate 5
 """
@@ -29,15 +30,20 @@ class _Letters:
     run: Annotated[
         str,
         Flag(
-            "run to take dead letters from, or 'all' for every run (a row that failed in several runs then "
-            "appears once per run)",
+            "run to take dead letters from; 'latest': the run that was committed last; 'all': every run (a "
+            "row that failed in several runs then appears once per run)",
             types.run_id,
             "ID",
         ),
     ]
     codes: Annotated[
         tuple[str, ...],
-        Flag(f"error codes, or no_face, separated by commas: {', '.join(ErrorCode)}", types.codes, "CODES"),
+        Flag(
+            f"error codes, or no_face, separated by commas: {', '.join(ErrorCode)}; 'retryable': all codes "
+            "after which a replay may succeed",
+            types.replay_codes,
+            "CODES",
+        ),
     ]
 
 
@@ -68,7 +74,8 @@ def replay_parser() -> OptionsParser[ReplayOptions]:
     inherited = ", ".join(spelled(name) for name, flag in flags_of(RunOptions).items() if flag.inherited)
     text = (
         f"All flags of 'facebeam annotate' work too, except {' and '.join(_OURS)}. If you do not give one of "
-        f"these, the replay uses the value of the replayed run (or runs, if they agree): {inherited}."
+        f"these, the replay uses the value of the replayed run (or runs, if they agree): {inherited}. "
+        "--max-failure-share is 0 here: a replay exits with 0 only if no row failed again."
     )
     return OptionsParser(
         ReplayOptions,

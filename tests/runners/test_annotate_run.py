@@ -1,5 +1,6 @@
 """A good run through the command line: its tables, its summary, its record, and how they are read."""
 
+import json
 import os
 import pty
 import select
@@ -29,6 +30,7 @@ from tests.helpers.console import (
     run_json,
     staged,
     table,
+    write_urls,
 )
 from tests.helpers.processes import running
 from tests.helpers.waiting import DEADLINE_S
@@ -140,6 +142,8 @@ def test_the_summary_is_on_stdout_and_its_last_line_opens_the_faces(run: Run) ->
     said = " ".join(" ".join(lines).replace("│", " ").split())
     for part in ("run one", "rows 7", "ok 3", "no face 1", "dead letters 3", "not_found 1", "faces 3"):
         assert part in said
+    (message,) = table(run.output, "dead_letters").query("error_code == 'not_found'")["message"]
+    assert f"not_found: {message}\n  cure: correct the URL or drop the row\n" in run.finished.stdout
     opening = f"{lines[-1].removeprefix('open them').strip()}; print(len(faces))"
     shown = subprocess.run([sys.executable, "-c", opening], capture_output=True, text=True, check=True)
     assert shown.stdout == "3\n"
@@ -215,3 +219,26 @@ def _read_all(terminal: int) -> str:
             break
     os.close(terminal)
     return shown.decode()
+
+
+def test_the_last_line_opens_an_output_whose_name_has_spaces(tmp_path: Path) -> None:
+    """The line opens the faces from any working folder, and machines get example and cure of each code."""
+    urls = ["https://example.com/b0.jpg", "https://example.com/fail-timeout/a.jpg?signature=secret"]
+    manifest = write_urls(tmp_path / "urls.txt", urls)
+    flags = ("--source", "fake", "--run-id", "one", "--max-failure-share", 1)
+    where = ("--manifest", manifest, "--output", 'Ann\'s "best" faces')
+    finished = facebeam("annotate", *flags, *where, cwd=tmp_path)
+    opening = finished.stdout.splitlines()[-1].removeprefix("open them").strip()
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{opening}; print(len(faces))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    assert shown.stdout == "1\n"
+    told = facebeam("annotate", *flags, *where, "--log-format", "json", cwd=tmp_path)
+    example = json.loads(told.stderr.splitlines()[-1])["examples"]["timeout"]
+    assert example["image_url"] == "https://example.com/fail-timeout/a.jpg"
+    assert example["cure"] == "replay, or use a copy on a faster host"
+    assert example["message"]

@@ -163,7 +163,7 @@ def test_the_report_shows_what_differs(photos: Path, tmp_path: Path) -> None:
     [
         ([], "name the other run with --with, or its output with --with-output"),
         (["--with", "one"], "both runs are run one of"),
-        (["--with", "two"], "has no committed run two. Look into"),
+        (["--with", "two"], "has no committed run two. 'facebeam runs' lists"),
         (["--with-output", "nowhere"], "nowhere has no committed run"),
     ],
 )

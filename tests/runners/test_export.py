@@ -207,7 +207,7 @@ def read_tar(path: Path) -> dict[str, dict[str, bytes]]:
     ("flags", "said"),
     [
         (["--format", "coco", "--to", "there"], "there exists already. An export never changes a folder"),
-        (["--format", "coco", "--to", "new", "--run", "3"], "no committed run 3. Look into"),
+        (["--format", "coco", "--to", "new", "--run", "3"], "no committed run 3. 'facebeam runs' lists"),
         (
             ["--format", "coco", "--to", "new", "--run", "1", "--newest"],
             "--newest and --run exclude each other",

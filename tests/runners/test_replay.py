@@ -175,7 +175,7 @@ def test_nothing_to_replay_is_no_failure(replay: Replay, run: str) -> None:
         ((), "the following arguments are required: --run, --codes"),
         (("--run", "all", "--codes", "bsuy"), "'bsuy' is not an error code"),
         (("--codes", "busy", "--run", "../other"), "'../other' is not a valid run id"),
-        (("--codes", "busy", "--run", "other"), "has no committed run other: look into"),
+        (("--codes", "busy", "--run", "other"), "has no committed run other: 'facebeam runs' lists them"),
         (("--codes", "busy", "--run", "all"), "has no committed run: correct --output"),
         (("--codes", "ok", "--run", "all"), "annotate the manifest with --ask-again ok"),
         (
@@ -257,3 +257,19 @@ def test_lists_and_texts_are_replayed_one_by_one(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "column 'tags' is list<element: string> in" in refused.stderr
     assert "replay one run at a time, with --run ID" in refused.stderr
+
+
+def test_the_exit_code_tells_whether_a_row_failed_again(tmp_path: Path) -> None:
+    """A replay of the last run exits with 3 if one row of many failed again, and with 0 if none did."""
+    output, no_face = tmp_path / "out", "https://example.com/d0.jpg"
+    urls = [*[no_face] * 30, "https://example.com/fail-timeout/1.jpg"]
+    rehearse(write_urls(tmp_path / "urls.txt", urls), output, "--run-id", "one")
+    again = ("replay", "--output", output, "--run", "latest", "--codes")
+    failed = facebeam(*again, "retryable,no_face", "--run-id", "two")
+    assert failed.returncode == 3, failed.stderr
+    assert run_json(output, "two")["counts"]["rows_read"] == 31
+    assert "3.2 % of its rows are dead letters; --max-failure-share allows 0.0 %" in failed.stderr
+    assert facebeam(*again, "no_face").returncode == 0
+    nothing = facebeam(*again, "retryable")
+    assert nothing.returncode == 0
+    assert "nothing to do" in nothing.stderr

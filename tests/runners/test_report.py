@@ -274,7 +274,7 @@ def test_a_run_in_which_everything_failed_has_a_report(tmp_path: Path) -> None:
     ("run", "said"),
     [
         ("latest", "has no committed run: give the --output of a committed run"),
-        ("two", "has no committed run two. Look into"),
+        ("two", "has no committed run two. 'facebeam runs' lists"),
     ],
 )
 def test_a_run_that_is_not_there_is_said(tmp_path: Path, run: str, said: str) -> None:

@@ -8,7 +8,6 @@ from typing import Final, Literal
 import pyarrow as pa
 
 from facebeam.schemas.errors import RunError
-from facebeam.schemas.layout import RUNS
 from facebeam.schemas.read_tables import CommittedTables, Key, every_run, newest
 from facebeam.transforms.files.any_store import file_errors
 
@@ -55,8 +54,7 @@ def run_called(tables: CommittedTables, output: str, run: str) -> str:
     if run not in tables.runs:
         last = ", ".join(reversed(tables.runs[-3:]))
         raise RunError(
-            f"{output} has no committed run {run}. Look into {output.rstrip('/')}/{RUNS}, or use one of the "
-            f"last ones: {last}"
+            f"{output} has no committed run {run}. 'facebeam runs' lists its runs; the last ones are {last}"
         )
     return run
 

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from facebeam.schemas.errors import ErrorCode, Fate
+from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.run_record import RunRecord
 from facebeam.transforms.http.shown_text import kept_text, shown_url
+from facebeam.transforms.results.dead_examples import DeadExample
 from facebeam.transforms.results.survey_run import Survey
 from facebeam.transforms.results.tile import SWITCHES, Tile
 
@@ -66,6 +67,8 @@ class ShownRun(NamedTuple):
     record: RunRecord
     credits: float | None
     """What its calls cost at most; None where they are free."""
+    examples: Mapping[str, DeadExample]
+    """Error code -> one dead letter."""
 
 
 def report_page(run: ShownRun, survey: Survey, sections: Sequence[Section], comparison: object = None) -> str:
@@ -85,7 +88,7 @@ def report_page(run: ShownRun, survey: Survey, sections: Sequence[Section], comp
         options=_options(record),
         manifests=[shown_url(path) for path in record.facts.manifests],
         models=survey.models.most_common(),
-        dead=_dead(output, record, survey),
+        dead=_dead(run),
         plots=_plots(survey),
         sections=[section for section in sections if section.tiles],
         switches=[*dict.fromkeys(SWITCHES.values())],
@@ -118,31 +121,19 @@ def _bars(values: Iterable[tuple[str, int]]) -> list[Bar]:
     return [Bar(label, count, round(100 * count / most, 1)) for label, count in found]
 
 
-def _dead(output: str, record: RunRecord, survey: Survey) -> list[Dead]:
-    return [
-        _dead_code(output, record.run_id, survey, code, count)
-        for code, count in sorted(record.counts.dead.items(), key=lambda item: -item[1])
-    ]
+def _dead(run: ShownRun) -> list[Dead]:
+    commonest = sorted(run.record.counts.dead.items(), key=lambda item: -item[1])
+    return [_dead_code(run, code, count) for code, count in commonest]
 
 
-def _dead_code(output: str, run_id: str, survey: Survey, code: str, count: int) -> Dead:
-    known, example = ErrorCode.named(code), survey.examples.get(code)
-    where = f"--output {shlex.quote(output)} --run {shlex.quote(run_id)}"
+def _dead_code(run: ShownRun, code: str, count: int) -> Dead:
+    known = ErrorCode.named(code)
+    where = f"--output {shlex.quote(run.output)} --run {shlex.quote(run.record.run_id)}"
     return Dead(
         code,
         count,
         known.meaning,
-        cure_of(known),
-        f"{shown_url(example.image_url)}: {kept_text(example.message)}" if example else "",
+        known.cure,
+        ": ".join(filter(None, run.examples.get(code, ()))),
         f"facebeam replay {where} --codes {code}",
     )
-
-
-def cure_of(code: ErrorCode) -> str:
-    """Say what the user can do about a code."""
-    about = code.about
-    if cure := about.cure or about.set_up_cure:
-        return cure
-    if about.fate is Fate.REJECT:
-        return "use another image, or drop the row"
-    return "replay" if about.fate is Fate.RETRY else "replay when the cause is gone"

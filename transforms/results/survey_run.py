@@ -18,14 +18,6 @@ _KEY: Final = ("image_id", "image_url")
 _SEED: Final = 90
 
 
-@dataclass(frozen=True)
-class DeadExample:
-    """One dead letter of a code."""
-
-    image_url: str
-    message: str
-
-
 @dataclass
 class Survey:
     """What the tables of a run show.
@@ -41,8 +33,6 @@ class Survey:
     """Source and version of its model -> images."""
     histograms: dict[str, Histogram] = field(default_factory=dict)
     """`face_size`, `score`, `yaw_deg`, ... -> how many faces have which value; only what the tables have."""
-    examples: dict[str, DeadExample] = field(default_factory=dict)
-    """Error code -> one dead letter."""
     lowest_scores: Sequence[Row] = ()
     """Faces, the lowest score first: `image_id`, `image_url`, `face_index`."""
     at_random: Sequence[Row] = ()
@@ -60,9 +50,6 @@ def survey_run(rows: ChosenRows, most: int) -> Survey:
     survey = Survey(most)
     _survey_images(survey, rows)
     _survey_faces(survey, rows)
-    for batch in rows.read("dead_letters", ["image_url", "error_code", "message"]):
-        for row in batch.slice(0, 1).to_pylist():  # a file, and so a batch of it, has one code
-            survey.examples.setdefault(row["error_code"], DeadExample(row["image_url"], row["message"]))
     return survey
 
 

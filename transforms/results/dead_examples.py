@@ -1,0 +1,42 @@
+"""One dead letter of each error code of a run, as an example."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import pyarrow.parquet as pq
+
+from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import RunRecord
+from facebeam.transforms.files.any_store import reading
+from facebeam.transforms.http.shown_text import kept_text, shown_url
+
+_OF_CODE: Final = re.compile("dead_letters/.*error_code=([a-z0-9_]+)/")
+
+
+class DeadExample(NamedTuple):
+    """One dead letter, as messages may show it."""
+
+    image_url: str
+    message: str
+
+
+def dead_examples(layout: Layout, record: RunRecord) -> Mapping[str, DeadExample]:
+    """Read the first row of the first file of each code; a code whose file cannot be read has no example."""
+    examples: dict[str, DeadExample] = {}
+    for path in record.files:
+        code = found[1] if (found := _OF_CODE.match(path)) else ""
+        if code in record.counts.dead and code not in examples:
+            with suppress(RunError):
+                examples[code] = _first_row(f"{layout.output.rstrip('/')}/{path}")
+    return examples
+
+
+def _first_row(path: str) -> DeadExample:
+    """Read the first row of a file that has one; raises RunError."""
+    columns = ["image_url", "message"]
+    with reading(path) as file:
+        (row,) = next(pq.ParquetFile(file).iter_batches(1, columns=columns)).to_pylist()
+    return DeadExample(shown_url(str(row["image_url"] or "")), kept_text(str(row["message"])))
