@@ -46,7 +46,7 @@ def matching(pattern: str) -> dict[str, FoundFile]:
 
 
 def files_in(folder: str) -> dict[str, FoundFile]:
-    """List one folder by one system call: it shows either a new file or the files that the new one replaces."""
+    """List one folder by one system call: the list has a new file or the files that it replaces."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - iterdir may use several calls
     except FileNotFoundError:
