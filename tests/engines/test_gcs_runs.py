@@ -40,7 +40,7 @@ def test_two_processes_of_one_run_pay_once(tmp_path: Path) -> None:
             said, _ = first.communicate(timeout=180)
         assert first.returncode == 0, said
         assert second.returncode == 2
-        assert f"run night is under way in process {first.pid} on " in second.stderr
+        assert f"run night is already running in process {first.pid} on " in second.stderr
         assert (server.calls, server.counts()["repeated"]) == (60, 0)
         again = cloud.facebeam(*command)
         assert (again.returncode, "nothing to do" in again.stderr, server.calls) == (0, True, 60)

@@ -115,7 +115,7 @@ def test_a_token_that_workers_do_not_have_is_told(tmp_path: Path, manifest: Path
         flags = ("--source", "api", "--base-url", server.base_url, *Engine(address, pool).flags)
         finished = facebeam("annotate", "--manifest", manifest, "--output", tmp_path / "out", *flags)
         assert (finished.returncode, server.calls) == (1, 0)
-    assert f"environment variable {VARIABLE} is not set: export it, on every worker" in finished.stderr
+    assert f"environment variable {VARIABLE} is not set: export it on every worker" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert not (tmp_path / "out/images").exists()
 
@@ -134,7 +134,7 @@ def test_a_worker_of_another_version_is_told(tmp_path: Path, manifest: Path) -> 
     ):
         finished = submit(Engine(address, pool), manifest, tmp_path / "out")
     assert finished.returncode == 1
-    assert f"this worker has facebeam 99.0, but the run was submitted by {version}" in finished.stderr
+    assert f"this worker has facebeam 99.0, but facebeam {version} submitted the run" in finished.stderr
     assert not (tmp_path / "out/images").exists()
 
 

@@ -40,9 +40,12 @@ def assert_told(finished: Finished, said: str) -> None:
         (None, "environment variable ACEDATACLOUD_API_TOKEN is not set: export it"),
         ("", "environment variable ACEDATACLOUD_API_TOKEN is empty: put the API token there"),
         (" \n", "environment variable ACEDATACLOUD_API_TOKEN is empty"),
-        (f"{TOKEN[:20]}\n{TOKEN[20:]}", "environment variable ACEDATACLOUD_API_TOKEN is no token"),
-        (f"Bearer {TOKEN}", "put the token there alone, without 'Bearer'"),
-        (f"{TOKEN}\N{SNOWMAN}", "environment variable ACEDATACLOUD_API_TOKEN is no token"),
+        (
+            f"{TOKEN[:20]}\n{TOKEN[20:]}",
+            "variable ACEDATACLOUD_API_TOKEN does not hold a valid token",
+        ),
+        (f"Bearer {TOKEN}", "put only the token there, without 'Bearer'"),
+        (f"{TOKEN}\N{SNOWMAN}", "variable ACEDATACLOUD_API_TOKEN does not hold a valid token"),
     ],
     ids=["missing", "empty", "blank", "newline_inside", "with_bearer", "not_ascii"],
 )

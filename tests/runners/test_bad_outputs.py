@@ -85,7 +85,7 @@ def test_a_full_disk_publishes_nothing(manifest: Path, kilobytes: int, code: int
     told = "run one is not committed: " if code == 1 else ""
     assert f"facebeam: {told}cannot " in finished.stderr
     assert "No space left on device" in finished.stderr
-    assert "check space and rights there" in finished.stderr
+    assert "check free space and permissions there" in finished.stderr
     assert "Traceback" not in finished.stderr
     lines = left.read_text().splitlines()
     lines = [line for line in lines if not line.endswith(("/full", "/first_try.json"))]

@@ -252,7 +252,7 @@ def test_a_file_system_without_locks_has_leases(host: SlowHost, tmp_path: Path) 
 
         same = rehearsed("one")
         assert same.returncode == 2
-        assert f"run one is under way in process {process.pid} on {socket.gethostname()}" in same.stderr
+        assert f"run one is already running in process {process.pid} on {socket.gethostname()}" in same.stderr
         other = rehearsed("two")
         assert other.returncode == 0, other.stderr
         host.let_go.set()

@@ -102,4 +102,4 @@ def test_more_shards_than_calls_a_second_are_refused(manifest: Path, tmp_path: P
     with FaultyServer() as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", "--rate", 2.5, "--shards", 4)
         assert (finished.returncode, server.calls) == (2, 0)
-    assert "4 shards cannot share 2.5 calls a second: give --shards 2" in finished.stderr
+    assert "4 shards cannot share 2.5 calls per second: give --shards 2" in finished.stderr

@@ -171,7 +171,7 @@ def test_a_plan_keeps_to_the_time(tmp_path: Path) -> None:
     ("flags", "said"),
     [
         (("--rat", 20), "there is no flag --rat: did you mean --rate?"),
-        (("--shards", 20, "--rate", 5), "20 shards cannot share 5 calls a second"),
+        (("--shards", 20, "--rate", 5), "20 shards cannot share 5 calls per second"),
     ],
 )
 def test_what_a_run_would_refuse_has_no_plan(tmp_path: Path, flags: tuple[object, ...], said: str) -> None:

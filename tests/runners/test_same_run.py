@@ -82,7 +82,7 @@ def test_a_run_that_was_set_up_wrongly_is_not_committed(
     manifest, output = write_urls(tmp_path / "photos.txt", urls), tmp_path / "out"
     refused = annotate(manifest, output, "--run-id", "one")
     assert refused.returncode == 2, refused.stderr
-    assert f"all {len(urls)} rows fail alike, so that nothing is committed: {code}" in refused.stderr
+    assert f"all {len(urls)} rows failed in one way, so nothing is committed: {code}" in refused.stderr
     assert flag in refused.stderr
     assert visible(output) == []
     again = annotate(manifest, output, "--run-id", "one", flag)

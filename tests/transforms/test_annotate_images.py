@@ -332,5 +332,7 @@ def test_an_unforeseen_error_is_the_failure_of_its_image(source: LoggingSource, 
 def test_many_unforeseen_errors_end_the_run(source: LoggingSource, journal: Journal, poison: range) -> None:
     """Five errors in a row, or more than one in a hundred images, are a defect: the run ends."""
     defect = replace(source, poison=frozenset(map(url_of, poison)))
-    with pytest.raises(RunError, match=r"failed by an error of this program, the last by ValueError at"):
+    with pytest.raises(
+        RunError, match=r"an error in facebeam failed .* images, the last one with ValueError at"
+    ):
         annotate(rows_of(*range(poison.stop)), AnnotateImages(defect, journal), lambda *_: None)

@@ -133,7 +133,7 @@ def test_the_record_tells_what_was_committed(layout: Layout) -> None:
 def test_a_broken_law_is_not_committed(layout: Layout, missing: int | None, rows_read: int, law: str) -> None:
     """When the counts do not add up, RunError names the law and the counts, and nothing becomes visible."""
     staged = [file for number, file in enumerate(staged_run(layout)) if number != missing]
-    with pytest.raises(RunError, match=f"run r1 is not committed, a law is broken: .*{law}"):
+    with pytest.raises(RunError, match=f"run r1 is not committed: its counts break a rule: .*{law}"):
         commit_run(layout, staged, rows_read, CALLS, OWN, FACTS)
     assert nothing_is_visible(layout)
     assert not Path(layout.plan).exists()

@@ -104,7 +104,7 @@ BELOW_A_FILE: list[tuple[Work, str]] = [
 def test_a_file_in_the_way_is_a_run_error(tmp_path: Path, work: Work, said: str) -> None:
     """A file in the place of a folder raises a one-line RunError: action, path, reason and what to check."""
     path = str(put(tmp_path / "file") / "below")
-    with pytest.raises(RunError, match=r"check space and rights there$") as caught:
+    with pytest.raises(RunError, match=r"check free space and permissions there$") as caught:
         work(path)
     assert str(caught.value).startswith(f"{said} {path}")
     assert "\n" not in str(caught.value)

@@ -172,7 +172,9 @@ def test_a_file_that_is_nowhere_ends_the_run(tmp_path: Path) -> None:
     plan = checked_run(layout)
     Path(layout.staging, FILES[1]).unlink()
     for again in (partial(publish, layout, plan), partial(finish, layout), partial(resume, layout)):
-        with pytest.raises(RunError, match=f"{published(layout, FILES[1])} is missing, or has another size"):
+        with pytest.raises(
+            RunError, match=f"{published(layout, FILES[1])} is missing, or its size has changed"
+        ):
             again()
         assert not is_whole(layout)
         assert not discard(layout)

@@ -1,4 +1,4 @@
-"""The web API as a face source: every call paced, within its budget, and stopped when it makes no sense."""
+"""The web API as a face source: it paces calls, keeps to the budget, and stops when every call would fail."""
 
 import math
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 __all__ = ["ApiSource"]
 
 UNPACED_WINDOW: Final = 64
-"""Requests in flight where no rate says how many are needed."""
+"""Number of requests in flight if the rate is unlimited."""
 SPARE: Final = 1.3
-"""The window is this much wider than rate times latency: latencies vary."""
+"""The number of requests in flight is this many times rate times latency, because latencies vary."""
 LONGEST_PAUSE_S: Final = 60.0
-"""A `Retry-After` holds the whole run up for at most this long."""
+"""A `Retry-After` pauses all calls for at most this long."""
 SERVER_FAULTS_IN_A_ROW: Final = 3
-"""So many 500s on end are taken as a sign of throttling: the gateway turns its upstream's 429s into 500s."""
+"""After this many server errors in a row calls slow down: the gateway turns its upstream's 429s into 500s."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class ApiSource(FaceSource):
 
     Args:
         client: makes single calls.
-        rate_per_s: calls a second at most, retries included; None for no ceiling.
-        limits: what the run may spend.
-        window: requests in flight; None keeps as many as rate times latency needs.
-        allow_private_urls: send URLs with a user or of a private host too.
+        rate_per_s: largest number of calls per second, retries included. None: unlimited.
+        limits: largest number of calls, and the time when sending ends.
+        window: number of requests in flight. None: as many as rate times latency needs.
+        allow_private_urls: whether to send also URLs that contain a user or password, or name a private host.
     """
 
     client: ApiClient
@@ -53,20 +53,20 @@ class ApiSource(FaceSource):
 
     @property
     def identity(self) -> str:
-        """Host and model version."""
+        """The service's address and the model version."""
         return self.client.identity
 
     @property
     def largest_window(self) -> int:
-        """Threads that there may be."""
+        """Largest number of requests in flight."""
         return self.window or (LARGEST_WINDOW if self.rate_per_s else UNPACED_WINDOW)
 
     def for_shard(self, shard: int, shards: int) -> Self:
-        """Give a shard's part of rate, budget and window; the parts add up to the whole, or less.
+        """Give a shard's part. The parts of rate and budget add up to the whole; each window is at least 1.
 
         Raises:
-            RunError: more shards than calls a second. Each sends one a second at least, else a second could
-                see more calls than the rate allows.
+            RunError: there are more shards than calls per second. A shard's rate is at least one call per
+                second, so together the shards would send more calls than the rate allows.
         """
         return replace(
             self,
@@ -77,7 +77,7 @@ class ApiSource(FaceSource):
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Open the connections; pace, budget and circuit begin anew."""
+        """Open the connections; pacer, budget and circuit start anew."""
         with self.client.open() as call:
             opened = _OpenApi(self, call)
             with opened.ended_in_time():
@@ -85,9 +85,10 @@ class ApiSource(FaceSource):
 
 
 def rate_part(rate_per_s: float, shard: int, shards: int) -> float:
-    """Give a shard's part of the rate: whole calls a second, and what is left over to the last.
+    """Give a shard's part of the rate: whole calls per second; the last shard also gets the fraction.
 
-    Whole, because 2.5 a second is three in some seconds: four such shards would send twelve where ten may go.
+    Only whole numbers add up: at 2.5 calls per second, a shard sends three in some seconds. Four such shards
+    could send twelve calls in a second where the rate allows ten.
 
     >>> [rate_part(10.5, shard, 4) for shard in range(4)]
     [3.0, 3.0, 2.0, 2.5]
@@ -97,14 +98,14 @@ def rate_part(rate_per_s: float, shard: int, shards: int) -> float:
     whole = int(rate_per_s)
     if whole < shards:
         raise RunError(
-            f"{shards} shards cannot share {rate_per_s:g} calls a second: give --shards {max(1, whole)}"
+            f"{shards} shards cannot share {rate_per_s:g} calls per second: give --shards {max(1, whole)}"
         )
     rest = rate_per_s - whole if shard == shards - 1 else 0.0
     return whole // shards + (shard < whole % shards) + rest
 
 
 class _OpenApi(OpenSource):
-    """What the threads of one worker share while the source is open."""
+    """What the threads of one shard share while the source is open."""
 
     def __init__(self, source: ApiSource, call: Call) -> None:
         self._source = source
@@ -119,7 +120,7 @@ class _OpenApi(OpenSource):
         self._server_faults = 0
 
     def attempt(self, request: ImageRequest) -> FoundFaces:
-        """Send one call when its turn has come, and learn from what comes back."""
+        """Send one call when its turn has come, and report the result to circuit, pacer and budget."""
         if not self._source.allow_private_urls:
             check_fit_to_send(request.image_url)
         while True:
@@ -127,7 +128,8 @@ class _OpenApi(OpenSource):
                 with self._outage.turn():
                     return self._send(request)
             except FailureError as error:
-                # A call that was never sent costs no attempt while nobody can be reached.
+                # During an outage, a call that did not reach the service is sent again here: it uses up no
+                # attempt of its image.
                 if not (error.failure.was_sent and not error.failure.maybe_billed and self._circuit.is_out):
                     raise
 
@@ -145,12 +147,12 @@ class _OpenApi(OpenSource):
             return found
 
     def may_retry(self) -> bool:
-        """Count one retry, unless the run has had its share. In an outage retries wait, and are few."""
+        """Count one retry, if another one is allowed. During an outage all are: they wait, and are few."""
         return self._circuit.is_out or self._ledger.may_retry()
 
     @contextmanager
     def ended_in_time(self) -> Iterator[None]:
-        """Open the circuit when the time is over: who waits for a turn, or to ask again, waits no longer."""
+        """Open the circuit at `stop_at`, so that calls which wait for a turn or for a retry stop waiting."""
         stop_at = self._source.limits.stop_at
         if stop_at is None:
             yield
@@ -165,22 +167,22 @@ class _OpenApi(OpenSource):
             timer.cancel()
 
     def window(self) -> int:
-        """Give rate times the latency of late, and a place for each request that waits to retry."""
+        """Give the number of requests to have in flight: rate times recent latency, plus waiting retries."""
         if self._source.window or not self._source.rate_per_s:
             return self._source.largest_window
         needed = math.ceil(self._pacer.rate_per_s * self._latency_s * SPARE)
         return min(LARGEST_WINDOW, 2 + needed + self._asleep)
 
     def recall(self) -> None:
-        """Count a call that this run has sent already."""
+        """Count a call that this run sent before the engine retried the bundle."""
         self._ledger.recall()
 
     def held_back_s(self) -> float:
-        """Tell for how long calls have waited for their turn."""
+        """Give the seconds during which calls have waited for their turn."""
         return self._pacer.held_back_s
 
     def sleep(self, seconds: float) -> None:
-        """Wait before a retry; raises when the circuit opens meanwhile."""
+        """Wait before a retry; raises as `Circuit.check` if the circuit opens meanwhile."""
         with self._lock:
             self._asleep += 1
         try:

@@ -1,4 +1,4 @@
-"""What a run may spend: calls, and time."""
+"""Count calls and retries, and stop when the budget of calls or the time of the run is used up."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ from facebeam.schemas.values import NOT_SENT, Failure, FailureError
 
 RETRIES_ALWAYS: Final = 20
 RETRY_SHARE: Final = 0.1
-"""Retries may be this share of all calls; the first twenty are free."""
+"""Retries may be at most this share of all calls; `RETRIES_ALWAYS` retries are always allowed."""
 
 
 @dataclass(frozen=True)
@@ -18,22 +18,22 @@ class CallLimits:
     """The limits of a run.
 
     Args:
-        calls: most calls, retries included; None for no limit.
-        stop_at: when the last call may be sent; None for no limit. With a time zone.
+        calls: largest number of calls, retries included. None: unlimited.
+        stop_at: time, with a time zone, from which no call is sent. None: no limit.
     """
 
     calls: int | None = None
     stop_at: datetime | None = None
 
     def for_shard(self, shard: int, shards: int) -> Self:
-        """Give a shard's part; the parts add up to the whole."""
+        """Give a shard's part of the calls, with the same `stop_at`; the parts add up to the whole."""
         if self.calls is None:
             return self
         return replace(self, calls=self.calls // shards + (shard < self.calls % shards))
 
 
 class CallLedger:
-    """Counts calls before they are sent. Many threads share it."""
+    """Counts calls and retries before they are sent. Many threads share it."""
 
     def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
@@ -42,7 +42,7 @@ class CallLedger:
         self._retries = 0
 
     def reserve(self, now: datetime) -> None:
-        """Count one call; raise FailureError, which opens the circuit, where a limit forbids it."""
+        """Count one call; raise FailureError if a limit is reached. The caller opens the circuit with it."""
         if self._limits.stop_at and now >= self._limits.stop_at:
             raise FailureError(window_closed(self._limits.stop_at))
         with self._lock:
@@ -53,17 +53,17 @@ class CallLedger:
             self._sent += 1
 
     def recall(self) -> None:
-        """Count a call that this run has sent already, on a worker that is no more."""
+        """Count a call that this run sent before the engine retried the bundle, perhaps on another worker."""
         with self._lock:
             self._sent += 1
 
     def give_back(self) -> None:
-        """Take one call off the count: it was never sent, and is made again."""
+        """Subtract one call: it did not reach the service, and will be sent again."""
         with self._lock:
             self._sent -= 1
 
     def may_retry(self) -> bool:
-        """Count one retry, unless the run has had its share of them."""
+        """Count one retry and return True; return False if there were too many retries already."""
         with self._lock:
             allowed = self._retries < max(RETRIES_ALWAYS, RETRY_SHARE * self._sent)
             self._retries += allowed
@@ -71,9 +71,11 @@ class CallLedger:
 
 
 def window_closed(stop_at: datetime) -> Failure:
-    """Say that the time is over, as clocks here show it."""
-    return _not_sent(ErrorCode.WINDOW_CLOSED, f"{stop_at.astimezone():%H:%M (UTC%z)} has come")
+    """Give the failure of a call after `stop_at`; its message shows the time in this machine's time zone."""
+    return _not_sent(
+        ErrorCode.WINDOW_CLOSED, f"the end time {stop_at.astimezone():%H:%M (UTC%z)} was reached"
+    )
 
 
 def _not_sent(code: ErrorCode, reason: str) -> Failure:
-    return Failure(code, f"{reason}; run again to go on", stage=NOT_SENT, was_sent=False)
+    return Failure(code, f"{reason}; run again to continue", stage=NOT_SENT, was_sent=False)

@@ -1,4 +1,4 @@
-"""Stop all sending when every further call would fail in the same way; hold it back while nobody answers."""
+"""Stop all sending when every further call would fail too; pause it while the service cannot be reached."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from facebeam.schemas.values import NOT_SENT, Failure, FailureError
 from facebeam.transforms.steps.progress import stop_if_asked
 
 MOST_IN_A_ROW: Final = {Trouble.WRONG_SERVICE: 50, Trouble.ITS_ACCOUNT: 3}
-"""After so many failures in a row that do not pass with time, the service counts as gone."""
+"""Failures in a row after which the circuit opens, for kinds of failure that waiting does not end."""
 TROUBLE_S: Final = 120.0
-"""After so long without one answer, and `FEWEST` calls, the service counts as gone."""
+"""The circuit opens when the service itself has failed for this long, in `FEWEST` calls in a row or more."""
 FEWEST: Final = 10
 OUTAGE_SERIES: Final = 5
-"""After so many calls in a row that reached nobody, the others wait until one gets through."""
+"""After this many calls in a row that did not reach the service, the others wait until one gets through."""
 _LOOK_S: Final = 0.5
 
 
 class Circuit:
-    """Closed while calls may be sent; once open it stays so for the run. Many threads share it."""
+    """Closed while calls may be sent. Once it is open, it stays open. Many threads share it."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -37,33 +37,34 @@ class Circuit:
 
     @property
     def is_out(self) -> bool:
-        """Tell whether the service cannot be reached just now."""
+        """Whether the service cannot be reached at the moment."""
         return self._unreached >= OUTAGE_SERIES
 
     def check(self) -> None:
-        """Raise FailureError when the circuit is open, RunError when the run was asked to stop."""
+        """Raise FailureError if the circuit is open, and RunError if the run was asked to stop."""
         stop_if_asked()
         if self._cause is not None:
             raise FailureError(self._cause)
 
     def open(self, cause: Failure) -> None:
-        """Open the circuit; the first cause counts."""
+        """Open the circuit; if it is open already, the earlier cause stays."""
         with self._lock:
             if self._cause is None:
                 self._cause = replace(cause, stage=NOT_SENT, was_sent=False, maybe_billed=False)
                 self._opened.set()
 
     def succeeded(self) -> None:
-        """Take note of an answer: a series is broken."""
+        """Record an answer: it ends every series of failures."""
         with self._lock:
             self._series = self._fruitless = self._unreached = 0
 
     def failed(self, failure: Failure, took_s: float = 0.0) -> None:
-        """Take note of a failure, and open where it means that others would fail as well.
+        """Record a failure, and open the circuit if further calls would fail too.
 
         Args:
-            failure: what came of a call.
-            took_s: how long the call took: a service that hangs is silent from its beginning on.
+            failure: the result of a call.
+            took_s: duration of the call in seconds. The time without an answer is counted from the start of
+                the first call that failed.
         """
         trouble = failure.code.about.trouble
         longest = MOST_IN_A_ROW.get(trouble) if trouble else None
@@ -80,7 +81,7 @@ class Circuit:
             self.open(failure)
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless the circuit opens or the run is asked to stop: then raise as `check` does."""
+        """Wait. If the circuit opens meanwhile, or the run is asked to stop, raise as `check` does."""
         until = monotonic() + seconds
         while (left_s := until - monotonic()) > 0:
             self.check()
@@ -89,12 +90,18 @@ class Circuit:
 
 
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
-"""Before each trial of an outage; the last one is repeated. Few trials: a call has only so many attempts."""
+"""Seconds to wait before each trial call of an outage; the last value is repeated.
+
+There are few trials, because a trial that a gateway answers uses up an attempt of its image.
+"""
 _LOGGER: Final = getLogger("facebeam")
 
 
 class Outage:
-    """A gate that is open unless the circuit says that the service is out. Many threads share it."""
+    """Lets calls pass while the service can be reached, and one trial call at a time while it cannot.
+
+    Many threads share it.
+    """
 
     def __init__(self, circuit: Circuit) -> None:
         self._circuit = circuit
@@ -103,7 +110,7 @@ class Outage:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait until the service is there again, or until this call may be the next to try.
+        """Wait until the service can be reached again, or until this call may be the next trial.
 
         Raises:
             FailureError, RunError: as `Circuit.check`.
@@ -121,13 +128,13 @@ class Outage:
         yield
 
     def _pause(self) -> None:
-        """Wait before the next trial; say so before the first, and that it is over after the last."""
+        """Wait before the next trial. Log a warning before the first trial, and when the outage has ended."""
         if not self._circuit.is_out:
             if self._trials:
-                _LOGGER.warning("the service answers again: the run goes on")
+                _LOGGER.warning("the service answers again; the run continues")
             self._trials = 0
             return
         if not self._trials:
-            _LOGGER.warning("the service cannot be reached: waiting until it can be, for two minutes at most")
+            _LOGGER.warning("the service cannot be reached; the run waits for it, at most two minutes")
         self._circuit.sleep(PAUSES_S[min(self._trials, len(PAUSES_S) - 1)])
         self._trials += 1

@@ -1,4 +1,4 @@
-"""The web API's client: a picklable description, live on the worker, that makes single calls."""
+"""The web API's client: a description that can be pickled, and that makes single calls on the worker."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -27,20 +27,21 @@ __all__ = ["ApiClient"]
 _PATH: Final = "/face/analyze"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 CALL_LIMITS: Final = HttpLimits(read_timeout_s=60.0, timeout_s=75.0, max_bytes=4 * 1024 * 1024)
-"""What one call may take unless the user says otherwise."""
+"""Default limits of one call, in seconds and bytes."""
 
 Call = Callable[[ImageRequest], FoundFaces]
-"""Send one call; `latency_ms` is from sending it to its last byte. Raises FailureError."""
+"""Sends one call; its `latency_ms` is the time until the last byte of the answer. Raises FailureError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """What the threads share to send by.
+    """Sends prepared calls; all threads of a shard share it.
 
     Args:
         session: the connections.
-        template: a prepared POST, whole but for its body.
-        host: names the service in messages.
+        template: a prepared POST request without a body.
+        limits: seconds and bytes that one call may take.
+        host: the service's name in messages.
     """
 
     session: requests.Session
@@ -49,7 +50,7 @@ class Poster:
     host: str
 
     def post(self, body: bytes) -> Reply | Failure:
-        """Send one call. A failure is returned: raised, it would drag along the request with the token."""
+        """Send one call. A failure is returned, not raised: an exception would carry the token along."""
         prepared = self.template.copy()
         prepared.prepare_body(body, None)
         try:
@@ -59,7 +60,7 @@ class Poster:
             return client_fault(error, self.host)
 
     def _reply(self, response: requests.Response) -> Reply | Failure:
-        """Read the body; of an error the status tells enough where its body breaks."""
+        """Read the body. If the body of an error cannot be read, its status is enough."""
         try:
             body = read_body(response, self.limits.max_bytes)
         except (TooManyBytesError, *FOREIGN) as error:
@@ -72,13 +73,15 @@ class Poster:
 
 
 _HERE: Final = {
-    ErrorCode.INVALID_MANIFEST_ROW: ErrorCode.API_NOT_IMPLEMENTED,  # the URL is --base-url
-    ErrorCode.TOO_MANY_REDIRECTS: ErrorCode.HTTP_ERROR,  # none is followed
+    ErrorCode.INVALID_MANIFEST_ROW: ErrorCode.API_NOT_IMPLEMENTED,  # the URL comes from --base-url
+    ErrorCode.TOO_MANY_REDIRECTS: ErrorCode.HTTP_ERROR,  # a call follows no redirect
 }
 
 
 def client_fault(error: Exception, host: str) -> Failure:
-    """Translate what ended a call without a whole answer; told are an exception's class and a socket's words.
+    """Translate an exception that ended a call before the whole answer was there.
+
+    The message has a socket's own text, but only the class of other exceptions: their text may hold secrets.
 
     >>> client_fault(requests.ConnectTimeout(), "api.example.com").maybe_billed
     False
@@ -94,17 +97,18 @@ def client_fault(error: Exception, host: str) -> Failure:
 
 @dataclass(frozen=True)
 class ApiClient:
-    """Describe whom to ask and how; `open` makes it live on the worker.
+    """Describes the service and how to call it; `open` on the worker gives the function that calls it.
 
     Args:
-        base_url: the service; `/face/analyze` is below it.
-        token: where the token lies.
-        face_model_version: always sent, since the service's own default depends on the account.
-        pool_size: connections kept; no fewer than threads that ask, or they reconnect.
+        base_url: address of the service; calls go to `/face/analyze` below it.
+        token: where to find the token.
+        face_model_version: sent with each call, since the service's own default depends on the account.
+        pool_size: number of connections to keep open. With fewer connections than threads, threads have to
+            reconnect.
         limits: seconds and bytes that one call may take.
-        trust_proxies: go through the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`, ...).
-            Nothing else is taken from there: a netrc would replace the token.
-        ca_data: certificates to trust besides the usual ones, in PEM.
+        trust_proxies: whether to use the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`, ...).
+            Nothing else is taken from the environment: a netrc file would replace the token.
+        ca_data: additional certificates to trust, in PEM.
     """
 
     base_url: str = "https://api.acedata.cloud"
@@ -117,7 +121,7 @@ class ApiClient:
 
     @property
     def identity(self) -> str:
-        """Who is asked, down to the version; `https://HOST:443/` is `https://host`."""
+        """The service's address and the model version; `https://HOST:443/` is written as `https://host`."""
         parts = urlsplit(self.base_url)
         port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
         return (
@@ -126,10 +130,10 @@ class ApiClient:
 
     @contextmanager
     def open(self) -> Iterator[Call]:
-        """Resolve the token and open the connections; leaving the context closes them.
+        """Read the token and open the connections; leaving the context closes them.
 
         Raises:
-            RunError: there is no token, or `base_url` is no URL.
+            RunError: there is no token, or `base_url` is not a valid URL.
         """
         token = self.token.resolve()
         url = self.base_url.rstrip("/") + _PATH
@@ -141,7 +145,7 @@ class ApiClient:
 
 
 def _template(session: requests.Session, url: str, token: Token) -> requests.PreparedRequest:
-    """Prepare all of the request but its body, once for all calls."""
+    """Prepare the request without its body, once for all calls."""
     session.headers.clear()
     headers = {
         "authorization": token.authorization(),
@@ -153,11 +157,11 @@ def _template(session: requests.Session, url: str, token: Token) -> requests.Pre
     try:
         return session.prepare_request(requests.Request("POST", url, headers))
     except (requests.RequestException, UnicodeError) as error:
-        raise RunError(f"{url} is no URL ({type(error).__name__}): correct --base-url") from None
+        raise RunError(f"{url} is not a valid URL ({type(error).__name__}): correct --base-url") from None
 
 
 def request_body(request: ImageRequest, face_model_version: str) -> bytes:
-    """Write a request as the contract has it: every parameter, and nothing else."""
+    """Encode a request as the contract defines it: every parameter, and nothing else."""
     fields = {
         "image_url": request.image_url,
         "mode": request.mode,

@@ -1,4 +1,4 @@
-"""Which image URLs may be sent to the service: none with a password, and none of a private network."""
+"""Refuse to send image URLs that contain a password, or that lead into a private network."""
 
 import re
 import socket
@@ -18,20 +18,20 @@ _NAME: Final = re.compile(r"[\w-]+(\.[\w-]+)+")
 
 
 def check_fit_to_send(url: str) -> None:
-    """Refuse a URL that would tell the service a secret or that it cannot reach; no name is looked up.
+    """Refuse a URL that contains a secret, or that the service cannot reach. No host name is looked up.
 
     Raises:
         FailureError: `forbidden_address`, not sent.
     """
     if (reason := _why_not(url)) is not None:
         message = (
-            f"{shown_url(url)}: {reason}; not sent: use a public URL, or allow it with --allow-private-urls"
+            f"{shown_url(url)} {reason}; it was not sent: use a public URL, or give --allow-private-urls"
         )
         raise FailureError(Failure(ErrorCode.FORBIDDEN_ADDRESS, message, stage="annotate", was_sent=False))
 
 
 def is_fit_to_send(url: str) -> bool:
-    """Tell whether `check_fit_to_send` would let a URL pass."""
+    """Tell whether `check_fit_to_send` accepts a URL."""
     return _why_not(url) is None
 
 
@@ -39,15 +39,19 @@ def _why_not(url: str) -> str | None:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "names no host that can be read"
+        return "has no readable host"
     if "@" in parts.netloc:
         return "has a user or password, which would be sent to the service"
     host = _spelt_plainly(parts.hostname or "")
-    return None if _is_public_host(host) else f"its host {host[:100]!r} is no public name or address"
+    return (
+        None
+        if _is_public_host(host)
+        else f"has the host {host[:100]!r}, which is not a public name or address"
+    )
 
 
 def _spelt_plainly(host: str) -> str:
-    """Undo what resolvers undo: full-width digits, the root's dot."""
+    """Spell a host as resolvers read it: full-width characters in ASCII, no final dot."""
     return unicodedata.normalize("NFKC", host).lower().removesuffix(".")
 
 
@@ -61,6 +65,6 @@ def _literal(host: str) -> Address | None:
     try:
         if ":" in host:
             return IPv6Address(host)
-        return IPv4Address(socket.inet_aton(host))  # knows 127.1, 0x7f.1 and 017700000001 as resolvers do
+        return IPv4Address(socket.inet_aton(host))  # reads 127.1, 0x7f.1 and 017700000001 as resolvers do
     except (ValueError, OSError):
         return None

@@ -1,11 +1,11 @@
-"""Let calls go at a rate that is a ceiling: in no second more than were allowed, retries included.
+"""Limit the rate of calls: in no second are more calls sent than allowed, retries included.
 
-Two rules together. Slots at even distances keep calls from bunching. A log of the last calls makes the
-ceiling hard: a call leaves only when the one that is `rate` calls back was on the wire a second ago. So it
-holds at the other side, however long a thread takes from the gate to the wire.
+Two rules work together. First, calls get time slots at equal distances, so that they do not bunch. Second, a
+call is released only when the call `rate` places before it was sent at least a second ago. So the limit also
+holds at the service, however long a thread takes between its release and its sending.
 
-When the other side asks for fewer calls, the rate is halved and creeps back: fast to just below the rate that
-was refused, then slowly on, as CUBIC does it (RFC 9438).
+When the service asks for fewer calls, the pacer halves the rate and then raises it again: fast to just below
+the rate that was refused, then slowly, as CUBIC does (RFC 9438).
 """
 
 from collections import deque
@@ -16,24 +16,25 @@ from time import sleep as real_sleep
 from typing import Final
 
 MOST_PER_S: Final = 10_000.0
-"""More calls than a process can send: the largest rate, and that of a run whose rate is unlimited."""
+"""More calls per second than a process can send: the largest valid rate, and the rate of an unlimited run."""
 LARGEST_WINDOW: Final = 1000
-"""The most calls in flight."""
+"""Largest number of calls in flight."""
 MARGIN: Final = 0.01
-"""Share of the ceiling that is left unused: calls travel for different times, and must not meet."""
+"""Share of the rate that is left unused, because some calls take longer to arrive than others."""
 SECONDS_BACK: Final = 2.0
-"""From half the refused rate back to just below it."""
+"""Seconds in which the rate rises from half the refused rate to just below the refused rate."""
 JUST_BELOW: Final = 0.97
 PROBE_PER_S: Final = 0.002
-"""Share of the allowed rate that is won back each second beyond that."""
+"""After that, the rate rises by this share of the allowed rate per second."""
 CALM_S: Final = 1.0
-"""Refusals within this time of the last one were under way already, and say nothing new."""
+"""For this long after the rate was lowered, refusals belong to calls that were already in flight. They do not
+lower it again."""
 UNSENT_LOOK_S: Final = 0.005
-"""A call that has passed the gate is looked at so often until it is sent."""
+"""Seconds between two checks of whether a released call was sent."""
 
 
 class Turn:
-    """A call that may leave; `sent` has to be told when it has left, or will not."""
+    """A released call. The caller must call `sent` when the call was sent, or when it will not be."""
 
     __slots__ = ("_clock", "released_at", "sent_at")
 
@@ -43,18 +44,18 @@ class Turn:
         self.sent_at: float | None = None
 
     def sent(self) -> None:
-        """Take note that the call is on the wire; the first time counts."""
+        """Record that the call was sent; only the first time counts."""
         if self.sent_at is None:
             self.sent_at = self._clock()
 
 
 class Pacer:
-    """A gate that threads pass one at a time.
+    """Releases the calls of many threads one at a time, at a limited rate.
 
     Args:
-        rate_per_s: the ceiling, calls a second; below 1 it is one call in `1 / rate_per_s` seconds.
-        clock: seconds that only grow.
-        sleep: waits for seconds.
+        rate_per_s: largest number of calls per second; below 1: one call per `1 / rate_per_s` seconds.
+        clock: gives a time in seconds that never decreases.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Pacer:
         self._held_s = 0.0
 
     def wait_for_turn(self) -> Turn:
-        """Block until a call may leave. Whoever gets the turn has to tell when it is sent."""
+        """Block until a call may be sent. The caller must call `Turn.sent` on the result."""
         with self._lock:
             self._waiting += 1
             if self._waiting == 1:
@@ -94,12 +95,12 @@ class Pacer:
 
     @property
     def held_back_s(self) -> float:
-        """Seconds in which at least one call has waited for its turn."""
+        """Seconds during which at least one call has waited for its turn."""
         with self._lock:
             return self._held_s + (self._clock() - self._held_since if self._waiting else 0.0)
 
     def slow_down(self, for_s: float = 0.0) -> None:
-        """Take note that a call was refused; nothing leaves for `for_s` seconds."""
+        """Lower the rate because a call was refused, and release no call for `for_s` seconds."""
         with self._lock:
             now = self._clock()
             self._slot = max(self._slot, now + for_s)
@@ -109,25 +110,25 @@ class Pacer:
 
     @property
     def rate_per_s(self) -> float:
-        """The rate of the moment."""
+        """The current rate in calls per second."""
         with self._lock:
             return self._rate(self._clock())
 
     def _take_turn(self) -> Turn | float:
-        """Take the next turn if it has come, else tell how long it is off, in seconds."""
+        """Take the next turn if it has come, otherwise give the seconds until it comes."""
         with self._lock:
             now = self._clock()
             rate = self._rate(now)
             due = max(self._slot, self._window_opens(now))
             if now < due:
                 return due - now
-            # A late thread may catch up a little; the log of releases keeps the ceiling all the same.
+            # A late thread may catch up on two slots; the second rule limits the rate all the same.
             self._slot = max(self._slot, now - 2 / rate) + 1 / rate
             self._turns.append(turn := Turn(self._clock))
             return turn
 
     def _window_opens(self, now: float) -> float:
-        """Tell when the call that is `burst` calls back has left the window of the ceiling."""
+        """Give the time from which the second rule allows a call; the call `burst` places before decides."""
         if len(self._turns) < self._burst:
             return float("-inf")
         sent_at = self._turns[0].sent_at
@@ -136,11 +137,11 @@ class Pacer:
         return sent_at + self._burst / self._allowed * (1 + MARGIN)
 
     def _sent_within(self, seconds: float, now: float) -> int:
-        """Count the calls of late: who is not held back by the gate may send less than it allows."""
+        """Count the calls released in the last `seconds`: they may be fewer than the rate allows."""
         return max(1, sum(1 for turn in self._turns if turn.released_at > now - seconds))
 
     def _rate(self, now: float) -> float:
-        """Give the rate at a time: `allowed`, or what the last refusal has left of it."""
+        """Give the rate at a time: the allowed rate, or a lower one after a refusal."""
         if self._refused_rate is None:
             return self._allowed
         since_s = now - self._refused_at

@@ -1,7 +1,7 @@
-"""Read the service's answer: tolerant in spelling, strict in counting.
+"""Read the service's answer: tolerant of spelling, strict about the number of points.
 
-Source: the contract of `POST /face/analyze`; the guide's example is the golden input of the tests. Published
-examples also spell `X` and `Y` in capitals, and give `face_shape_set` as a string of JSON: both are read.
+Source: the contract of `POST /face/analyze`; the tests use the guide's example as input. Published examples
+also write `X` and `Y` in capitals, and `face_shape_set` as a string of JSON; both are accepted.
 """
 
 import json
@@ -17,7 +17,7 @@ from facebeam.schemas.values import Face, Failure, FailureError, FoundFaces
 from facebeam.transforms.http.shown_text import kept_text
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
-"""What `json.loads` gives."""
+"""A value that `json.loads` can return."""
 
 _NUMBERS: Final = frozenset({int, float})
 _MAX_VERSION_CHARACTERS: Final = 64
@@ -27,22 +27,22 @@ _LARGEST: Final = float(np.finfo(np.float32).max)
 def parse_answer(
     body: Json, face_model_version: str = "", trace_id: str | None = None, latency_ms: float | None = None
 ) -> FoundFaces:
-    """Read the body of a successful response; no faces in it is the outcome `no_face`.
+    """Read the body of a successful response; without faces, the outcome is `no_face`.
 
-    Shape: a list of f faces with 90 points each -> f faces of float32[90, 2], in the order sent
+    Shape: a list of f faces with 90 points each -> f faces of float32[90, 2], in the same order
 
     Unknown keys are ignored. Points may lie outside the image. A width or height that is missing, or not a
     whole number of pixels, is None.
 
     Args:
         body: the decoded JSON.
-        face_model_version: what was asked for, where the body does not say what has answered.
-        trace_id: the call's name.
-        latency_ms: how long the call took.
+        face_model_version: the version that was asked for; used if the body does not name a version.
+        trace_id: the service's name for the call.
+        latency_ms: duration of the call in milliseconds.
 
     Raises:
-        FailureError: `invalid_response`, naming what is wrong and where: a missing key, a list of another
-            length, a coordinate that is no finite number.
+        FailureError: `invalid_response`. The message says what is wrong and where: a missing key, a list of
+            the wrong length, or a coordinate that is not a finite number.
     """
     if not isinstance(body, dict):
         _invalid("the body", "an object", body)
@@ -59,7 +59,7 @@ def parse_answer(
 
 
 def _face_shape_set(body: dict[str, Json]) -> list[Json]:
-    faces = body.get("face_shape_set", False)  # null is no face, a missing key is no answer
+    faces = body.get("face_shape_set", False)  # null: no face; a missing key: not an answer
     if isinstance(faces, str):
         try:
             faces = json.loads(faces)
@@ -85,7 +85,7 @@ def _face(face: Json, where: str) -> Face:
 
 
 def _usual_points(face: dict[str, Any]) -> NDArray[np.float32] | None:
-    """Read a face in the usual spelling at one go, in a fifth of the time; None where anything is unusual."""
+    """Read a face in the usual spelling all at once, in a fifth of the time; None if anything is unusual."""
     try:
         if any(len(face[region]) != count for region, count in REGIONS.items()):
             return None
@@ -114,7 +114,7 @@ def _point(point: Json, where: str) -> tuple[float, float]:
 
 
 def _coordinate(value: Json, where: str) -> float:
-    # A NaN fails the comparison, and an int of a thousand digits passes it without becoming a float.
+    # `not <=` is also true for NaN. An int of a thousand digits can be compared, but not converted to float.
     number = _number(value)
     if number is None or not abs(number) <= _LARGEST:
         _invalid(where, "a finite number", value)
@@ -122,18 +122,18 @@ def _coordinate(value: Json, where: str) -> float:
 
 
 def _pixels(body: dict[str, Json], key: str) -> int | None:
-    """Read a size, 690 or 690.0. None where there is no usable one: the points are paid for, and whole."""
+    """Read a size such as 690 or 690.0. None if it is missing or wrong: the points are good, and paid for."""
     number = _number(body.get(key))
     return int(number) if number is not None and 0 < number < 2**31 and number == int(number) else None
 
 
 def _number(value: Json) -> int | float | None:
-    """Give a number; None for anything else, to which Python counts True."""
+    """Give a number; None for anything else, also for True and False, which are int in Python."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _invalid(where: str, expected: str, found: Json) -> NoReturn:
-    # Python refuses to write an int of more than 4,300 digits in decimals.
+    # Python cannot print an int of more than 4,300 digits in decimal (ValueError), but it can in hexadecimal.
     shown = (hex(found) if isinstance(found, int) and found > _LARGEST else repr(found))[:80]
     raise FailureError(_failure(f"{where} is {shown}, not {expected}"))
 
@@ -143,10 +143,11 @@ def _failure(message: str) -> Failure:
 
 
 def strict_json(body: bytes) -> Json:
-    """Read JSON in UTF-8; a byte order mark is read over, as RFC 8259, section 8.1, allows.
+    """Read JSON in UTF-8; a byte order mark is ignored, as RFC 8259, section 8.1, allows.
 
     Raises:
-        ValueError: not UTF-8, not JSON, NaN or Infinity, a key twice, nested too deeply, a number too long.
+        ValueError: the body is not UTF-8 or not JSON, has NaN or Infinity, has a key twice in an object, is
+            nested too deeply, or has a number with too many digits.
     """
     try:
         found: Json = json.loads(
@@ -160,9 +161,9 @@ def strict_json(body: bytes) -> Json:
 def _without_repetition(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return found
 
 
 def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number in JSON")
+    raise ValueError(f"{constant} is not a number in JSON")

@@ -1,4 +1,4 @@
-"""Read the service's reply: an answer with its trace id, or the failure that it is."""
+"""Turn a reply of the service into the found faces or a failure, both with the call's trace id."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from facebeam.transforms.http.status import retry_after_s, service_status_code
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole response, its body decoded.
+    """A complete response.
 
     Args:
         status: HTTP status.
-        headers: by name, in any case.
-        body: bytes; empty where an error's body could not be read.
+        headers: name -> value; upper and lower case make no difference in names.
+        body: the body, without its content encoding; empty if the body of an error could not be read.
     """
 
     status: int
@@ -35,20 +35,20 @@ class Reply:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status says so; the body may still say otherwise."""
+        """Whether the status is 2xx; the body may still report a failure."""
         return self.status // 100 == HTTPStatus.OK // 100
 
 
 _MAX_NAME_CHARACTERS: Final = 200
 _RAW_BYTES: Final = 10_000
-"""So much of a body without a message is looked at."""
+"""If a body has no message, this many bytes of it are the message."""
 
 
 def normalise_failure(reply: Reply) -> Failure:
-    """Read a failure out of a reply; never raises. Code first, status second.
+    """Give the failure that a reply reports; never raises. The body's code decides, or else the status.
 
-    An `api_error`, and a code that is not one of the service's, are looked through for an upstream code.
-    Every reply counts as maybe billed.
+    If the code is `api_error` or unknown, an upstream code in the code or message decides instead. Every
+    reply counts as maybe billed.
     """
     body = _object(reply.body)
     raw_code, text = _raw_code(body), _message(body, reply.body)
@@ -71,7 +71,7 @@ def normalise_failure(reply: Reply) -> Failure:
 
 
 def trace_id_of(reply: Reply, body: Mapping[str, Json]) -> str | None:
-    """Find the name by which the service's support finds a call: in the body, else in the headers."""
+    """Find the id of a call that the service's support asks for: in the body, otherwise in the headers."""
     headers = reply.headers
     found = _text(body.get("trace_id")) or headers.get("x-trace-id") or headers.get("x-request-id")
     return kept_text(found, _MAX_NAME_CHARACTERS) if found else None
@@ -104,25 +104,25 @@ def _without_words(reply: Reply) -> str:
 
 
 def _text(value: Json) -> str | None:
-    """Take a name or message that is a text or a number; a list of details is left to the raw body."""
+    """Give a text or number as text; None for other values, such as a list of details."""
     return str(value) if isinstance(value, str | int | float) else None
 
 
 def read_reply(
     reply: Reply, face_model_version: str, latency_ms: float | None = None
 ) -> FoundFaces | Failure:
-    """Tell an answer from a failure by status and body; never raises.
+    """Decide by status and body whether a reply is an answer or a failure, and read it; never raises.
 
     Args:
-        reply: what came back.
-        face_model_version: what was asked for, for an answer that does not name it.
-        latency_ms: how long the call took.
+        reply: the service's reply.
+        face_model_version: the version that was asked for; used if the answer does not name a version.
+        latency_ms: duration of the call in milliseconds.
     """
     if not reply.is_success:
         return _failure_or_no_face(reply, face_model_version, latency_ms)
     try:
         body = strict_json(reply.body)
-    except (JSONDecodeError, UnicodeDecodeError) as error:  # a page of a gateway's, or an answer cut short
+    except (JSONDecodeError, UnicodeDecodeError) as error:  # a gateway's page, or a truncated answer
         return _unread(reply, ErrorCode.RESPONSE_TRUNCATED, {}, _not_json(error, reply.body))
     except ValueError as error:
         return _invalid(reply, {}, _not_json(error, reply.body))
@@ -163,7 +163,7 @@ def _answer(
 
 
 def _not_json(error: ValueError, body: bytes) -> str:
-    return f"the body is not JSON: {error}; it begins {body[:80]!r}"
+    return f"the body is not JSON: {error}; it begins with {body[:80]!r}"
 
 
 def _invalid(reply: Reply, fields: Mapping[str, Json], detail: str) -> Failure:

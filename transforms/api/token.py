@@ -1,4 +1,4 @@
-"""Where the token lies, and the token: a value that no print, log, format, pickle or echo gives away."""
+"""Read the API token from where the user put it, and hold it so that no print, log or pickle shows it."""
 
 import os
 import re
@@ -16,14 +16,14 @@ __all__ = ["TokenReference"]
 
 MASK: Final = "[token]"
 _SHORTEST_MASKED: Final = 8
-"""A shorter one is a word: no secret, and every text has it in it by chance."""
+"""A shorter token is not masked: it cannot be a secret, and texts may contain it by chance."""
 _ESCAPES: Final = ("\\", "%", "&")
 _JSON_LETTERS: Final = frozenset("bfnrtu")
-"""After a backslash these are line ends and the like."""
+"""After a backslash, these letters stand for other characters in JSON, such as a line end."""
 
 
 def _any_spelling(character: str) -> str:
-    r"""Give a pattern for a character and what JSON, URLs and HTML make of it, up to some times over.
+    r"""Give a pattern for a character and its forms in JSON, URLs and HTML, escaped once or several times.
 
     >>> [bool(re.fullmatch(_any_spelling("="), text)) for text in ("=", r"\\u003D", "%253d", "&#61;", "n")]
     [True, True, True, True, False]
@@ -35,10 +35,10 @@ def _any_spelling(character: str) -> str:
 
 
 class Token:
-    """Holds a token; only `authorization` gives it away.
+    """Holds a token; only `authorization` shows it.
 
     Args:
-        value: visible ASCII without spaces, not empty; `TokenReference.resolve` sees to that.
+        value: visible ASCII without spaces, not empty; `TokenReference.resolve` checks that.
     """
 
     __slots__ = ("_spelt", "_value")
@@ -56,34 +56,35 @@ class Token:
         return f"Bearer {self._value}"
 
     def masked(self, text: str) -> str:
-        """Give a foreign text with `[token]` for each echo of the token, however that is escaped."""
+        """Replace each copy of the token in a text by `[token]`, also if it is escaped."""
         if not self._is_secret:
             return text
-        if any(escape in text for escape in _ESCAPES):  # slow: an answer has none
+        if any(escape in text for escape in _ESCAPES):  # slow, but answers have no escapes
             return self._spelt.sub(MASK, text)
         return text.replace(self._value, MASK)
 
     def masked_reply(self, reply: Reply) -> Reply:
-        """Give a reply without echoes of the token, before anything is read out of it or cut in two."""
+        """Mask the token in a whole reply, before its parts are read or shortened."""
         headers = {name: self.masked(value) for name, value in reply.headers.items()}
-        body = self.masked(reply.body.decode("latin-1")).encode("latin-1")  # any bytes, one character each
+        body = self.masked(reply.body.decode("latin-1")).encode("latin-1")  # latin-1 decodes any bytes
         return Reply(reply.status, CaseInsensitiveDict(headers), body)
 
     def __repr__(self) -> str:
         return MASK
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a token cannot be pickled: send its TokenReference, and resolve that on the worker")
+        raise TypeError("a token cannot be pickled: send its TokenReference, and resolve it on the worker")
 
 
 def read_secret(name: str) -> str:
-    """Read a secret, by default its latest version.
+    """Read a secret from Google's Secret Manager; if the name has no version, the latest one.
 
     Raises:
-        RunError: the name is none, the extra is not installed, or Google refuses; names the secret.
+        RunError: the name is not valid, the extra `gcp` is not installed, or Google refuses. The message
+            names the secret.
     """
     if not re.fullmatch(r"projects/[^/]+/secrets/[^/]+(/versions/[^/]+)?", name):
-        raise RunError(f"secret {name} is no name: write projects/<project>/secrets/<secret>")
+        raise RunError(f"{name} is not the name of a secret: write projects/<project>/secrets/<secret>")
     try:
         from google.api_core import exceptions as api  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
         from google.auth import exceptions as auth  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
@@ -102,17 +103,17 @@ def read_secret(name: str) -> str:
 
 TOKEN_VARIABLE: Final = "ACEDATACLOUD_API_TOKEN"  # noqa: S105 - a name, not a token
 _MAX_BYTES: Final = 8192
-_VISIBLE: Final = re.compile("[!-~]{1,8192}")  # RFC 9110, VCHAR: what may stand in a header as it is
+_VISIBLE: Final = re.compile("[!-~]{1,8192}")  # RFC 9110, VCHAR: allowed in a header without quotes
 
 
 @dataclass(frozen=True, slots=True)
 class TokenReference:
-    """Name the place of a token: a secret, else a file, else a variable of the environment.
+    """Says where the token is: in a secret, or else in a file, or else in an environment variable.
 
     Args:
-        env: an environment variable, which every worker must have.
-        file: a path on any of Beam's file systems.
-        secret: of Google's Secret Manager, `projects/<project>/secrets/<secret>[/versions/<version>]`.
+        env: name of an environment variable, which must be set on every worker.
+        file: path on any file system that Beam supports.
+        secret: name in Google's Secret Manager: `projects/<project>/secrets/<secret>[/versions/<version>]`.
     """
 
     env: str = TOKEN_VARIABLE
@@ -125,18 +126,18 @@ class TokenReference:
         return f"token file {self.file}" if self.file else f"environment variable {self.env}"
 
     def resolve(self) -> Token:
-        """Read the token, here and now, without the white space around it.
+        """Read the token on this machine, without the white space around it.
 
         Raises:
-            RunError: there is none, or it is none; names the place and never the value.
+            RunError: the token is missing or not valid. The message names the place, never the value.
         """
         token = self._read().strip()
         if not token:
             raise RunError(f"{self} is empty: put the API token there")
         if not _VISIBLE.fullmatch(token):
             raise RunError(
-                f"{self} is no token: over 8 KB, or white space, control or non-ASCII characters in it; "
-                "put the token there alone, without 'Bearer'"
+                f"{self} does not hold a valid token: it is over 8 KB, or has white space, control or "
+                "non-ASCII characters in it; put only the token there, without 'Bearer'"
             )
         return Token(token)
 
@@ -150,7 +151,7 @@ class TokenReference:
             return os.environ[self.env]
         except KeyError:
             raise RunError(
-                f"{self} is not set: export it, on every worker, or name a file with --token-file"
+                f"{self} is not set: export it on every worker, or name a file with --token-file"
             ) from None
 
 
@@ -163,8 +164,8 @@ def _read_file(path: str, place: str) -> str:
 
 
 def _first_bytes(path: str) -> bytes:
-    """Read a file; of one that is too long, enough to show that it is."""
+    """Read a file; if it is too long for a token, read only so much that the caller can see that."""
     if is_local(path) and (Path(path).is_fifo() or Path(path).is_char_device()):
-        raise OSError("no regular file: each worker reads it again, so put the token into one")
+        raise OSError("not a regular file: each worker reads it again, so put the token into a regular file")
     with store_of(path).opened(path) as file:
         return file.read(_MAX_BYTES + 1)

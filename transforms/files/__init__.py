@@ -1,1 +1,1 @@
-"""Files of the output and the journal, on any file system that Beam knows."""
+"""Read and write files of the output and the journal, on any file system that Beam supports."""

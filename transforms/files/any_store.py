@@ -1,7 +1,7 @@
-"""Files on this machine, in gs://, s3:// or hdfs://: one set of functions, and one kind of error.
+"""Work with files on this machine and in gs://, s3:// and hdfs:// by the same functions and errors.
 
-Whatever writes or moves below `--output` goes through here, so that a full disk or a missing right ends the
-run with a sentence that names the path.
+All code that writes or moves files below `--output` uses these functions, so that a full disk or a missing
+permission ends the run with a sentence that names the path.
 """
 
 import json
@@ -20,11 +20,11 @@ CURES: Final = {
     "s3": ("boto3", "pip install 'facebeam[aws]', and give credentials"),
     "hdfs": ("hdfs", "pip install 'apache-beam[hadoop]', and give --hdfs_host, --hdfs_port and --hdfs_user"),
 }
-"""URL scheme -> the library that reads it, and how to get it."""
+"""URL scheme -> the Python module that reads it, and what the user must do to use it."""
 
 
 def is_local(path: str) -> bool:
-    """Tell a path of this machine's own file system.
+    """Tell whether a path is on this machine's own file system.
 
     >>> is_local("photos.csv"), is_local("gs://bucket/photos.csv")
     (True, False)
@@ -33,10 +33,10 @@ def is_local(path: str) -> bool:
 
 
 def store_of(path: str) -> Store:
-    """Give the store that a path belongs to; Beam is imported for remote ones only.
+    """Give the store that a path belongs to; only a remote path imports Beam.
 
     Raises:
-        RunError: no file system knows the path, or the library for its scheme is not installed.
+        RunError: no file system supports the path, or the library for its scheme is not installed.
     """
     if is_local(path):
         return local
@@ -52,50 +52,50 @@ def store_of(path: str) -> Store:
 
 @contextmanager
 def file_errors(doing: str, path: str) -> Iterator[None]:
-    """Translate what a store raises while `doing` something with `path`.
+    """Translate exceptions of a store in the block into RunError, with the message "cannot `doing` `path`".
 
     Raises:
-        RunError: instead of OSError, and of the ValueError with which Arrow says that bytes are no Parquet.
+        RunError: instead of OSError, and of the ValueError that Arrow raises for bytes that are not Parquet.
     """
     try:
         yield
     except (OSError, ValueError) as error:
         cause = " ".join(str(error).split())[:300]
-        raise RunError(f"cannot {doing} {path}: {cause}; check space and rights there") from error
+        raise RunError(f"cannot {doing} {path}: {cause}; check free space and permissions there") from error
 
 
 @contextmanager
 def writing(path: str) -> Iterator[BinaryIO]:
-    """Open a new file for writing, with its folders; whatever fails until it is closed is a RunError."""
+    """Open a new file for writing, and make its folders; every error until it is closed is a RunError."""
     with file_errors("write", path), store_of(path).created(path) as file:
         yield file
 
 
 @contextmanager
 def reading(path: str) -> Iterator[BinaryIO]:
-    """Open a file for reading, at any place; whatever fails until it is closed is a RunError."""
+    """Open a file of any store for reading; every error until it is closed is a RunError."""
     with file_errors("read", path), store_of(path).opened(path) as file:
         yield file
 
 
 def write_mark(path: str) -> None:
-    """Write a file whose name alone matters. Beam's client of S3 cannot write an object of zero bytes."""
+    """Write a file of which only the name matters. Beam's S3 client cannot write an empty object."""
     with writing(path) as file:
         file.write(b"\n")
 
 
 def check_writable(folder: str) -> None:
-    """Write a tiny file and delete it again; raises RunError where either cannot be done."""
+    """Write a small file and delete it; raises RunError if either fails."""
     path = f"{folder.rstrip('/')}/_{uuid4().hex}.unfinished"
     write_mark(path)
     remove_files([path])
 
 
 def write_whole(path: str, content: bytes, unfinished: str) -> None:
-    """Write a file that is whole or absent, also after a power cut: under another name first, then renamed.
+    """Write a file that is complete or absent, also after a power cut.
 
-    On an object store it has its own name at once: an object is seen when its last byte has come, and a
-    rename costs three requests.
+    It is written under the name `unfinished` and then renamed. On an object store it gets its own name at
+    once: an object becomes visible with its last byte, and a rename would cost three requests.
     """
     under = unfinished if has_folders(path) else path
     with writing(under) as file:
@@ -107,19 +107,19 @@ def write_whole(path: str, content: bytes, unfinished: str) -> None:
 
 
 def write_json(path: str, value: Mapping[str, object]) -> None:
-    """Write a file that is whole or not there."""
+    """Write a JSON file that is complete or absent, also after a power cut."""
     content = json.dumps(value, indent=2, default=str).encode() + b"\n"
     write_whole(path, content, unfinished=f"{path}.{uuid4().hex}")
 
 
 def read_json(path: str) -> dict[str, Any]:
-    """Read what `write_json` wrote."""
+    """Read a file that `write_json` wrote; raises RunError if it is damaged."""
     try:
         value = json.loads(read_bytes(path))
     except ValueError as error:
         raise RunError(f"{path} is damaged ({error}): restore it, or delete that run's folders") from error
     if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged (it holds no object): restore it, or delete that run's folders")
+        raise RunError(f"{path} is damaged (not a JSON object): restore it, or delete that run's folders")
     return value
 
 
@@ -130,25 +130,25 @@ def read_bytes(path: str) -> bytes:
 
 
 def exists(path: str) -> bool:
-    """Tell whether a file is there."""
+    """Tell whether a file exists."""
     with file_errors("look for", path):
         return store_of(path).exists(path)
 
 
 def has_folders(path: str) -> bool:
-    """Tell a file system, which renames a whole folder at once, from a store of whole objects."""
+    """Tell whether the store of a path can rename a whole folder at once; object stores cannot."""
     with file_errors("look for", path):
         return store_of(path).has_folders(path)
 
 
 def files_in(folder: str) -> dict[str, FoundFile]:
-    """List the files of one folder, from one look at it; one that is gone since has no bytes."""
+    """List the files of one folder, as they were at one moment; a file that was deleted since has 0 bytes."""
     with file_errors("list", folder):
         return store_of(folder).files_in(folder)
 
 
 def files_below(folder: str) -> dict[str, FoundFile]:
-    """List every file below a folder, however deep."""
+    """List every file below a folder, at any depth."""
     with file_errors("list", folder):
         return store_of(folder).files_below(folder)
 
@@ -160,7 +160,7 @@ def folders_in(folder: str) -> dict[str, float]:
 
 
 def move(targets: Mapping[str, str]) -> None:
-    """Rename files of one store, source -> target, replacing targets; on this machine also folders."""
+    """Rename files of one store, source -> target, and replace targets; where `has_folders`, also folders."""
     if targets:
         target = next(iter(targets.values()))
         with file_errors("publish", target):
@@ -168,13 +168,13 @@ def move(targets: Mapping[str, str]) -> None:
 
 
 def make_durable(path: str) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk. Object stores need no waiting."""
+    """Wait until the bytes of a file, or the names in a folder, are on the disk; not on object stores."""
     with file_errors("write", path):
         store_of(path).make_durable(path)
 
 
 def remove_files(paths: Collection[str]) -> None:
-    """Delete files of one store; one that is gone already does not matter."""
+    """Delete files of one store; files that do not exist are ignored."""
     if paths:
         path = next(iter(paths))
         with file_errors("remove", path):
@@ -182,13 +182,13 @@ def remove_files(paths: Collection[str]) -> None:
 
 
 def remove(folder: str) -> None:
-    """Delete a folder with everything in it; nothing happens where it is not there."""
+    """Delete a folder and everything in it; a folder that does not exist is ignored."""
     with file_errors("remove", folder):
         store_of(folder).remove(folder)
 
 
 def fingerprint(path: str) -> str:
-    """Tell a file's content from another's: `sha256:<hex>`, or the checksum that its store keeps."""
+    """Give a text that differs for different content: `sha256:<hex>`, or the checksum that the store has."""
     with file_errors("read", path):
         return store_of(path).fingerprint(path)
 
@@ -197,13 +197,13 @@ def _check_library(path: str) -> None:
     scheme = path.partition("://")[0].lower()
     if scheme in {"http", "https"}:
         raise RunError(f"{path} is on a web server: download it, and name the file")
-    library, cure = CURES.get(scheme, ("apache_beam", ""))  # Beam may know others, such as azfs://
+    library, cure = CURES.get(scheme, ("apache_beam", ""))  # Beam may support others, such as azfs://
     if not is_installed(library):
         raise RunError(f"{path}: the library for {scheme}:// is not installed: {cure}")
 
 
 def is_installed(module: str) -> bool:
-    """Tell whether a module could be imported; `find_spec` raises where its parent could not."""
+    """Tell whether a module is installed; `find_spec` raises if its parent package is not."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:

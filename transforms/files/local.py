@@ -1,4 +1,4 @@
-"""Files of this machine. Beam, which takes a second to import, is not needed for them."""
+"""Work with files on this machine, without Beam, whose import takes a second."""
 
 import errno
 import os
@@ -15,40 +15,40 @@ from facebeam.transforms.files.store import FoundFile
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file."""
+    """Open a file for reading."""
     with Path(path).open("rb") as file:
         yield file
 
 
 @contextmanager
 def created(path: str) -> Iterator[BinaryIO]:
-    """Open a new file for writing, with its folders."""
+    """Open a new file for writing, and make its folders."""
     _make_folder(Path(path).parent)
     with Path(path).open("wb") as file:
         yield file
 
 
 def state(path: str) -> FoundFile:
-    """Give size and time of change."""
+    """Give size and time of the last change."""
     found = Path(path).stat()
     return FoundFile(found.st_size, found.st_mtime)
 
 
 def exists(path: str) -> bool:
-    """Tell whether a file or a folder is there."""
+    """Tell whether a file or folder exists."""
     return Path(path).exists()
 
 
 def matching(pattern: str) -> dict[str, FoundFile]:
-    """List the files that a glob names, sorted; `**` goes through all folders."""
+    """List the files that match a glob, sorted; `**` matches folders at any depth."""
     paths = sorted(glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
     return {path: state(path) for path in paths if not Path(path).is_dir()}
 
 
 def files_in(folder: str) -> dict[str, FoundFile]:
-    """List one folder by one system call: a file that replaces others is seen, or they are."""
+    """List one folder by one system call: the list has a new file or the files that it replaces."""
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - iterdir may take its time
+        names = os.listdir(folder)  # noqa: PTH208 - iterdir may use several calls
     except FileNotFoundError:
         return {}
     return {path: _state_or_empty(path) for path in (f"{folder}/{name}" for name in names)}
@@ -58,20 +58,20 @@ def files_below(folder: str) -> dict[str, FoundFile]:
     """List every file below a folder."""
     found: dict[str, FoundFile] = {}
     for path in Path(folder).rglob("*"):
-        with suppress(FileNotFoundError):  # another process removes it meanwhile
+        with suppress(FileNotFoundError):  # another process may delete it meanwhile
             if path.is_file():
                 found[f"{folder}/{path.relative_to(folder)}"] = state(str(path))
     return found
 
 
 def folders_in(folder: str) -> dict[str, float]:
-    """List the folders in a folder, empty ones too."""
+    """List the folders in a folder, also empty ones."""
     folders = [path for path in Path(folder).iterdir() if path.is_dir()] if Path(folder).is_dir() else []
     return {path.name: _last_change(path) for path in folders}
 
 
 def move(targets: Mapping[str, str]) -> None:
-    """Rename files or folders."""
+    """Rename files or folders, and make the folders of their targets."""
     for source, target in targets.items():
         _make_folder(Path(target).parent)
         Path(source).replace(target)
@@ -86,12 +86,12 @@ def remove_files(paths: Collection[str]) -> None:
 def remove(folder: str) -> None:
     """Delete a folder."""
     while Path(folder).exists():
-        with suppress(FileNotFoundError):  # another process removes it too, and was faster with a file
+        with suppress(FileNotFoundError):  # another process is deleting it too
             rmtree(folder)
 
 
 def make_durable(path: str) -> None:
-    """Wait for the disk."""
+    """Wait until the disk has stored a file, or the names in a folder."""
     descriptor = os.open(path or "/", os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -102,8 +102,8 @@ def make_durable(path: str) -> None:
         os.close(descriptor)
 
 
-def has_folders(path: str) -> bool:  # noqa: ARG001 - a question to every store
-    """Tell that a folder can be renamed."""
+def has_folders(path: str) -> bool:  # noqa: ARG001 - the same for all paths
+    """Return True: a folder on this machine can be renamed."""
     return True
 
 
@@ -126,7 +126,7 @@ def _last_change(folder: Path) -> float:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder whose name is on the disk before anything is put into it."""
+    """Make a folder, and wait until its name is on the disk before anything is put into it."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
-"""Files of gs://, s3:// and hdfs://, by Beam's file systems: with its flags, and its users' credentials.
+"""Work with files in gs://, s3:// and hdfs:// by Beam's file systems, with its flags and usual credentials.
 
-Beam's peculiarities are known here and nowhere else: what vendors raise, what is taken for a glob, which
-rename does not replace.
+Only this file handles the peculiarities of Beam's file systems: which exceptions vendors raise, where a name
+is read as a glob, and where a rename does not replace a file.
 """
 
 import sys
@@ -33,14 +33,14 @@ _RAW: Final = CompressionTypes.UNCOMPRESSED
 
 
 def vendor_errors() -> tuple[type[Exception], ...]:
-    """Give the roots of what Beam and its vendors raise; a module that is not imported has raised nothing."""
+    """Give the base classes of what Beam and its vendors raise, from the modules that are imported."""
     imported = (getattr(sys.modules[module], name) for module, name in _ROOTS if module in sys.modules)
     return (BeamIOError, *imported)
 
 
 @contextmanager
 def _os_errors(*others: type[Exception]) -> Iterator[None]:
-    """Translate what Beam and its vendors raise in the block, into the OSError that a local file raises."""
+    """Translate exceptions of Beam and its vendors in the block into the OSErrors of local files."""
     try:
         yield
     except (*vendor_errors(), *others) as error:
@@ -48,7 +48,7 @@ def _os_errors(*others: type[Exception]) -> Iterator[None]:
 
 
 def has_file_system(path: str) -> bool:
-    """Tell whether one of Beam's file systems, or one that a user has registered, knows a path's scheme."""
+    """Tell whether a file system of Beam, or one that the user has registered, supports a path's scheme."""
     try:
         FileSystems.get_filesystem(path)
     except ValueError:
@@ -58,7 +58,7 @@ def has_file_system(path: str) -> bool:
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file; a read at some place fetches 16 MB from there (gs://), or up to its end (s3://)."""
+    """Open a file. A read fetches 16 MB from its position (gs://), or everything up to the end (s3://)."""
     with _os_errors(ValueError):
         file = FileSystems.open(path, compression_type=_RAW)
     with _os_errors(), file:
@@ -67,7 +67,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def created(path: str) -> Iterator[BinaryIO]:
-    """Open a new file for writing; it is seen when its last byte has come."""
+    """Open a new file for writing; in an object store it becomes visible with its last byte."""
     with _os_errors(ValueError):
         if has_folders(path):
             _make_room(path)
@@ -77,7 +77,7 @@ def created(path: str) -> Iterator[BinaryIO]:
 
 
 def state(path: str) -> FoundFile:
-    """Give size and time of change, as a listing shows them: other questions round the time."""
+    """Give size and time of the last change, from a listing: other requests round the time."""
     found = matching(escape(path))
     if not found:
         raise FileNotFoundError("no such file")
@@ -85,13 +85,13 @@ def state(path: str) -> FoundFile:
 
 
 def exists(path: str) -> bool:
-    """Tell whether a file is there; in HDFS also a folder."""
+    """Tell whether a file exists; in HDFS also for a folder."""
     with _os_errors(ValueError):
         return bool(FileSystems.exists(path))
 
 
 def matching(pattern: str) -> dict[str, FoundFile]:
-    """List the files that a glob names, sorted; `**` goes through all folders."""
+    """List the files that match a glob, sorted; `**` matches folders at any depth."""
     with _os_errors(ValueError):
         listed: list[FileMetadata] = FileSystems.match([pattern])[0].metadata_list
     return {file.path: _found(file) for file in sorted(listed, key=lambda file: str(file.path))}
@@ -103,12 +103,12 @@ def files_in(folder: str) -> dict[str, FoundFile]:
 
 
 def files_below(folder: str) -> dict[str, FoundFile]:
-    """List every file below a folder."""
+    """List every file below a folder, at any depth."""
     return matching(f"{escape(folder)}/**")
 
 
 def folders_in(folder: str) -> dict[str, float]:
-    """List the folders in a folder: those that hold a file."""
+    """List the folders in a folder that contain a file."""
     found: dict[str, float] = {}
     for path, file in files_below(folder).items():
         name, _, below = path.removeprefix(f"{folder}/").partition("/")
@@ -118,7 +118,7 @@ def folders_in(folder: str) -> dict[str, float]:
 
 
 def move(targets: Mapping[str, str]) -> None:
-    """Rename files. A store of objects copies and deletes them, Google's a hundred with two requests."""
+    """Rename files. Object stores copy and delete them; Google's needs two requests per hundred files."""
     with _os_errors(ValueError):
         for target in targets.values():
             if has_folders(target):
@@ -134,22 +134,22 @@ def remove_files(paths: Collection[str]) -> None:
 
 
 def remove(folder: str) -> None:
-    """Delete a folder: a listing, and a request for every hundred files or more."""
+    """Delete a folder, by one listing and one request per hundred files or more."""
     with _os_errors(ValueError):
         FileSystems.delete([f"{escape(folder)}/**" if _deletes_globs(folder) else f"{folder}/"])
 
 
 def make_durable(path: str) -> None:
-    """Wait for nothing: what a store has taken, it keeps."""
+    """Do nothing: a remote store has stored a file when it has accepted it."""
 
 
 def has_folders(path: str) -> bool:
-    """Tell HDFS from a store of objects."""
+    """Return True for HDFS, and False for an object store."""
     return bool(FileSystems.get_filesystem(path).has_dirs())
 
 
 def fingerprint(path: str) -> str:
-    """Give the checksum that the store keeps of a file."""
+    """Give the checksum that the store has of a file."""
     with _os_errors(ValueError):
         return str(FileSystems.checksum(path))
 
@@ -159,12 +159,12 @@ def _found(file: FileMetadata) -> FoundFile:
 
 
 def _deletes_globs(path: str) -> bool:
-    """Tell where Beam's delete takes a name for a glob: for Google's store alone."""
+    """Tell whether Beam's delete reads a name as a glob: only in Google's store."""
     return FileSystems.get_scheme(path) == "gs"
 
 
 def _make_room(target: str) -> None:
-    """Prepare a place where there are folders: HDFS replaces no file, and its rename makes no folder."""
+    """Prepare a target in HDFS, which does not replace files, and whose rename makes no folders."""
     if FileSystems.exists(target):
         FileSystems.delete([target])
     elif not FileSystems.exists(folder := FileSystems.split(target)[0]):
@@ -172,7 +172,7 @@ def _make_room(target: str) -> None:
 
 
 def _status(error: Exception) -> object:
-    """Find the HTTP status of a failure: it is the `code` of what Beam wraps."""
+    """Find the HTTP status of a failure: the `code` of the exception that Beam wraps."""
     if isinstance(error, BeamIOError) and error.exception_details:
         error = next(iter(error.exception_details.values()))
     return error if isinstance(error, int) else getattr(error, "code", None)

@@ -1,4 +1,4 @@
-"""What a place for files can do: `local` and `remote` are the two that there are."""
+"""The interface of a place for files; the modules `local` and `remote` implement it."""
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
@@ -10,53 +10,53 @@ class FoundFile(NamedTuple):
 
     size_bytes: int
     changed: float
-    """Unix seconds; 0 where the store does not say."""
+    """Time of the last change in Unix seconds; 0 if the store does not report it."""
 
 
 class Store(Protocol):
-    """The operations of a place. Each raises OSError alone: FileNotFoundError where the file is missing.
+    """The operations of a place for files. They raise only OSError, and FileNotFoundError for a missing file.
 
-    Every path is taken as it is written, `out[1]` too; only `matching` reads a glob.
+    Every path is read literally, also `out[1]`; only `matching` reads its argument as a glob.
     """
 
     def opened(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open a file's bytes as they are stored (a .gz stays packed); the stream can seek."""
+        """Open a file for reading, without decompressing it; the stream can seek."""
 
     def created(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open a new file for writing, with its folders."""
+        """Open a new file for writing, and make its folders."""
 
     def state(self, path: str) -> FoundFile:
-        """Give size and time of change of one file."""
+        """Give size and time of the last change of one file."""
 
     def exists(self, path: str) -> bool:
-        """Tell whether a file or a folder is there."""
+        """Tell whether a file or folder exists."""
 
     def matching(self, pattern: str) -> dict[str, FoundFile]:
-        """List the files that a glob names, sorted."""
+        """List the files that match a glob, sorted."""
 
     def files_in(self, folder: str) -> dict[str, FoundFile]:
-        """List the files of one folder, from one look at it; one that is gone since has no bytes."""
+        """List the files of one folder, as they were at one moment; a file deleted since then has 0 bytes."""
 
     def files_below(self, folder: str) -> dict[str, FoundFile]:
-        """List every file below a folder, however deep."""
+        """List every file below a folder, at any depth."""
 
     def folders_in(self, folder: str) -> dict[str, float]:
         """List the folders in a folder: name -> time of the last change in it (Unix seconds)."""
 
     def move(self, targets: Mapping[str, str]) -> None:
-        """Rename files, source -> target; a target that is there is replaced."""
+        """Rename files, source -> target; existing targets are replaced."""
 
     def remove_files(self, paths: Collection[str]) -> None:
-        """Delete files; one that is gone already does not matter."""
+        """Delete files; files that do not exist are ignored."""
 
     def remove(self, folder: str) -> None:
-        """Delete a folder with everything in it; nothing happens where it is not there."""
+        """Delete a folder and everything in it; a folder that does not exist is ignored."""
 
     def make_durable(self, path: str) -> None:
-        """Wait until a file's bytes, or a folder's names, are on the disk."""
+        """Wait until the bytes of a file, or the names in a folder, are on the disk."""
 
     def has_folders(self, path: str) -> bool:
-        """Tell a file system, which renames a whole folder at once, from a store of whole objects."""
+        """Tell whether this store can rename a whole folder at once; object stores cannot."""
 
     def fingerprint(self, path: str) -> str:
-        """Tell a file's content from another's: `sha256:<hex>`, or the checksum that a store keeps."""
+        """Give a text that differs for different content: `sha256:<hex>`, or the store's own checksum."""

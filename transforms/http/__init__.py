@@ -1,1 +1,1 @@
-"""HTTP for everyone here: which addresses may be reached, within which time, and what an error means."""
+"""HTTP for images and the API: which addresses may be reached, in how much time, and what errors mean."""

@@ -1,4 +1,4 @@
-"""Decide which addresses may be connected to: by default those of the public internet."""
+"""Decide which IP addresses may be connected to: by default, addresses of the public internet."""
 
 import socket
 from collections.abc import Callable
@@ -22,11 +22,11 @@ _REFUSED: Final = (
     IPv6Network("2001::/23"),  # RFC 2928, protocol assignments
     IPv6Network("3fff::/20"),  # RFC 9637, documentation
 )
-"""Not public, whatever Python's own table says: that one differs from patch level to patch level."""
+"""Not public, even if Python's own table says so: that table differs between patch releases of Python."""
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is on the public internet: global by IANA's registries, no multicast.
+    """Tell whether an address is on the public internet: global in IANA's registries, and not multicast.
 
     >>> is_public(IPv4Address("169.254.169.254")), is_public(IPv4Address("1.1.1.1"))
     (False, True)
@@ -37,12 +37,12 @@ def is_public(address: Address) -> bool:
 
 
 def any_address(_address: Address) -> bool:
-    """Allow every address: for a manifest whose images are on one's own network."""
+    """Allow every address: for a manifest whose images are on the user's own network."""
     return True
 
 
 def destination(address: Address) -> Address:
-    """Give the address that the packets reach: IPv6 has four ways to write an IPv4 one.
+    """Give the address that packets reach: IPv6 has four ways to express an IPv4 address.
 
     >>> destination(IPv6Address("::ffff:127.0.0.1")), destination(IPv6Address("64:ff9b::7f00:1"))
     (IPv4Address('127.0.0.1'), IPv4Address('127.0.0.1'))
@@ -56,12 +56,12 @@ def destination(address: Address) -> Address:
 
 
 def allowed_addresses(host: str, port: int, rule: AddressRule) -> list[Address]:
-    """Resolve a host, once, and give its addresses in the resolver's order.
+    """Resolve a host once, and give its addresses in the resolver's order.
 
     Raises:
-        FailureError: `forbidden_address`, when the rule refuses one of them: a host that has one private
-            address has no business with us.
-        OSError: socket.gaierror, when there is no such host.
+        FailureError: `forbidden_address`: the rule refuses one of the addresses. A host with any private
+            address is refused as a whole.
+        OSError: as socket.gaierror: there is no such host.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [ip_address(sockaddr[0]) for *_, sockaddr in found]

@@ -1,7 +1,7 @@
-"""Translate what HTTP libraries raise: into an error code, into words, and whether the request was sent.
+"""Translate exceptions of HTTP libraries: into an error code, a text, and whether the request was sent.
 
-requests and urllib3 wrap: ConnectionError(MaxRetryError(NameResolutionError(gaierror))). The innermost
-exception that has a code tells; only a body that broke is a body that broke, whatever broke it.
+requests and urllib3 wrap exceptions: ConnectionError(MaxRetryError(NameResolutionError(gaierror))). The
+innermost exception with a code decides. A broken body is `response_truncated`, whatever broke it.
 """
 
 import http.client
@@ -27,7 +27,7 @@ CLASSES: Final[dict[ErrorCode, tuple[type[Exception], ...]]] = {
         *(u3.NewConnectionError, u3.ProtocolError, u3.ProxyError, u3.MaxRetryError),
         *(u3.PoolError, u3.RequestError, u3.EmptyPoolError, u3.FullPoolError, u3.ClosedPoolError),
         *(http.client.RemoteDisconnected, OSError),
-        *(ssl.SSLEOFError, ssl.SSLZeroReturnError),  # hung up in the handshake: says nothing of trust
+        *(ssl.SSLEOFError, ssl.SSLZeroReturnError),  # closed during the handshake: not a matter of trust
     ),
     ErrorCode.TLS_ERROR: (rq.SSLError, u3.SSLError, ssl.SSLError),
     ErrorCode.TIMEOUT: (
@@ -42,20 +42,20 @@ CLASSES: Final[dict[ErrorCode, tuple[type[Exception], ...]]] = {
     ),
     ErrorCode.HTTP_ERROR: (
         *(rq.HTTPError, u3.InvalidHeader, u3.HeaderParsingError),
-        http.client.HTTPException,  # no HTTP at all: a garbled status line, hundreds of headers
+        http.client.HTTPException,  # not HTTP: a garbled status line, too many headers
     ),
     ErrorCode.INVALID_RESPONSE: (rq.InvalidJSONError, rq.JSONDecodeError),
-    ErrorCode.OTHER: (  # the bases, which nobody raises, and the faults of a caller
+    ErrorCode.OTHER: (  # base classes, which are never raised, and errors of the caller
         *(rq.RequestException, rq.RetryError, rq.StreamConsumedError, rq.UnrewindableBodyError),
         *(u3.HTTPError, u3.ResponseError, u3.TimeoutStateError, u3.UnrewindableBodyError),
         *(u3.HostChangedError, rq.InvalidProxyURL, u3.ProxySchemeUnknown, u3.ProxySchemeUnsupported),
     ),
 }
-"""Every exception of requests, urllib3 and the sockets below them, by what it means for an image."""
+"""Every exception of requests, urllib3 and the sockets below them, by the error code of the image."""
 
 FOREIGN: Final = (OSError, u3.HTTPError, UnicodeError)
-"""The roots of all that sending and reading raise; requests' own exceptions are OSErrors."""
-_NOT_SENT: Final = (  # there was no connection to send by
+"""Base classes of all exceptions of sending and reading; requests' own exceptions are OSErrors."""
+_NOT_SENT: Final = (  # there was no connection
     *(u3.NewConnectionError, u3.NameResolutionError, u3.ConnectTimeoutError, rq.ConnectTimeout),
     *(rq.SSLError, u3.SSLError, ssl.SSLError),
     *(u3.EmptyPoolError, u3.FullPoolError, u3.ClosedPoolError),
@@ -64,16 +64,16 @@ _NOT_SENT: Final = (  # there was no connection to send by
     *(rq.URLRequired, rq.MissingSchema, rq.InvalidSchema, rq.InvalidURL),
     *(u3.LocationValueError, u3.URLSchemeUnknown, http.client.InvalidURL, UnicodeError),
     *(u3.ProxySchemeUnknown, u3.ProxySchemeUnsupported),
-    *(rq.ProxyError, u3.ProxyError),  # raised only before the proxy has connected us
+    *(rq.ProxyError, u3.ProxyError),  # raised only before the proxy has made the connection
 )
-_MAYBE_SENT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # hung up: in the handshake, or on the answer
+_MAYBE_SENT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # in the handshake, or before the answer
 
 _CODES: Final = {foreign: code for code, classes in CLASSES.items() for foreign in classes}
 _BROKEN_BODY: Final = (rq.ChunkedEncodingError, rq.ContentDecodingError)
 
 
 def error_code(error: Exception) -> ErrorCode:
-    """Tell what an exception of requests or urllib3 means.
+    """Give the error code for an exception of requests or urllib3.
 
     >>> error_code(rq.SSLError()), error_code(rq.ConnectionError(u3.ReadTimeoutError(None, None, "slow")))
     (<ErrorCode.TLS_ERROR: 'tls_error'>, <ErrorCode.TIMEOUT: 'timeout'>)
@@ -82,7 +82,7 @@ def error_code(error: Exception) -> ErrorCode:
 
 
 def telling(error: Exception) -> Exception:
-    """Give the innermost exception that has a code: the one that tells what happened."""
+    """Give the innermost exception that has a code: it says what happened."""
     inner = None if isinstance(error, _BROKEN_BODY) else next(_inner(error), None)
     if inner is None or _code_of(told := telling(inner)) is None:
         return error
@@ -90,16 +90,16 @@ def telling(error: Exception) -> Exception:
 
 
 def error_text(error: Exception) -> str:
-    """Say what happened: a socket in its own words, others by name, since their text may hold secrets."""
+    """Describe an exception: a socket's error by its text, others by class: their text may hold secrets."""
     told = telling(error)
     own_words = isinstance(told, OSError) and not isinstance(told, rq.RequestException)
     return str(told) if own_words else type(told).__name__
 
 
 def is_maybe_sent(error: Exception) -> bool:
-    """Tell whether the other side may have got the request, and billed it: it may, unless it is known not to.
+    """Tell whether the other side may have received and billed the request; False only if that is certain.
 
-    Every wrapper counts: the innermost TimeoutError does not say that connecting timed out.
+    All wrapping exceptions are checked: the innermost TimeoutError does not say that connecting timed out.
     """
     wrapped = [*_with_all_it_wraps(error)]
     not_sent = any(isinstance(each, _NOT_SENT) for each in wrapped)
@@ -113,11 +113,11 @@ def _with_all_it_wraps(error: Exception) -> Iterator[Exception]:
 
 
 def _inner(error: Exception) -> Iterator[Exception]:
-    """List what an exception wraps. Not `__context__`: that may be the caller's own, unrelated trouble."""
+    """List the exceptions that one wraps; not `__context__`, which may be an unrelated one of the caller."""
     candidates = (getattr(error, "reason", None), *error.args, error.__cause__)
     return (inner for inner in candidates if isinstance(inner, Exception))
 
 
 def _code_of(error: Exception) -> ErrorCode | None:
-    """Look an exception up by its nearest class, so that order in the table means nothing."""
+    """Look up an exception by its nearest base class, so that the order of the table does not matter."""
     return next((_CODES[known] for known in type(error).__mro__ if known in _CODES), None)

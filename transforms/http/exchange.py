@@ -1,4 +1,4 @@
-"""One exchange: a request out, its answer in, the whole of it bounded in time and size."""
+"""Send a request and read its response, within limits of time and size."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ _CHUNK_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """Bound one call or download.
+    """Limits of one call or download.
 
     Args:
-        connect_timeout_s: for one address, TLS included.
-        read_timeout_s: the longest silence of the server.
-        timeout_s: for all of it, redirects included, to the last byte; only the name server takes its own
-            time.
-        max_bytes: of the decoded body.
+        connect_timeout_s: seconds to connect to one address, TLS included.
+        read_timeout_s: longest time, in seconds, in which the server sends nothing.
+        timeout_s: seconds until the last byte, redirects included; only a lookup of the host name may take
+            longer.
+        max_bytes: largest size of the decoded body.
     """
 
     connect_timeout_s: float = 10.0
@@ -30,7 +30,7 @@ class HttpLimits:
     max_bytes: int
 
     def within(self, timeout_s: float | None) -> Self:
-        """Give limits that allow so many seconds, for a silence as well as for all of it; None: as before."""
+        """Give limits of `timeout_s` seconds, in all and for a silence of the server. None: unchanged."""
         if timeout_s is None:
             return self
         connect_s = min(self.connect_timeout_s, timeout_s)
@@ -41,10 +41,10 @@ class HttpLimits:
 def exchange(
     session: requests.Session, request: requests.PreparedRequest, limits: HttpLimits
 ) -> Iterator[requests.Response]:
-    """Send a request and give the response, whose body can be read in the block.
+    """Send a request and give the response; its body can be read in the block.
 
     Raises:
-        FOREIGN: what requests, urllib3 and sockets raise, see `transforms/http/errors.py`.
+        FOREIGN: exceptions of requests, urllib3 and sockets; see `transforms/http/errors.py`.
     """
     timeout_s = (limits.connect_timeout_s, limits.read_timeout_s)
     with (
@@ -57,15 +57,15 @@ def exchange(
 
 
 class TooManyBytesError(Exception):
-    """A body is over the cap; the text says how large it is, as far as known."""
+    """A body is larger than allowed; the text gives its size, as far as it is known."""
 
 
 def read_body(response: requests.Response, max_bytes: int) -> bytes:
     """Read and decode a body.
 
     Raises:
-        TooManyBytesError: over `max_bytes`; no more is read then.
-        FOREIGN: the body breaks.
+        TooManyBytesError: the body has more than `max_bytes`; the rest is not read.
+        FOREIGN: the body is broken.
     """
     if (announced := response.raw.length_remaining or 0) > max_bytes:
         raise TooManyBytesError(f"{announced} bytes announced")

@@ -1,4 +1,4 @@
-"""Read a response until the thread's deadline, with the liberties that browsers and curl take."""
+"""Read a response until the thread's deadline, and tolerate what browsers and curl tolerate."""
 
 import http.client
 import math
@@ -14,15 +14,15 @@ from typing import Final
 
 from typing_extensions import Buffer
 
-# A variable of the thread, since neither requests nor urllib3 has an argument that reaches the socket.
+# One value per thread: neither requests nor urllib3 has an argument that passes a deadline to the socket.
 _DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 @contextmanager
 def finished_within(timeout_s: float) -> Iterator[None]:
-    """Give this thread `timeout_s` seconds for the exchanges in the block; then reads raise TimeoutError.
+    """Give this thread `timeout_s` seconds for the exchanges in the block; later reads raise TimeoutError.
 
-    A lookup of a host name is the one step that cannot be cut short: it takes as long as the resolver does.
+    A lookup of a host name cannot be interrupted: it takes as long as the resolver needs.
     """
     outer = _DEADLINE.set(min(_DEADLINE.get(), monotonic() + timeout_s))
     try:
@@ -32,7 +32,7 @@ def finished_within(timeout_s: float) -> Iterator[None]:
 
 
 def time_left_s(at_most_s: float | None) -> float | None:
-    """Give the seconds until this thread's deadline, at most `at_most_s`; None is for ever.
+    """Give the seconds until this thread's deadline, at most `at_most_s`; None means without limit.
 
     Raises:
         TimeoutError: the deadline has passed.
@@ -44,7 +44,7 @@ def time_left_s(at_most_s: float | None) -> float | None:
 
 
 class DeadlineResponse(HTTPResponse):
-    """Read a response from status line to last byte until the deadline: a connection's `response_class`."""
+    """Reads a response, from the status line on, until the deadline; a connection's `response_class`."""
 
     def __init__(
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
@@ -54,7 +54,7 @@ class DeadlineResponse(HTTPResponse):
 
 
 class _UntilDeadline(RawIOBase):
-    """The socket's raw stream; each read ends at the read timeout or the deadline, whichever is first."""
+    """The socket's raw stream; each read ends at the read timeout or at the deadline, whichever is first."""
 
     def __init__(self, sock: socket.socket, stream: RawIOBase) -> None:
         self._sock = sock
@@ -74,30 +74,33 @@ class _UntilDeadline(RawIOBase):
 
 
 _MOST_HEADER_LINES: Final = 1000
-"""Of at most 64 KB each; a CDN's policies alone can be more than the 100 that `http.client` reads."""
+"""Largest number of header lines, of at most 64 KB each.
 
-# It has no argument for it before Python 3.15. The limit is a bound on memory, for all of this process.
+`http.client` allows 100, but the policies of a content delivery network alone can take more.
+"""
+
+# Before Python 3.15, http.client has no argument for this limit. It limits memory, in the whole process.
 http.client._MAXHEADERS = _MOST_HEADER_LINES  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class LenientResponse(DeadlineResponse):
-    """A connection's `response_class`."""
+    """Reads a response as browsers do: a connection's `response_class`."""
 
     def begin(self) -> None:
-        """Read up to the final answer's body: interim answers come before it (RFC 9110, section 15.2).
+        """Read up to the final response's body; interim responses come before it (RFC 9110, section 15.2).
 
-        After 101 the server speaks another protocol, so that no answer follows.
+        After 101 the server speaks another protocol, so no further response follows.
         """
         super().begin()
         while self.status < HTTPStatus.OK and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = None  # type: ignore[assignment]  # what `begin` takes as a sign to read on
+            self.headers = None  # type: ignore[assignment]  # this makes `begin` read on
             super().begin()
         if self.length is None and not self.chunked:
             self.length = _agreed_length(self.headers.get("Content-Length", ""))
 
 
 def _agreed_length(content_length: str) -> int | None:
-    """Read a length that was sent several times over, and is always the same (RFC 9110, section 8.6)."""
+    """Read a length that was sent several times with the same value (RFC 9110, section 8.6); else None."""
     lengths = {part.strip() for part in content_length.split(",")}
     length = lengths.pop()
     return int(length) if not lengths and length.isascii() and length.isdecimal() else None

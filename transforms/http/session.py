@@ -1,9 +1,10 @@
-"""Reach only allowed addresses: a `requests.Session` that cannot be talked into the network it runs in.
+"""A `requests.Session` that connects to allowed addresses only, so that no URL can reach the private network.
 
-    name --getaddrinfo, once--> addresses --every one passes the rule--> connect to a checked address
+    name --getaddrinfo, once--> addresses --the rule allows each--> connect to a checked address
 
-The connection goes to the very address that was checked, so that a second answer of the name server changes
-nothing; TLS and the Host header keep the name. Redirects and reused connections pass the same gate.
+The connection goes to the same address that was checked, so a second answer of the name server changes
+nothing. TLS and the Host header still use the name. Redirects are checked too, and a reused connection leads
+to an address that was checked.
 """
 
 import logging
@@ -27,18 +28,18 @@ from facebeam.transforms.http.addresses import Address, AddressRule, allowed_add
 from facebeam.transforms.http.response import LenientResponse, time_left_s
 
 _PLAIN: Final = re.compile(r"(/[\w-]+)+", re.ASCII)
-"""A request's target that urllib3 leaves as it is."""
+"""A request's target that urllib3 does not respell."""
 _WRAPPED: Final = "/exact."
-"""Begins a target in hexadecimal; a plain one has no dot."""
+"""Prefix of a target in hexadecimal; a plain target has no dot."""
 _HERE: Final = local()
 
 
 @contextmanager
 def told_when_sent(tell: Callable[[], None]) -> Iterator[None]:
-    """Have `tell` called when this thread has sent a request whole, and at the end of the block.
+    """Call `tell` when this thread has sent a complete request, and again at the end of the block.
 
     Args:
-        tell: may be called twice.
+        tell: called once or twice.
     """
     _HERE.tell = tell
     try:
@@ -49,9 +50,9 @@ def told_when_sent(tell: Callable[[], None]) -> Iterator[None]:
 
 
 class _Connection(HTTPConnection):
-    """Connects to addresses that its rule allows, and reads until the thread's deadline.
+    """Connects only to addresses that its rule allows, and reads until the thread's deadline.
 
-    It never prints what it sends, as http.client does when debugged.
+    It never prints what it sends, which http.client does in debug mode.
     """
 
     response_class = LenientResponse
@@ -62,17 +63,17 @@ class _Connection(HTTPConnection):
         self._rule = rule
 
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's own
-        """Send the target as it was before `_Adapter` wrapped it."""
+        """Send the target as it was before `_Adapter` encoded it."""
         exact = bytes.fromhex(url.removeprefix(_WRAPPED)).decode() if url.startswith(_WRAPPED) else url
         super().putrequest(method, exact, *args, **kwargs)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3's stub names its own base class
-        """Wait for the answer: the request is sent."""
+        """Report that the request was sent, then wait for the response."""
         getattr(_HERE, "tell", lambda: None)()
         return super().getresponse()
 
     def _new_conn(self) -> socket.socket:
-        """Connect as urllib3 does, with its own exceptions; `_dns_host` still has the name's final dot."""
+        """Connect, with urllib3's exceptions; unlike `host`, `_dns_host` keeps the final dot of a name."""
         try:
             return self._first_connected(allowed_addresses(self._dns_host, self.port, self._rule))
         except socket.gaierror as error:
@@ -94,11 +95,11 @@ class _Connection(HTTPConnection):
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
-    """The same under TLS; certificate and SNI are the name's."""
+    """The same with TLS; SNI and the check of the certificate use the name."""
 
 
 class _Adapter(HTTPAdapter):
-    """Opens our connections, also those that go through a proxy."""
+    """Makes a session use the connections above, also through a proxy."""
 
     def __init__(self, rule: AddressRule, pool_size: int, ca_data: str) -> None:
         self._rule = rule
@@ -114,7 +115,7 @@ class _Adapter(HTTPAdapter):
         return self._with_our_connections(manager)
 
     def request_url(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> str:
-        """Wrap the target in hexadecimal, since urllib3 respells escapes; the connection unwraps it."""
+        """Encode the target in hexadecimal, because urllib3 respells escapes; the connection decodes it."""
         asked = super().request_url(request, proxies)
         if not asked.startswith("/"):  # a whole URL, for a proxy
             return asked
@@ -135,7 +136,7 @@ class _Adapter(HTTPAdapter):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find none: even with `allow_redirects=False` requests reads the whole body of a redirect."""
+        """Find no target: even with `allow_redirects=False`, requests reads the whole body of a redirect."""
 
 
 def http_session(
@@ -144,18 +145,18 @@ def http_session(
     ca_data: str = "",
     proxies: Mapping[str, str] | None = None,
 ) -> requests.Session:
-    """Open a session that connects to addresses which `rule` allows, and to nothing else.
+    """Open a session that connects only to addresses which `rule` allows.
 
-    Redirects are answers like others: whoever follows them asks for the next place as for the first. The
-    session takes nothing from the environment (no proxy, no netrc, no CA bundle) and keeps no cookies. Many
-    threads may use it. Its `get` raises what requests and urllib3 raise, and `FailureError` with
+    The session does not follow redirects: the caller sends the next request, which is checked like the first.
+    It takes nothing from the environment (no proxy, no netrc, no CA bundle) and stores no cookies. Many
+    threads may use it. Its `send` raises exceptions of requests and urllib3, and `FailureError` with
     `forbidden_address`.
 
     Args:
-        rule: the addresses that may be connected to; with a proxy, the addresses of the proxy.
-        pool_size: connections kept to a host, and hosts.
-        ca_data: certificates to trust besides the usual ones, in PEM.
-        proxies: URL scheme -> URL of the proxy, as requests has it. None: no proxy.
+        rule: tells which addresses may be connected to; with a proxy, it is applied to the proxy's addresses.
+        pool_size: number of connections to keep open per host, and number of hosts.
+        ca_data: additional certificates to trust, in PEM.
+        proxies: URL scheme -> URL of the proxy, as in requests. None: no proxy.
     """
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings print URLs with their query
     session = _Session()

@@ -1,4 +1,4 @@
-"""Show URLs and foreign texts without what may be secret in them, on one line, printable."""
+"""Make URLs and texts from outside fit to show: without possible secrets, on one line, printable."""
 
 import re
 from typing import Final
@@ -8,9 +8,9 @@ _MAX_CHARACTERS: Final = 200
 
 
 def shown_url(url: str) -> str:
-    """Give a URL as logs and messages may show it: no userinfo, query or fragment, at most 200 characters.
+    """Give a URL for logs and messages: without userinfo, query and fragment, at most 200 characters.
 
-    Any text is fine, a URL or not; what cannot be printed is escaped.
+    The text need not be a URL. Characters that cannot be printed are escaped.
 
     >>> shown_url("https://ann:secret@example.com/a.jpg?signature=secret#top")
     'https://example.com/a.jpg'
@@ -25,11 +25,11 @@ def shown_url(url: str) -> str:
 
 
 MAX_CHARACTERS: Final = 500
-_URL: Final = re.compile(r"https?:(//|\\/\\/)[^\s\"'<>]+", re.IGNORECASE)  # or as JSON may spell it
+_URL: Final = re.compile(r"https?:(//|\\/\\/)[^\s\"'<>]+", re.IGNORECASE)  # JSON may escape slashes
 
 
 def kept_text(text: str, most: int = MAX_CHARACTERS) -> str:
-    r"""Give a text on one line, printable, its URLs without userinfo and query, at most `most` characters.
+    r"""Give a text for logs and messages: on one line, URLs as in `shown_url`, at most `most` characters.
 
     >>> kept_text("cannot\n  load https://ann:pw@example.com/a.jpg?signature=s3cret \x1b[2J")
     'cannot load https://example.com/a.jpg \\x1b[2J'

@@ -1,4 +1,4 @@
-"""Translate the status of an answer that is none, and the pause that it asks for."""
+"""Translate the HTTP status of a failure into an error code, and read how long the server asks to wait."""
 
 import re
 from datetime import UTC, datetime
@@ -16,30 +16,30 @@ _SAME: Final[_Statuses] = {
     HTTPStatus.TOO_MANY_REQUESTS: ErrorCode.TOO_MANY_REQUESTS,
     "5xx": ErrorCode.SERVER_ERROR,
 }
-"""What a status means, whoever sends it. The two tables below show where the two sides differ."""
+"""Statuses that mean the same from an image's host and from the web API; the tables below add the others."""
 IMAGE_STATUSES: Final[_Statuses] = _SAME | {
     HTTPStatus.UNAUTHORIZED: ErrorCode.FORBIDDEN,
     HTTPStatus.FORBIDDEN: ErrorCode.FORBIDDEN,
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
     HTTPStatus.GONE: ErrorCode.NOT_FOUND,
-    # redirects that could not be followed: they have no Location
+    # only redirects without a Location: the others are followed
     **dict.fromkeys((301, 302, 303, 307, 308), ErrorCode.TOO_MANY_REDIRECTS),
 }
-"""The statuses of an image's host: they speak of the image."""
+"""Statuses from an image's host: they are about the image."""
 SERVICE_STATUSES: Final[_Statuses] = _SAME | {
-    HTTPStatus.UNAUTHORIZED: ErrorCode.AUTHENTICATION_FAILED,  # the token (RFC 9110, section 15.5.2)
+    HTTPStatus.UNAUTHORIZED: ErrorCode.AUTHENTICATION_FAILED,  # about the token (RFC 9110, section 15.5.2)
     HTTPStatus.PAYMENT_REQUIRED: ErrorCode.PAYMENT_REQUIRED,
-    HTTPStatus.NOT_FOUND: ErrorCode.HTTP_ERROR,  # the address of the service
+    HTTPStatus.NOT_FOUND: ErrorCode.HTTP_ERROR,  # the service's address is wrong
     HTTPStatus.METHOD_NOT_ALLOWED: ErrorCode.HTTP_ERROR,
     HTTPStatus.CONFLICT: ErrorCode.API_ERROR,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.REQUEST_TOO_LARGE,
     "3xx": ErrorCode.HTTP_ERROR,
 }
-"""The statuses of the web API, where its body names no code: they speak of token, account and address."""
+"""Statuses from the web API, for a body without a code: they are about token, account and address."""
 
 
 def image_status_code(status: int) -> ErrorCode | None:
-    """Give the error code of a status that an image's host sends; a success has none.
+    """Give the error code for a status from an image's host; None for a success.
 
     >>> image_status_code(204), image_status_code(401)
     (None, <ErrorCode.FORBIDDEN: 'forbidden'>)
@@ -49,7 +49,7 @@ def image_status_code(status: int) -> ErrorCode | None:
 
 
 def service_status_code(status: int) -> ErrorCode:
-    """Give the error code of a status that the web API sends, for a failure whose body names no code.
+    """Give the error code for a status from the web API, for a failure whose body has no code.
 
     >>> service_status_code(401), service_status_code(418)
     (<ErrorCode.AUTHENTICATION_FAILED: 'authentication_failed'>, <ErrorCode.OTHER: 'other'>)
@@ -62,9 +62,10 @@ def _looked_up(statuses: _Statuses, status: int, unknown: ErrorCode) -> ErrorCod
 
 
 def retry_after_s(value: str | None, date: str | None) -> float | None:
-    """Read a Retry-After header: seconds, or an HTTP date counted from the answer's own Date header.
+    """Read a Retry-After header: seconds, or an HTTP date, which is compared with the response's Date header.
 
-    At most 300 s; None for what is absent, past or no time at all (RFC 9110, section 10.2.3).
+    The result is at most 300 s. None: the header is missing, in the past, or not valid (RFC 9110, section
+    10.2.3).
 
     >>> retry_after_s("7", None), retry_after_s("-7", None), retry_after_s("soon", None)
     (7.0, None, None)

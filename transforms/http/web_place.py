@@ -1,4 +1,4 @@
-"""Read where a web URL leads without respelling it: servers compare, sign and cache URLs byte for byte."""
+"""Parse a web URL without changing its spelling: servers compare, sign and cache URLs byte by byte."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import idna
 
 _URL: Final = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _UNSENDABLE: Final = re.compile(r"[^!-~]")
-"""What a request line cannot hold: anything but printable ASCII."""
+"""What a request line cannot contain: anything except printable ASCII."""
 _FORBIDDEN_IN_NAMES: Final = re.compile(r"[\x00-\x20\x7f#%/:<>?@\[\\\]^|]")  # as the URL Standard lists them
 _AUTHORITY_SLASHES: Final = re.compile(r"^(https?:)?//+", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -18,14 +18,14 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class WebPlace:
-    """Where a URL leads.
+    """The parts of a URL.
 
     Args:
         scheme: `http` or `https`.
-        host: in ASCII and lower case; an IPv6 address in brackets.
-        port: the scheme's own where the URL names none.
+        host: name or address in lower-case ASCII; an IPv6 address in brackets.
+        port: the URL's port, or the default of its scheme.
         target: path and query as they are sent; begins with a slash.
-        auth: the URL's `user:password`, still percent-encoded.
+        auth: the URL's `user:password`, still percent-encoded. None: the URL has none.
     """
 
     scheme: str
@@ -36,7 +36,7 @@ class WebPlace:
 
     @property
     def authority(self) -> str:
-        """Host and, unless it is the scheme's own, port."""
+        """Host, and port unless it is the default of the scheme."""
         return self.host if self.port == _DEFAULT_PORTS[self.scheme] else f"{self.host}:{self.port}"
 
     @property
@@ -51,18 +51,18 @@ class WebPlace:
 
 
 def web_place(url: str) -> WebPlace:
-    """Read an http or https URL; escapes, letter case, dots and a final `?` stay as they are spelled.
+    """Parse an http or https URL; escapes, letter case, dots and a final `?` stay as they are.
 
-    Only what is not printable ASCII is percent-encoded, and a host is written as browsers do (UTS 46).
+    Only characters outside printable ASCII are percent-encoded. The host is encoded as browsers do (UTS 46).
 
     >>> web_place("http://example.com/caf%e9 100%.jpg?").target
     '/caf%e9%20100%.jpg?'
 
     Raises:
-        ValueError: the URL names no host, or none that there can be.
+        ValueError: the URL has no host, or one that is not valid.
     """
     if (found := _URL.match(url)) is None:
-        raise ValueError("no http or https URL")
+        raise ValueError("not an http or https URL")
     scheme, authority, target = found[1].lower(), found[2], found[3]
     userinfo, at, place = authority.rpartition("@")
     parts = urlsplit(f"//{place}")
@@ -76,15 +76,15 @@ def web_place(url: str) -> WebPlace:
 
 
 def redirect_target(place: WebPlace, location: str) -> WebPlace:
-    r"""Resolve a Location header as browsers do; its user and password are dropped.
+    r"""Resolve a Location header as browsers do, without its user and password.
 
-    Bytes that are not ASCII are percent-encoded as they are, whatever their encoding; a backslash is a slash.
+    Bytes outside ASCII are percent-encoded without being decoded. A backslash counts as a slash.
 
     >>> redirect_target(web_place("http://example.com/a/b.jpg"), "\\caf\xe9.jpg").url
     'http://example.com/caf%E9.jpg'
 
     Args:
-        place: what redirects.
+        place: the place that redirects.
         location: the header's bytes, decoded as Latin-1.
 
     Raises:
@@ -103,12 +103,12 @@ def _sendable(text: str, encoding: str = "utf-8") -> str:
 
 
 def _ascii_host(host: str) -> str:
-    """Write a host in ASCII; `idna.encode` would refuse the symbols that browsers and registries take."""
+    """Encode a host in ASCII; `idna.encode` would refuse symbols that browsers and registries accept."""
     if ":" in host:
         return f"[{IPv6Address(host)}]"
     name = unquote(host, errors="strict")
     if not name or _FORBIDDEN_IN_NAMES.search(name):
-        raise ValueError("no host")
+        raise ValueError("not a valid host")
     if name.isascii():
         return name
     labels = idna.uts46_remap(name, std3_rules=False).split(".")

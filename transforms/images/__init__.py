@@ -1,1 +1,1 @@
-"""The bytes of an image from wherever its URL leads, and from nowhere it must not."""
+"""Fetch the bytes of an image from the web, a file or a bucket, if the run may read from there."""

@@ -1,4 +1,4 @@
-"""Download an image over HTTP: hop by hop, each one checked, the whole of it bounded in time and size."""
+"""Download an image over HTTP, within limits of time and size; check each redirect like the first URL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +23,11 @@ from facebeam.transforms.images.fetch_failure import fetch_failure, too_large
 from facebeam.transforms.images.host_turns import HostTurns
 
 _CODINGS: Final = frozenset({"br", "compress", "dcb", "dcz", "x-compress", "zstd"})
-"""Content codings of IANA's registry that urllib3 reads with another package or not at all."""
+"""Content codings of IANA's registry that urllib3 cannot decode, or decodes only with another package."""
 
 
 def _image_bytes(place: WebPlace, response: requests.Response, max_bytes: int) -> bytes:
-    """Read the image that a place answers with."""
+    """Read the image from a response."""
     if code := image_status_code(response.status_code):
         raise _status_failure(code, place, response)
     _keep_known_codings(place, response)
@@ -38,14 +38,14 @@ def _image_bytes(place: WebPlace, response: requests.Response, max_bytes: int) -
 
 
 def _keep_known_codings(place: WebPlace, response: requests.Response) -> None:
-    """Have the body decoded by what is a coding: `gzip, identity` is gzip.
+    """Remove from the header what is not a content coding: `gzip, identity` is decoded as gzip.
 
-    A label that names no coding at all, such as `utf-8`, is a mistake of the server's, and ignored.
+    A label that is not a coding at all, such as `utf-8`, is a mistake of the server and is ignored too.
     """
     headers, decoded = response.raw.headers, response.raw.CONTENT_DECODERS
     codings = [coding.strip() for coding in headers.get("Content-Encoding", "").lower().split(",")]
     if unread := _CODINGS.intersection(codings).difference(decoded):
-        detail = f"Content-Encoding {', '.join(sorted(unread))} was not asked for and cannot be read here"
+        detail = f"Content-Encoding {', '.join(sorted(unread))} was not asked for and is not supported"
         raise fetch_failure(ErrorCode.HTTP_ERROR, place.url, detail, "have the host send the image as it is")
     headers["Content-Encoding"] = ", ".join(coding for coding in codings if coding in decoded)
 
@@ -59,21 +59,22 @@ def _status_failure(code: ErrorCode, place: WebPlace, response: requests.Respons
 
 _MAX_REDIRECTS: Final = 20  # as browsers
 DOWNLOAD_LIMITS: Final = HttpLimits(read_timeout_s=30.0, timeout_s=60.0, max_bytes=32 * 1024 * 1024)
-"""What one download may take unless the user says otherwise; waiting for turns does not count."""
+"""Default limits of one download; the time that it waits for turns does not count."""
 
 
 def download_image(session: requests.Session, url: str, limits: HttpLimits, turns: HostTurns) -> bytes:
-    """Download what stands at an http or https URL, following at most twenty redirects.
+    """Download the image at an http or https URL; follow at most twenty redirects.
 
-    A URL's own user and password go to its own scheme, host and port only. Each hop waits for a turn.
+    The user and password of a URL are sent only to its own scheme, host and port. Each request waits for a
+    turn at its host.
 
     Raises:
-        FailureError: whatever stood in the way.
+        FailureError: the image cannot be downloaded.
     """
     try:
         home = web_place(url)
     except ValueError:
-        raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, url, "no URL") from None
+        raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, url, "not a valid URL") from None
     place, left_s = home, limits.timeout_s
     download = _Download(session, home, limits)
     for _ in range(1 + _MAX_REDIRECTS):
@@ -92,13 +93,13 @@ def download_image(session: requests.Session, url: str, limits: HttpLimits, turn
 class _Download:
     session: requests.Session
     home: WebPlace
-    """What the manifest asked for, with user and password."""
+    """The URL in the manifest, with user and password."""
     limits: HttpLimits
     cookies: RequestsCookieJar = field(default_factory=RequestsCookieJar)
-    """What the hosts of this download have set; the next one begins without."""
+    """Cookies that hosts have set during this download; other downloads do not get them."""
 
     def ask(self, place: WebPlace) -> bytes | WebPlace:
-        """Give the body that stands at a place, or the place that it redirects to."""
+        """Give the body at a place, or the place that it redirects to."""
         with self._asked(place) as response:
             if response.is_redirect:
                 location = response.raw.headers.getlist("Location")[0]  # requests joins repeated ones
@@ -124,7 +125,7 @@ class _Download:
         return HTTPBasicAuth(unquote_to_bytes(user), unquote_to_bytes(password))
 
     def _code(self, error: Exception, place: WebPlace) -> ErrorCode:
-        """Tell a URL of the manifest that cannot be asked for from one of a redirect."""
+        """Give the error code; an invalid URL in a redirect is not an invalid row of the manifest."""
         code = error_code(error)
         if place != self.home and code is ErrorCode.INVALID_MANIFEST_ROW:
             return ErrorCode.TOO_MANY_REDIRECTS

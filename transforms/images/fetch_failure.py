@@ -1,4 +1,4 @@
-"""Say why an image could not be fetched: the value, the rule, the cure."""
+"""Build the failure of an image that could not be fetched; its message has the value, the rule, the cure."""
 
 from typing import Final
 
@@ -15,13 +15,13 @@ def fetch_failure(
     detail: str,
     cure: str | None = None,
 ) -> FailureError:
-    """Make the error that a fetch raises; `url` is shown without its secrets, `detail` must have none."""
+    """Build the error that a fetch raises. `url` is shown without its secrets; `detail` must not have any."""
     found = detail[:_MAX_DETAIL_CHARACTERS]
     message = f"{shown_url(url)}: {found} ({code.meaning}): {cure or code.about.cure}"
     return FailureError(Failure(code, message, stage="fetch"))
 
 
 def too_large(url: str, size: str, max_bytes: int) -> FailureError:
-    """Make the error of an image over the cap; `size` says how large it is, as far as known."""
-    detail = f"{size}, and at most {max_bytes} bytes are fetched"
+    """Build the error for an image that is too large; `size` describes its size, as far as it is known."""
+    detail = f"{size}, and the limit is {max_bytes} bytes"
     return fetch_failure(ErrorCode.IMAGE_TOO_LARGE, url, detail)

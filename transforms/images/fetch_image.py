@@ -1,4 +1,4 @@
-"""Fetch the bytes of an image from wherever its URL leads, and from nowhere it must not."""
+"""Fetch an image by its URL: from a web host, or, if the user allows files, from this machine or a bucket."""
 
 import os
 import re
@@ -25,15 +25,15 @@ __all__ = ["ImageFetcher"]
 
 _WEB: Final = frozenset({"http", "https"})
 Fetch = Callable[[str], bytes]
-"""Image URL -> the bytes behind it. Many threads may call it at the same time.
+"""Image URL -> the image's bytes. Many threads may call it at the same time.
 
-Raises `FailureError` of stage `fetch`, and nothing else that a URL could cause.
+If the image cannot be fetched, it raises `FailureError` with stage `fetch`, for any URL.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFetcher:
-    """A live fetcher, a `Fetch`, and the turns of its threads at their hosts."""
+    """An open fetcher: a `Fetch`, with the turns of its threads at image hosts."""
 
     fetcher: "ImageFetcher"
     session: requests.Session
@@ -45,18 +45,18 @@ class OpenFetcher:
         if scheme in _WEB:
             return download_image(self.session, image_url, fetcher.limits, self.turns)
         if scheme not in {"", "file", *CURES}:
-            raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, image_url, f"nobody here reads {scheme}://")
+            raise fetch_failure(ErrorCode.INVALID_MANIFEST_ROW, image_url, f"{scheme}:// is not supported")
         if not fetcher.allow_local_files:
             cure = "put the image on a public host, or allow files with --allow-local-files"
             raise fetch_failure(ErrorCode.FORBIDDEN_ADDRESS, image_url, "a file, not a web address", cure)
         if scheme in CURES:
             return read_bucket_image(image_url, fetcher.limits.max_bytes)
-        path = image_url if scheme else os.path.join(fetcher.folder, image_url)  # noqa: PTH118 - a NUL, too, is a name
+        path = image_url if scheme else os.path.join(fetcher.folder, image_url)  # noqa: PTH118 - pathlib respells
         return read_local_image(path, fetcher.limits.max_bytes)
 
 
 def host_of(image_url: str) -> str:
-    """Give the host, and port, that an image is downloaded from; empty for files and for what is no URL."""
+    """Give the host and port that an image is downloaded from; empty for a file, or if it is not a URL."""
     try:
         return web_place(image_url).authority
     except ValueError:
@@ -65,17 +65,18 @@ def host_of(image_url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ImageFetcher:
-    """Describe how images are fetched; `open` makes it live on the worker.
+    """Describes how to fetch images; `open` on the worker gives the function that fetches them.
 
     Args:
-        allow_local_files: read plain paths, `file://`, `gs://`, `s3://` and `hdfs://` too.
-        rule: the addresses that may be connected to.
-        window: connections kept, to a host and hosts; no fewer than threads that fetch, or they reconnect.
+        allow_local_files: whether to read also plain paths, `file://`, `gs://`, `s3://` and `hdfs://`.
+        rule: tells which addresses may be connected to.
+        window: number of connections to keep open per host, and number of hosts. With fewer connections than
+            threads, threads have to reconnect.
         limits: seconds and bytes that one image may take.
-        host_limits: what one image host is asked for at a time.
-        headers: names and values that every image host gets; they replace our own of the same name.
-        ca_data: certificates to trust besides the usual ones, in PEM.
-        folder: where relative paths begin; workers elsewhere start in a folder of their own.
+        host_limits: limits of the requests to one image host.
+        headers: names and values of headers for every image host; they replace the default headers.
+        ca_data: additional certificates to trust, in PEM.
+        folder: folder that relative paths start from; the working folder of a worker may be another one.
     """
 
     allow_local_files: bool = False
@@ -95,7 +96,7 @@ class ImageFetcher:
 
 
 def _image_session(fetcher: ImageFetcher) -> requests.Session:
-    """Open a session that asks for images, uncompressed, under our own name or the user's."""
+    """Open a session that asks for uncompressed images, with the User-Agent of facebeam or of the user."""
     session = http_session(fetcher.rule, fetcher.window, fetcher.ca_data)
     session.headers["User-Agent"] = f"facebeam/{_version()}"
     session.headers["Accept"] = "image/*,*/*;q=0.5"
@@ -112,7 +113,7 @@ def _version() -> str:
 
 
 def url_scheme(url: str) -> str:
-    """Give a URL's scheme in lower case; a plain path has none.
+    """Give a URL's scheme in lower case; empty for a plain path.
 
     >>> url_scheme("GS://bucket/a.jpg"), url_scheme("photos/a.jpg")
     ('gs', '')

@@ -1,6 +1,6 @@
-"""Be polite to image hosts: few connections at a time, a rate, and a pause where a host asks for one.
+"""Limit the requests to each image host: few connections at a time, a rate, and pauses that a host asks for.
 
-What a host has asked for holds that host alone, in all that this process downloads.
+A pause delays only requests to the host that asked for it, but all of them in this process.
 """
 
 from collections.abc import Iterator
@@ -16,22 +16,23 @@ from facebeam.schemas.values import NOT_SENT, Failure, FailureError
 from facebeam.transforms.steps.progress import PROGRESS, stop_if_asked
 
 MOST_REFUSED_ROUNDS: Final = 5
-"""A host that refuses so often in a row, after ever longer pauses, is left alone."""
+"""After this many refusals in a row, with longer and longer pauses, a host gets no requests for some time."""
 LEFT_ALONE_S: Final = 300.0
+"""For this long, in seconds, if it does not ask for a longer pause itself."""
 LONGEST_PAUSE_S: Final = 60.0
-"""Where a host refuses without saying for how long."""
+"""Longest pause in seconds after a refusal that does not say how long to wait."""
 _MOST_IDLE_HOSTS: Final = 10_000
 _LOOK_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
-    """What one image host is asked for by one process.
+    """Limits of the requests from one process to one image host.
 
     Args:
-        connections: downloads at a time; browsers take six.
-        rate_per_s: requests a second at most, redirects and retries included; None for no limit.
-        longest_wait_s: a host that asks for a longer pause is not waited for: its images fail at once.
+        connections: number of downloads at a time; browsers use six.
+        rate_per_s: largest number of requests per second, redirects and retries included. None: unlimited.
+        longest_wait_s: if a host asks for a longer pause than this many seconds, its images fail at once.
     """
 
     connections: int = 6
@@ -44,11 +45,11 @@ class _Host:
     in_use: int = 0
     waiting: int = 0
     next_at: float = 0.0
-    """When the rate allows the next request."""
+    """Time from which the rate allows the next request."""
     held_until: float = 0.0
     refused_at: float = 0.0
     refused_rounds: int = 0
-    """Refusals in a row; those of requests that were under way together are one."""
+    """Refusals in a row; refusals of requests that were in flight together count as one."""
 
     def is_idle(self, now: float) -> bool:
         return not (self.in_use or self.waiting) and max(self.next_at, self.held_until) <= now
@@ -56,13 +57,13 @@ class _Host:
 
 @dataclass(slots=True)
 class _Hosts:
-    """What the threads of this process know of its hosts."""
+    """The image hosts of this process; all of its threads share them."""
 
     changed: Condition = field(default_factory=Condition)
     by_name: dict[str, _Host] = field(default_factory=dict)
 
     def named(self, name: str) -> _Host:
-        """Give a host, and forget idle ones where there are many; the condition's lock is held."""
+        """Give a host, and forget idle ones if there are many; the caller must hold the condition's lock."""
         if name not in self.by_name and len(self.by_name) >= _MOST_IDLE_HOSTS:
             now = monotonic()
             self.by_name = {name: host for name, host in self.by_name.items() if not host.is_idle(now)}
@@ -71,7 +72,7 @@ class _Hosts:
 
 @cache
 def _hosts(_limits: HostLimits) -> _Hosts:
-    """Give the hosts of this process: its shards share them."""
+    """Give the hosts of this process; all of its shards share them."""
     return _Hosts()
 
 
@@ -80,26 +81,26 @@ class _ThreadsWaits(local):
 
 
 class HostTurns:
-    """Turns at the hosts, for the threads of one open fetcher."""
+    """Gives turns at image hosts to the threads of one open fetcher."""
 
     def __init__(self, limits: HostLimits) -> None:
         self._limits = limits
         self._hosts = _hosts(limits)
         self.waiting = 0
-        """Threads that wait: for a turn, or in `sleep`."""
+        """Number of threads that wait: for a turn, or in `sleep`."""
         self._waited = _ThreadsWaits()
 
     @property
     def waited_s(self) -> float:
-        """Give the seconds for which this thread has waited for turns so far."""
+        """Seconds that this thread has waited for turns so far."""
         return self._waited.s
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """Wait for a turn at a host, keep it for the block, and take note of a refusal in it.
+        """Wait for a turn at a host, hold it during the block, and record if the host refuses the request.
 
         Raises:
-            FailureError: `too_many_requests`, not sent: the host is left alone for now.
+            FailureError: `too_many_requests`, not sent: the host gets no requests at the moment.
         """
         host, began = self._taken(name)
         refused = False
@@ -118,7 +119,7 @@ class HostTurns:
                 self._hosts.changed.notify_all()
 
     def is_busy(self, name: str) -> bool:
-        """Tell whether a request would have to wait for long: a few may wait, to take over at once."""
+        """Tell whether a request would wait for long. A few may wait, to start at once after the others."""
         with self._hosts.changed:
             host, now = self._hosts.by_name.get(name), monotonic()
             if host is None or self._left_alone_s(host, now):
@@ -126,7 +127,7 @@ class HostTurns:
             return host.held_until > now or host.in_use + host.waiting >= 2 * self._limits.connections
 
     def sleep(self, seconds: float) -> None:
-        """Wait before a retry; raises RunError when the run is asked to stop."""
+        """Wait before a retry; raises RunError if the run is asked to stop."""
         with self._hosts.changed:
             self.waiting += 1
         PROGRESS.stop.wait(seconds)
@@ -135,7 +136,7 @@ class HostTurns:
         stop_if_asked()
 
     def _taken(self, name: str) -> tuple[_Host, float]:
-        """Wait for a turn and take it; give the host and the time."""
+        """Wait for a turn and take it; give the host, and the time when the turn began."""
         came = monotonic()
         with self._hosts.changed:
             host = self._hosts.named(name)
@@ -161,7 +162,7 @@ class HostTurns:
         return max(host.held_until - now, host.next_at - now, no_place_s, 0.0)
 
     def _left_alone_s(self, host: _Host, now: float) -> float:
-        """Give the seconds for which a host is not asked at all, 0 where it may be waited for."""
+        """Give the seconds for which a host gets no request at all; 0 if requests may wait for it."""
         left_s = max(host.held_until - now, 0.0)
         gives_up = host.refused_rounds >= MOST_REFUSED_ROUNDS or left_s > self._limits.longest_wait_s
         return left_s if gives_up else 0.0
@@ -180,5 +181,5 @@ class HostTurns:
 
 
 def _left_alone(name: str, left_s: float) -> Failure:
-    message = f"{name} asks for fewer requests and is left alone for {left_s:.0f} s: replay later, or slower"
+    message = f"{name} asks for fewer requests, so it gets none for {left_s:.0f} s: replay later, or slower"
     return Failure(ErrorCode.TOO_MANY_REQUESTS, message, stage=NOT_SENT, retry_after_s=left_s, was_sent=False)

@@ -1,1 +1,1 @@
-"""What annotates an image: the interface of all face sources, their retries, and the sources but the API."""
+"""Face sources: the interface that all implement, the retries that all share, and all but the API source."""

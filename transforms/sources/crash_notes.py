@@ -1,7 +1,8 @@
-"""Find the image on which a worker died: a crash in native code leaves no exception, only a file.
+"""Find the image that kills a worker: a crash in native code raises no exception, so a file names the image.
 
-A shard marks that it has begun, and removes the mark however it ends, unless its process dies. A shard that
-finds such a mark notes each image while it looks at it, so that the next crash leaves the image's note.
+A shard writes a mark when it begins, and removes it when it ends, also after an error. If its process dies,
+the mark stays. A shard that finds a mark writes a note for each image while it processes the image, so that
+the next crash leaves the note of the image that was being processed.
 """
 
 from collections import Counter
@@ -16,18 +17,21 @@ from facebeam.schemas.values import Failure, FailureError
 from facebeam.transforms.files.any_store import files_below, remove_files, write_mark
 
 MOST_NOTES: Final = 2
-"""Crashes of which an image has left a note; the crash before them set the mark, so it is the third."""
+"""After this many crashes with a note of an image, the image fails.
+
+The crash before them left only the mark, so the image fails after the third crash.
+"""
 _MARK: Final = "begun"
 
 
 @dataclass(frozen=True)
 class CrashNotes:
-    """A folder of marks and notes, shared by all runs with one journal; a description that can be pickled.
+    """A folder of marks and notes, which all runs with one journal share; this description can be pickled.
 
     Args:
-        folder: on any file system; below it, each shard has its own folder.
-        shard: the shard's number among `shards`.
-        shards: all shards of the run.
+        folder: path on any file system; each shard has its own folder below it.
+        shard: number of the shard, from 0.
+        shards: number of shards in the run.
     """
 
     folder: str
@@ -35,14 +39,14 @@ class CrashNotes:
     shards: int = 1
 
     def for_shard(self, shard: int, shards: int) -> Self:
-        """Give a shard's own notes: it is careful only where it has died itself."""
+        """Give the notes of one shard: only a shard that has died itself writes notes."""
         return replace(self, shard=shard, shards=shards)
 
     @contextmanager
     def open(self) -> Iterator["OpenCrashNotes"]:
-        """Read what earlier crashes have left, and mark that the shard has begun.
+        """Read the mark and the notes that earlier crashes have left, and mark that the shard has begun.
 
-        Notes are deleted when the shard ends well: each of their images has a result then.
+        These notes are deleted when the shard ends without an error: each of their images has a result then.
         """
         folder = f"{self.folder}/shard={self.shard:03d}-of-{self.shards:03d}"
         mark = f"{folder}/{_MARK}"
@@ -62,9 +66,9 @@ class OpenCrashNotes:
     """The notes that a shard found when it began.
 
     Args:
-        folder: the shard's.
-        crashes: in how many crashes an image was being looked at, by the hex digits of its key.
-        is_careful: whether the shard has died before.
+        folder: path of the shard's folder.
+        crashes: hex digits of an image's key -> number of crashes while this image was being processed.
+        is_careful: whether the shard has died before, so that it writes notes.
     """
 
     folder: str
@@ -72,22 +76,22 @@ class OpenCrashNotes:
     is_careful: bool
 
     def is_suspect(self, key: bytes) -> bool:
-        """Tell whether a worker died while it looked at this image, perhaps beside others."""
+        """Tell whether a worker died while it processed this image, perhaps together with others."""
         return self.crashes[key.hex()] > 0
 
     @contextmanager
     def looking_at(self, key: bytes) -> Iterator[None]:
-        """Note the image while the block looks at it, where the shard has died before.
+        """Write a note for the image while the block processes it, if the shard has died before.
 
         Raises:
-            FailureError: `worker_died`; the image has been there in too many crashes to try it again.
+            FailureError: `worker_died`: too many crashes have left a note of this image.
         """
         crashes = self.crashes[key.hex()]
         if crashes >= MOST_NOTES:
             raise FailureError(
                 Failure(
                     ErrorCode.WORKER_DIED,
-                    f"the process died {crashes + 1} times, at least {crashes} of them on this image: please "
+                    f"the process died {crashes + 1} times, at least {crashes} times on this image: please "
                     "report it, with the image if you can; --ask-again worker_died tries it once more",
                     stage="decode",
                 )
@@ -99,9 +103,9 @@ class OpenCrashNotes:
         write_mark(note)
         try:
             yield
-        finally:  # an image that fails in order has killed nothing
+        finally:  # also after an error: only a crash leaves the note
             remove_files([note])
 
 
 NO_NOTES: Final = OpenCrashNotes("", Counter(), is_careful=False)
-"""Of a source without a place for notes."""
+"""For a source without a folder for notes."""

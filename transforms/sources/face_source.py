@@ -1,4 +1,4 @@
-"""What annotates an image: the one interface behind which the local model, the API and the fake stand."""
+"""The interface of a face source; the local model, the API and the fake source implement it."""
 
 import sys
 import time
@@ -14,56 +14,59 @@ USUAL_WINDOW: Final = 8
 
 
 class OpenSource(Protocol):
-    """A live face source: write a subclass with `attempt`. Many threads call it at the same time."""
+    """A face source while it is open: write a subclass with `attempt`. Many threads call it in parallel."""
 
     @abstractmethod
     def attempt(self, request: ImageRequest) -> FoundFaces:
-        """Ask once for one image.
+        """Ask once about one image.
 
         Raises:
-            FailureError: why there is no answer; the fate of its code says whether asking again can help.
+            FailureError: there is no answer; the fate of the error code says whether a retry may help.
         """
 
     def window(self) -> int:
-        """Give the requests that are to be in flight just now; `largest_window` is the most in any case."""
+        """Give the number of requests to have in flight now; it is limited by `largest_window`."""
         return sys.maxsize
 
     def may_retry(self) -> bool:
-        """Tell whether the run can afford one more retry, and count it."""
+        """Tell whether one more retry is allowed, and count it."""
         return True
 
     def sleep(self, seconds: float) -> None:
         """Wait before a retry.
 
         Raises:
-            FailureError, RunError: waiting has become pointless.
+            FailureError, RunError: the retry is not possible any more.
         """
         time.sleep(seconds)
 
     def recall(self) -> None:
-        """Take note of an answer that this run has had already, in a bundle that the engine repeats."""
+        """Count a request that this run sent before the engine retried the bundle.
+
+        `AnnotateImages` calls this once per such answer in the journal, so that a budget counts it.
+        """
         return
 
     def held_back_s(self) -> float:
-        """Give the seconds so far in which the source could have done more, had it been allowed to."""
+        """Give the seconds so far during which the source waited on purpose, for example for its rate."""
         return 0.0
 
-    def lane(self, request: ImageRequest) -> str:  # noqa: ARG002 - all are in one
-        """Name what a request shares with others that may have to wait, such as the host of its image."""
+    def lane(self, request: ImageRequest) -> str:  # noqa: ARG002 - one lane for all
+        """Name what a request shares with others and may have to wait for, such as the host of its image."""
         return ""
 
-    def is_busy(self, lane: str) -> bool:  # noqa: ARG002 - none is
-        """Tell whether requests of a lane would have to wait now, so that others go first."""
+    def is_busy(self, lane: str) -> bool:  # noqa: ARG002 - never busy
+        """Tell whether requests of a lane would have to wait now; requests of other lanes then go first."""
         return False
 
 
 class FaceSource(Protocol):
-    """A face source is a picklable description; `open` makes it live on the worker.
+    """Describes a face source; it can be pickled, and `open` makes it usable on the worker.
 
     Write a subclass with `name`, `identity` (each an attribute of the class, or a property) and `open`.
 
-    It makes single attempts only. Retries, duplicates, the journal and fan-out are the same for all sources
-    and stand in `AnnotateImages`.
+    A source makes single attempts only. `AnnotateImages` retries, asks once about equal images, and uses the
+    journal, in the same way for all sources.
     """
 
     @property
@@ -74,17 +77,17 @@ class FaceSource(Protocol):
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Who is asked, down to the version: answers of another identity are other answers."""
+        """Name and version of what answers; the journal reuses an answer only for the same identity."""
 
     @property
     def largest_window(self) -> int:
-        """The most requests that one shard ever has in flight."""
+        """Largest number of requests that one shard has in flight."""
         return USUAL_WINDOW
 
-    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - every shard may do all
-        """Give a shard's part of what the source may do: all shards may be at work at the same time."""
+    def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - no limit to divide
+        """Give the source for one shard, with its part of limits such as a rate: shards run in parallel."""
         return self
 
     @abstractmethod
     def open(self) -> AbstractContextManager[OpenSource]:
-        """Load models, open connections; leaving the context frees them."""
+        """Load models or open connections; leaving the context frees them."""

@@ -1,4 +1,4 @@
-"""A face source without photographs: to rehearse a run, and to test and measure the pipeline alone."""
+"""A face source that makes up faces without images: to try out a run, or to test and measure the pipeline."""
 
 import re
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ _CIRCLE: Final = np.stack(
 
 
 def fake_faces(request: ImageRequest) -> FoundFaces:
-    """Make up faces from the URL alone: 0 to 3, always the same for the same URL.
+    """Make up 0 to 3 faces from the URL alone, always the same ones for the same URL.
 
-    A URL with `/fail-<error code>/` in it fails with that code.
+    A URL that contains `/fail-<error code>/` fails with that code.
     """
     if failing := _FAILS.search(request.image_url):
         code = ErrorCode.named(failing[1])
@@ -40,21 +40,21 @@ def fake_faces(request: ImageRequest) -> FoundFaces:
 
 
 class OpenFake(OpenSource):
-    """The fake while it is open: there is nothing to load."""
+    """The fake source while it is open; it has nothing to load."""
 
     def attempt(self, request: ImageRequest) -> FoundFaces:
-        """Make faces up."""
+        """Make up faces."""
         return fake_faces(request)
 
 
 @dataclass(frozen=True)
 class FakeSource(FaceSource):
-    """The fake as a face source."""
+    """The fake source."""
 
     name = "fake"
     identity = "fake 1"
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Give the fake."""
+        """Give the open fake source."""
         yield OpenFake()

@@ -22,12 +22,15 @@ from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 __all__ = ["LocalSource"]
 
 DOWNLOADS_IN_FLIGHT = 8
-"""Images that are fetched or wait for a model while the others are looked at: fetching is waiting."""
+"""Number of images that are being fetched or wait for a model, so that the models always have work."""
 MOST_WAITING = 256
-"""Images that wait for their host's turn or for a retry; threads, and few hosts have more than a dozen."""
+"""Largest number of images that wait for a turn at their host or for a retry; each of them takes a thread."""
 
 SWITCH_INTERVAL_S = 0.0001
-"""A model that comes back from its network waits so long for the interpreter: Python's own 5 ms cost 6 %."""
+"""Longest time that a thread waits for Python's interpreter lock when its network has finished.
+
+With Python's default of 5 ms, the model is 6 % slower.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class LocalSource(FaceSource):
     """The local model as a face source.
 
     Args:
-        fetcher: where the image's bytes come from.
-        workers: models that work at the same time, each on one core.
-        crashes: finds images on which the process dies. None: nobody looks for them.
+        fetcher: fetches the bytes of images.
+        workers: number of models that run in parallel, each on one CPU core.
+        crashes: finds images that kill the process. None: such images are not looked for.
     """
 
     fetcher: ImageFetcher
@@ -48,21 +51,21 @@ class LocalSource(FaceSource):
 
     @property
     def identity(self) -> str:
-        """The model's version."""
+        """Version of the local model."""
         return f"local {FACE_MODEL_VERSION}"
 
     @property
     def largest_window(self) -> int:
-        """Requests in flight: one for each model, the downloads that keep them fed, and those that wait."""
+        """Largest number of requests in flight: one per model, the downloads, and those that wait."""
         return self.workers + DOWNLOADS_IN_FLIGHT + MOST_WAITING
 
     def for_shard(self, shard: int, shards: int) -> Self:
-        """Give the same source with the shard's own notes; the limits of image hosts are each process's."""
+        """Give the source with the shard's own crash notes; limits of image hosts are per process."""
         return replace(self, crashes=self.crashes and self.crashes.for_shard(shard, shards))
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
-        """Load a model for each worker."""
+        """Load the models."""
         before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         try:
@@ -82,41 +85,41 @@ class LocalSource(FaceSource):
 
 @dataclass(frozen=True)
 class _OpenLocal(OpenSource):
-    """The models of one shard, and who feeds them."""
+    """The models of one shard, and the threads and connections that supply them with images."""
 
     source: LocalSource
     models: "_Models"
     noted: OpenCrashNotes
     fetch: OpenFetcher
     lookers: ThreadPoolExecutor
-    """As many threads as there are models, which decode and look; those that fetch do not.
+    """One thread per model, which decodes images and runs the models; other threads fetch.
 
-    So no more images than workers are in memory decoded, and few threads have memory of that size: the same
-    work on nine threads in turn takes a tenth more time and twice the memory.
+    So there are at most `workers` decoded images in memory, and few threads that allocate that much. If nine
+    threads took turns at this work, it would take 10 % more time and twice the memory.
     """
 
     def attempt(self, request: ImageRequest) -> FoundFaces:
-        """Fetch an image, and look at it when a model is free; neither wait is in `latency_ms`."""
+        """Fetch an image and find its faces; `latency_ms` leaves out the waits for host and model."""
         began, waited_s = monotonic(), self.fetch.turns.waited_s
         data = self.fetch(request.image_url)
         fetched_s = monotonic() - began - (self.fetch.turns.waited_s - waited_s)
         return self.lookers.submit(self._look, data, request, fetched_s).result()
 
     def window(self) -> int:
-        """Give a place for each model, for the downloads that feed them, and for each request that waits."""
+        """Give the number of requests to have in flight: one per model, downloads, and those that wait."""
         waiting = min(self.fetch.turns.waiting, MOST_WAITING)
         return self.source.workers + DOWNLOADS_IN_FLIGHT + waiting
 
     def sleep(self, seconds: float) -> None:
-        """Wait before a retry, in a place of its own in the window."""
+        """Wait before a retry; meanwhile the window is larger by one request."""
         self.fetch.turns.sleep(seconds)
 
     def lane(self, request: ImageRequest) -> str:
-        """Name the image's host."""
+        """Give the host of the image."""
         return host_of(request.image_url)
 
     def is_busy(self, lane: str) -> bool:
-        """Tell whether the host has as many downloads as it may have."""
+        """Tell whether so many requests use the host or wait for it that others should go first."""
         return self.fetch.turns.is_busy(lane)
 
     def _look(self, data: bytes, request: ImageRequest, fetched_s: float) -> FoundFaces:
@@ -128,7 +131,7 @@ class _OpenLocal(OpenSource):
 
 
 class _Models:
-    """Models that are taken for one image at a time."""
+    """The models of one shard; each processes one image at a time."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -139,8 +142,8 @@ class _Models:
 
     @contextmanager
     def take(self, *, alone: bool) -> Iterator[FaceModel]:
-        """Wait for a model; `alone` for all of them, so that no other image is looked at meanwhile."""
-        with self._taking:  # one image collects at a time: two would wait for each other's models
+        """Wait for a model; `alone`: wait for all models, so that no other image is processed meanwhile."""
+        with self._taking:  # only one thread takes models at a time: two would wait for each other's
             taken = [self._free.get() for _ in range(self._number if alone else 1)]
         try:
             yield taken[0]

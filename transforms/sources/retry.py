@@ -1,4 +1,4 @@
-"""Ask until an image's fate is decided, the same way for every face source: the one retry policy."""
+"""Ask a face source about an image, with retries; the retry policy is the same for every source."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,9 +16,10 @@ __all__ = ["RetryPolicy"]
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often to ask and how long to wait: `uniform(0, min(cap_s, base_s * 2**n))` after attempt n + 1.
+    """How often to ask, and how long to wait between attempts.
 
-    Exponential backoff with full jitter, as the AWS Architecture Blog of that name describes it.
+    After attempt n + 1 the wait is `uniform(0, min(cap_s, base_s * 2**n))` seconds: exponential backoff with
+    full jitter, as described in the AWS Architecture Blog.
     """
 
     max_attempts: int = 4
@@ -27,16 +28,16 @@ class RetryPolicy:
 
 
 def utc_now() -> datetime:
-    """Read the wall clock."""
+    """Read the system clock."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clocks:
-    """Where times come from; tests have their own."""
+    """The clocks that `ask` reads; tests replace them."""
 
     monotonic: Callable[[], float] = monotonic
-    """Seconds."""
+    """Gives seconds."""
     now: Callable[[], datetime] = utc_now
 
 
@@ -47,36 +48,36 @@ def ask(
     policy: RetryPolicy = RetryPolicy(),
     clocks: Clocks = Clocks(),
 ) -> Answer | Failure:
-    """Ask until there is an answer, or a failure whose fate is not `retry`, or `max_attempts` are used.
+    """Ask until there is an answer, or a failure whose fate is not `retry`, or `max_attempts` attempts.
 
-    What was not sent is not tried again: whoever refused to send it has waited already. It is not counted
-    as an attempt, either; a failure of an attempt that was sent says more, where there is one.
+    A request that was not sent is not retried, because the source has already waited before it gave up. It
+    does not count as an attempt. If an earlier attempt was sent, the failure of that attempt is the result.
 
     Args:
-        source: what is asked.
-        request: what it is asked.
-        name: the source's, as it stands in the column `source`.
-        policy: how often, and after which pauses.
-        clocks: the world's, for tests to replace.
+        source: the open source to ask.
+        request: the image, and what to ask about it.
+        name: name of the source, for the column `source`.
+        policy: number of attempts, and pauses between them.
+        clocks: the clocks to read; tests replace them.
     """
     asking = _Asking(source, request, name, clocks)
     try:
         result = _retrying(policy, source)(asking.attempt)
-    except FailureError:  # sending has ended while this image waited to be asked for again
+    except FailureError:  # the source stopped sending while this image waited for its retry
         return asking.given_up()
     return asking.given_up() if isinstance(result, Failure) else result
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """What has come of the attempts for one image so far."""
+    """The attempts for one image so far, with their results."""
 
     source: OpenSource
     request: ImageRequest
     name: str
     clocks: Clocks
     sent: list[datetime] = field(default_factory=list)
-    """Starts of the attempts that were sent."""
+    """Start times of the attempts that were sent."""
     failures: list[Failure] = field(default_factory=list)
 
     def attempt(self) -> Answer | Failure:
@@ -134,7 +135,7 @@ def _may_pass(state: RetryCallState) -> bool:
 
 
 def _asked_for_s(state: RetryCallState) -> float:
-    """Give the pause that the other side asked for, if it did."""
+    """Give the pause in seconds that the other side asked for; 0 if it did not ask."""
     failure = _failure(state)
     return (failure and failure.retry_after_s) or 0.0
 

@@ -1,4 +1,4 @@
-"""Ask a face source for each distinct image once, and fan the answer out to every row that asked for it."""
+"""Ask a face source about each distinct image once, and give the answer to every row with that image."""
 
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,20 +39,20 @@ __all__ = ["AnnotateImages", "AnnotatedImages"]
 def answer_or_failure(
     source: OpenSource, request: ImageRequest, name: str, policy: RetryPolicy
 ) -> Answer | Failure:
-    """Ask for one image until its fate is decided.
+    """Ask about one image, with retries, until there is an answer or a final failure.
 
-    An exception that nobody foresaw is the failure `internal_error` of this image, not the end of the run.
+    An unexpected exception becomes the failure `internal_error` of this image and does not end the run.
     """
     try:
         return ask(source, request, name, policy)
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - one image must not stop every night
+    except Exception as error:  # noqa: BLE001 - one image must not end the run
         return internal_error(error)
 
 
 class AnnotatedImages(NamedTuple):
-    """The two ends of a row that names an image, and what they cost."""
+    """The rows with an answer, the rows that failed, and the calls that this took."""
 
     annotations: PCollection[Annotation]
     dead_letters: PCollection[DeadLetter]
@@ -63,25 +63,25 @@ class AnnotatedImages(NamedTuple):
 class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages]):
     """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
-    Each row comes out exactly once, on one of the first two. Equal URLs share one answer: the GroupByKey is
-    the run's only shuffle of rows, and one shard is in one `process()` at a time; of two workers that an
-    engine gives a shard, the older one stops within five seconds. With its part of the rate and the budget,
-    that makes both hold for the whole run. An answer is in the journal at most five seconds after it came.
-    No order.
+    Each row comes out exactly once, as annotation or as dead letter, in any order. Rows with equal URLs share
+    one answer. The GroupByKey is the only shuffle of rows in a run. One `process()` call annotates one shard;
+    if an engine gives a shard to two workers, the one that began first stops within five seconds. Each shard
+    has its part of the rate and the budget, so both also hold for the whole run. The journal has an answer
+    at most five seconds after it arrived.
 
     Args:
-        source: what annotates.
-        journal: where answers are kept between runs, and looked up before the source is asked.
-        question: what is asked of every image.
-        shards: how many groups of rows there are, which workers may take side by side. A worker holds a
-            group in memory, packed: some 20 bytes a row.
-        ask_again: error codes, or `no_face`, whose stored answers do not count.
-        asked_by: which try of which run asks. Answers of a try of this run are kept, whatever is to be asked
-            again: they are paid for. Those of this very try count as its own calls: they are there where
-            the engine repeats a bundle. None: the journal does not tell who asked.
-        leases: by which two workers that an engine gives one shard know of each other; None where no engine
-            does that.
-        policy: how often a failure with fate `retry` is asked for again.
+        source: the face source to ask.
+        journal: stores answers for later runs, and is searched before the source is asked.
+        question: what to ask about every image.
+        shards: number of groups of rows, which workers may process in parallel. A worker holds one group in
+            memory, compressed to about 20 bytes per row.
+        ask_again: error codes, 'ok' or 'no_face'; images whose stored result is one of these are asked again.
+        asked_by: this run and this try of it. Stored answers of any try of this run are reused even if
+            `ask_again` names them, because the run has paid for them. Those of this try also count as its
+            calls: the engine has retried a bundle. None: the journal does not record who asked.
+        leases: lets a worker notice that another one has taken over its shard. None: the engine never gives
+            a shard to two workers.
+        policy: how often to retry a failure with fate `retry`.
     """
 
     source: FaceSource = field(kw_only=False)
@@ -94,7 +94,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
-        """Put the rows of a shard together, annotate each shard."""
+        """Group the rows by shard, then annotate each shard."""
         key_of = partial(self.question.key, self.source.identity)
         shards = rows | beam.ParDo(BlockByShard(key_of, self.shards)) | beam.GroupByKey()
         annotated = shards | beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, _CALLS, main=_ANNOTATIONS)
@@ -109,7 +109,7 @@ _Calls = TaggedOutput[Literal["calls"], CallCounts]
 
 
 class _OpenShard(NamedTuple):
-    """What is live while a shard is annotated."""
+    """What is open while a shard is annotated."""
 
     source: OpenSource
     pool: ThreadPoolExecutor
@@ -119,13 +119,13 @@ class _OpenShard(NamedTuple):
     largest_window: int
 
     def window(self) -> int:
-        """Give the requests that are to be in flight just now."""
+        """Give the number of requests to have in flight now."""
         return min(self.source.window(), self.largest_window)
 
 
 @contextmanager
 def _open_shard(step: AnnotateImages, shard: int) -> Iterator[_OpenShard]:
-    """Open the shard's part of the source, threads for what is in flight, and the journal."""
+    """Open the shard's part of the source, a thread for each request in flight, and the journal."""
     source = step.source.for_shard(shard, step.shards)
     may_go_on = step.leases.take(shard).is_held if step.leases else None
     tag = step.asked_by.tag if step.asked_by else None
@@ -143,7 +143,7 @@ class _AnnotateShard(beam.DoFn):
         self._built_by = installed_version()
 
     def setup(self) -> None:
-        """See that this worker runs what the pipeline was built by."""
+        """Check that this worker has the version of facebeam that built the pipeline."""
         check_same_version(self._built_by)
 
     def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead | _Calls]:
@@ -160,7 +160,7 @@ class _AnnotateShard(beam.DoFn):
     def _results(
         self, opened: _OpenShard, asked: dict[bytes, Asked]
     ) -> Iterator[tuple[bytes, Answer | Failure, CallCounts]]:
-        """Give each key's result and its calls: what the journal has, then what is asked."""
+        """Yield the result and the calls of each key: first from the journal, then from the source."""
         left, step = dict(asked), self._step
         for key, result in step.journal.stored(asked.keys()):
             by = step.asked_by
@@ -191,7 +191,7 @@ def _lane(source: OpenSource, item: tuple[bytes, Asked]) -> str:
 
 
 def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:
-    """Give every row that asked the one result; count on the bundle's thread."""
+    """Give the result to every row with this image, and count the rows; runs on the bundle's thread."""
     if isinstance(result, Answer):
         PROGRESS.count_answer(result, len(rows))
         yield from [Annotation(row, result) for row in rows]

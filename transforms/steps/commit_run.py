@@ -1,4 +1,4 @@
-"""Check a run's staged tables against its laws, then publish them: the run is seen whole or not at all."""
+"""Check the counts of a run's staged tables, then publish them: readers see the whole run or nothing."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
 
 
 def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
-    """Count a run from its staged files themselves: what is on the disk, not what was meant to be."""
+    """Count a run's rows in its staged files, so that the counts describe exactly what readers will read."""
     outcomes: Counter[str] = Counter()
     dead: Counter[str] = Counter()
     face_count = faces = 0
@@ -50,7 +50,7 @@ def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
 
 
 def latency_percentiles(staged: Iterable[StagedFile]) -> Latencies:
-    """Give median, 95th and 99th percentile of the latencies in ms; None where nothing was asked."""
+    """Give median, 95th and 99th percentile of the latencies in ms; None if the source was not asked."""
     images = [_read(file, ["latency_ms"])["latency_ms"] for file in staged if file.table == "images"]
     chunks = [chunk for column in images for chunk in column.chunks]
     found = pc.tdigest(pa.chunked_array(chunks, pa.float64()), q=[0.5, 0.95, 0.99])
@@ -58,13 +58,13 @@ def latency_percentiles(staged: Iterable[StagedFile]) -> Latencies:
 
 
 def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.Schema) -> list[StagedFile]:
-    """Stage an empty file for each table that has none, so that every run can be read with its schema."""
+    """Stage an empty file for each table without files, so that readers find every table with its schema."""
     missing = TABLES.keys() - {file.table for file in staged}
     return [*staged, *(_stage_empty(table, layout, columns) for table in sorted(missing))]
 
 
 def files_to_publish(staged: Iterable[StagedFile], layout: Layout) -> dict[str, int]:
-    """See that the staged files are on the disk: path below the staging folder -> size in bytes."""
+    """Write the staged files through to the disk; give path below the staging folder -> size in bytes."""
     sizes = files_below(layout.staging)
     paths = sorted(file.path for file in staged)
     for path in paths:
@@ -74,7 +74,7 @@ def files_to_publish(staged: Iterable[StagedFile], layout: Layout) -> dict[str, 
     return {path.removeprefix(f"{layout.staging}/"): sizes[path].size_bytes for path in paths}
 
 
-def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one place
+def commit_run(  # noqa: PLR0913, PLR0917 - all results of a run, in one place
     layout: Layout,
     staged: Sequence[StagedFile],
     rows_read: int,
@@ -82,18 +82,19 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
     columns: pa.Schema,
     facts: RunFacts,
 ) -> None:
-    """Check and publish a run; a run that is committed already, or half, is only finished.
+    """Check and publish a run. If publishing has already begun, only finish it.
 
     Args:
-        layout: where the run's files are and will be.
+        layout: paths of the run's files, before and after publishing.
         staged: the files that the run wrote.
-        rows_read: rows of the manifest, good or bad.
-        calls: what the face source was asked for.
+        rows_read: number of rows in the manifest, good or bad.
+        calls: counts of the calls to the face source.
         columns: the manifest's own columns.
-        facts: what the run's record says besides counts and files: versions, options, start.
+        facts: versions, options and start of the run, for its record.
 
     Raises:
-        RunError: a law is broken, or the output cannot be written; nothing is visible.
+        RunError: the counts contradict each other, or the output cannot be written; nothing is visible.
+        SetUpError: all rows fail for one reason that a flag can change; nothing is visible.
     """
     if is_committed(layout):
         return
@@ -102,9 +103,9 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
         return
     counts = count_tables(staged, rows_read)
     if law := counts.broken_law():
-        raise RunError(f"run {layout.run_id} is not committed, a law is broken: {law}")
+        raise RunError(f"run {layout.run_id} is not committed: its counts break a rule: {law}")
     if cure := _cure_of_all(counts):
-        raise SetUpError(f"all {counts.rows_read} rows fail alike, so that nothing is committed: {cure}")
+        raise SetUpError(f"all {counts.rows_read} rows failed in one way, so nothing is committed: {cure}")
     files = files_to_publish(with_empty_tables(staged, layout, columns), layout)
     record = RunRecord(
         run_id=layout.run_id,
@@ -119,13 +120,13 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one plac
 
 
 def _published(path: str, layout: Layout) -> str:
-    """Give the path below the output: the record holds wherever the output is moved to."""
+    """Give a file's path relative to the output, so that the record stays right when the output is moved."""
     table, _, below = path.partition("/")
     return layout.published(table, below).removeprefix(f"{layout.output.rstrip('/')}/")
 
 
 def _cure_of_all(counts: RunCounts) -> str | None:
-    """Say what every row fails by, and the cure, where that is one rule of the set-up."""
+    """Give the error of all rows and its cure, if they share one error that a flag can change; else None."""
     match [ErrorCode.named(code) for code in counts.dead]:
         case [code] if code.about.set_up_cure and counts.dead_total == counts.rows_read:
             return f"{code}, {code.meaning}; {code.about.set_up_cure}"
@@ -136,14 +137,14 @@ def _cure_of_all(counts: RunCounts) -> str | None:
 class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
     """PCollection[StagedFile] -> PCollection[str], the id of the committed run.
 
-    Law: a run is visible whole or not at all. Repeating the step is harmless.
+    Readers see the whole run or nothing. The engine may repeat this step without harm.
 
     Args:
-        layout: where the run's files are and will be.
-        row_counts: numbers of rows read, of which the sum counts.
-        calls: what was asked for, of which the sum counts.
+        layout: paths of the run's files, before and after publishing.
+        row_counts: numbers of manifest rows read; their sum is that of the whole run.
+        calls: counts of calls to the face source; their sum is that of the whole run.
         columns: the manifest's own columns.
-        facts: what the run's record says besides counts and files.
+        facts: versions, options and start of the run, for its record.
     """
 
     layout: Layout
@@ -153,7 +154,7 @@ class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
     facts: RunFacts
 
     def expand(self, staged: PCollection[StagedFile]) -> PCollection[str]:
-        """Bring all file names and the number of rows to one place, and commit there."""
+        """Gather all file names and the sums of rows and calls in one place, and commit there."""
         rows_read = self.row_counts | "CountRows" >> beam.CombineGlobally(sum)
         calls = self.calls | "CountCalls" >> beam.CombineGlobally(sum_of_calls)
         return (
@@ -187,6 +188,6 @@ def _stage_empty(table: str, layout: Layout, columns: pa.Schema) -> StagedFile:
     partition = f"error_code={NO_CODE}" if table == "dead_letters" else ""
     file = new_staged_file(layout, table, partition)
     with writing(file.path) as opened:
-        # A footer alone: Hugging Face's datasets cannot read a row group of zero rows.
+        # Only a footer, no row group: Hugging Face's datasets cannot read a row group of zero rows.
         pq.ParquetWriter(opened, with_manifest_columns(TABLES[table], columns)).close()
     return file

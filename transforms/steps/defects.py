@@ -1,4 +1,4 @@
-"""Exceptions that nobody foresaw: one is the failure of its image, many are a defect that ends the run."""
+"""Turn an unexpected exception into the failure of its image, and end the run if there are too many."""
 
 import traceback
 from datetime import UTC, datetime
@@ -8,12 +8,13 @@ from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.values import Answer, Failure
 
 IN_A_ROW: Final = 5
+"""This many internal errors in a row end the run."""
 SHARE: Final = 0.01
-"""Of the images asked for, once there are a hundred times `IN_A_ROW` of them."""
+"""Internal errors of more than this share of the images end the run; the first 500 images count as 500."""
 
 
 def internal_error(error: Exception) -> Failure:
-    """Give type and place of an exception as the failure of its image; its words may hold a secret."""
+    """Make a failure with type and place of an exception, but not its text, which may hold a secret."""
     *_, last = traceback.extract_tb(error.__traceback__)
     place = f"{last.filename.rpartition('site-packages/')[2]}:{last.lineno} in {last.name}"
     now = datetime.now(UTC)
@@ -29,7 +30,7 @@ def internal_error(error: Exception) -> Failure:
 
 
 class Defects:
-    """Counts the internal errors of a shard, on the bundle's thread."""
+    """Counts the internal errors of a shard; only the bundle's thread uses it."""
 
     def __init__(self) -> None:
         self._images = 0
@@ -37,7 +38,7 @@ class Defects:
         self._in_a_row = 0
 
     def count(self, result: Answer | Failure) -> None:
-        """Count one image's result; raises RunError when the errors are not an exception any more."""
+        """Count the result of one image; raises RunError when there are too many internal errors."""
         self._images += 1
         is_error = isinstance(result, Failure) and result.code is ErrorCode.INTERNAL_ERROR
         self._errors += is_error
@@ -45,6 +46,6 @@ class Defects:
         too_many = self._errors > SHARE * max(self._images, 100 * IN_A_ROW)
         if isinstance(result, Failure) and is_error and (self._in_a_row >= IN_A_ROW or too_many):
             raise RunError(
-                f"{self._errors} of {self._images} images failed by an error of this program, the last by "
+                f"an error in facebeam failed {self._errors} of {self._images} images, the last one with "
                 f"{result.message}; please report it, with the image if you can"
             )

@@ -1,6 +1,7 @@
-"""Flatten values into the rows of the three tables: a list of values becomes one record batch.
+"""Flatten annotations and dead letters into rows of the three tables: each list becomes one record batch.
 
-`columns` is everywhere the Arrow schema of the manifest's own columns, which come last in every table.
+In all functions, `columns` is the Arrow schema of the manifest's own columns. They are the last columns of
+every table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +33,9 @@ Columns = Mapping[str, Sequence[object] | NDArray[np.float32]]
 
 
 def flatten_faces(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.RecordBatch:
-    """Flatten the faces of annotations into rows of `faces`, one row a face.
+    """Flatten the faces of annotations into rows of `faces`, one row per face.
 
-    Shape: n annotations with f faces in all -> f rows of 19 + 180 columns and the manifest's own.
+    Shape: n annotations with f faces in all -> f rows of 19 + 180 columns and the manifest's own columns.
     """
     found = [annotation for annotation in annotations for _ in annotation.answer.faces]
     answers = [annotation.answer for annotation in found]
@@ -51,7 +52,7 @@ def flatten_faces(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.R
 
 
 def flatten_images(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.RecordBatch:
-    """Flatten annotations into rows of `images`, one row a manifest row that was answered."""
+    """Flatten annotations into rows of `images`, one row per manifest row with an answer."""
     answers = [annotation.answer for annotation in annotations]
     values: Columns = {
         "outcome": [answer.outcome for answer in answers],
@@ -68,7 +69,7 @@ def flatten_images(annotations: Sequence[Annotation], columns: pa.Schema) -> pa.
 
 
 def flatten_dead_letters(letters: Sequence[DeadLetter], columns: pa.Schema) -> pa.RecordBatch:
-    """Flatten dead letters into rows of `dead_letters`; the error code is the folder's name."""
+    """Flatten dead letters into rows of `dead_letters`; the folder of the file names the error code."""
     failures = [letter.failure for letter in letters]
     values: Columns = {
         "raw_code": [failure.raw_code or failure.code.value for failure in failures],
@@ -99,7 +100,7 @@ def _answered(answers: Sequence[Answer]) -> Columns:
 def _coordinates(faces: Sequence[Face]) -> Columns:
     """Give pose, box and coordinates: f faces -> 3 + 4 + 180 columns of float32[f]."""
     points = np.concatenate([_NO_POINTS, *(face.points for face in faces)])
-    # Each column's values side by side: minima over faces that lie apart take ten times as long.
+    # Each column becomes contiguous: minima over strided values take ten times as long.
     flat = np.ascontiguousarray(points.reshape(len(faces), len(COORDINATE_COLUMNS)).T)
     axes = flat.reshape(LANDMARK_COUNT, 2, len(faces))
     low, high = axes.min(axis=0), axes.max(axis=0)
@@ -111,7 +112,7 @@ def _coordinates(faces: Sequence[Face]) -> Columns:
 def _batch(
     table: pa.Schema, rows: Sequence[ManifestRow], values: Columns, columns: pa.Schema
 ) -> pa.RecordBatch:
-    """Put a table's values and the manifest's own columns together in the order of the schema."""
+    """Put a table's values and the manifest's own columns together, in the order of the schema."""
     key = {"image_id": [row.image_id for row in rows], "image_url": [row.image_url for row in rows]}
     own = {name: [row.columns[i] for row in rows] for i, name in enumerate(columns.names)}
     schema = with_manifest_columns(table, columns)

@@ -1,9 +1,10 @@
-"""How a head is turned, from its 90 landmarks: whatever source found them.
+"""Compute how a head is turned from the 90 landmarks of any source.
 
-`head_shape.json` is the mean shape of a face in three dimensions: the 69 landmarks behind the contour, which
-has no fixed points. It was made from FaceMesh's answers on 99 open faces, each also mirrored; pitch 0 is the
-median of those that the network is sure of. Seen from far, points are the shape, turned, without depth:
-the best such view is a least-squares fit, then the nearest rotation.
+`head_shape.json` is the mean shape of a face in three dimensions. It has the 69 landmarks that follow the
+contour; the contour is left out, because its points are not fixed to the face. The shape was made from
+FaceMesh's answers on 99 faces of open data sets, each also mirrored; pitch 0 is the median of the faces that
+the network is sure of. From far away, a camera sees the turned shape without its depth. The pose is found by
+a least-squares fit of that view, and then the nearest rotation.
 """
 
 import json
@@ -23,7 +24,7 @@ _FIT: Final[NDArray[np.float64]] = np.linalg.pinv(_SHAPE - _SHAPE.mean(axis=0))
 def head_pose(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give yaw, pitch and roll of faces.
 
-    Yaw grows as a face looks to the image's left, pitch as it looks down, roll as it leans to the right.
+    Yaw grows as the face turns to the image's left, pitch as it looks down, roll as it leans to the right.
 
     Shape: float32[n, 90, 2] -> float32[n, 3] in degrees: -90 to 90, -180 to 180, -180 to 180
     """

@@ -1,4 +1,4 @@
-"""Who works on a run, and on a shard, where the file system has no locks."""
+"""Leases: files by which only one process works on a run or a shard, where the file system has no locks."""
 
 import os
 import socket
@@ -25,9 +25,12 @@ from facebeam.transforms.files.any_store import (
 
 RENEWED_EVERY_S: Final = 30.0
 DEAD_AFTER_S: Final = 120.0
-"""A lease that was not renewed for so long is nobody's: the process died, or its machine did."""
+"""After this long without a renewal, a lease is free: its process has died, or the machine has."""
 SETTLED_AFTER_S: Final = 1.0
-"""Two that start at the same time both write: the later one has it, and both see that after this time."""
+"""If two processes start together, both write the lease, and the later write counts.
+
+After this long, both see who has the lease.
+"""
 
 
 @contextmanager
@@ -35,11 +38,11 @@ def run_lease(layout: Layout, lost: Callable[[], None]) -> Iterator[None]:
     """Hold a run's lease while the block runs.
 
     Args:
-        layout: where the run is.
-        lost: called from another thread when another process has taken the lease meanwhile.
+        layout: paths of the run.
+        lost: called, from another thread, when another process has taken the lease.
 
     Raises:
-        RunError: another process works on this run, or the output cannot be written.
+        RunError: another process is working on this run, or the output cannot be written.
     """
     _refuse_if_held(layout)
     owner, ended = uuid4().hex, Event()
@@ -53,7 +56,7 @@ def run_lease(layout: Layout, lost: Callable[[], None]) -> Iterator[None]:
             if not _is_owned(layout, owner):
                 lost()
                 return
-            with suppress(RunError):  # the next time may go well; others wait for longer
+            with suppress(RunError):  # the next renewal may succeed before the lease is free
                 _renew(layout, owner)
 
     keeper = Thread(target=keep, name="lease", daemon=True)
@@ -69,7 +72,7 @@ def run_lease(layout: Layout, lost: Callable[[], None]) -> Iterator[None]:
 
 
 def lease_age_s(layout: Layout) -> float | None:
-    """Tell how long ago a run's lease was renewed, by the store's own clock; None where there is no lease."""
+    """Give the seconds since a run's lease was renewed, by the store's own clock; None: there is no lease."""
     if not exists(layout.lease):
         return None
     now = f"{layout.records}/_{uuid4().hex}.now"
@@ -88,8 +91,8 @@ def _refuse_if_held(layout: Layout) -> None:
 def _held(layout: Layout) -> str:
     holder = read_json(layout.lease) if exists(layout.lease) else {}
     return (
-        f"run {layout.run_id} is under way in process {holder.get('process')} on {holder.get('host')}; wait "
-        f"for it, or give another --run-id (a process that died counts as gone after {DEAD_AFTER_S:.0f} s)"
+        f"run {layout.run_id} is already running in process {holder.get('process')} on {holder.get('host')}; "
+        f"wait for it, or give another --run-id (a dead process counts as gone after {DEAD_AFTER_S:.0f} s)"
     )
 
 
@@ -98,7 +101,7 @@ def _renew(layout: Layout, owner: str) -> None:
 
 
 def _is_owned(layout: Layout, owner: str) -> bool:
-    """Tell whether the lease is still ours; one that cannot be read just now is no proof of the contrary."""
+    """Tell whether this process still has the lease; also True if the lease cannot be read now."""
     try:
         return bool(read_json(layout.lease).get("owner") == owner)
     except RunError:
@@ -107,19 +110,19 @@ def _is_owned(layout: Layout, owner: str) -> bool:
 
 @dataclass(frozen=True)
 class ShardLeases:
-    """A folder with a file for each shard; a description that can be pickled.
+    """A folder with one lease file per shard; this description of it can be pickled.
 
-    No store has to know locks or conditional writes: a worker writes its name into the file when it begins,
-    and stops when it finds another name there. The journal's thread looks every few seconds.
+    The store needs neither locks nor conditional writes: a worker writes a unique name into the file when it
+    begins, and stops when it finds another name there. The journal's thread checks every few seconds.
 
     Args:
-        folder: below the run's staging folder.
+        folder: path of the folder, below the run's staging folder.
     """
 
     folder: str
 
     def take(self, shard: int) -> "ShardLease":
-        """Take a shard; whoever has it now will stop."""
+        """Take a shard; a worker that has it now will stop."""
         lease = ShardLease(f"{self.folder}/shard={shard:03d}", uuid4().hex)
         with writing(lease.path) as file:
             file.write(lease.owner.encode())
@@ -128,13 +131,13 @@ class ShardLeases:
 
 @dataclass(frozen=True)
 class ShardLease:
-    """A shard that this worker has."""
+    """The lease of a shard that this worker has taken."""
 
     path: str
     owner: str
 
     def is_held(self) -> bool:
-        """Tell whether nobody has taken the shard since; a file that cannot be read is no proof of that."""
+        """Tell whether no other worker has taken the shard; also True if the file cannot be read now."""
         try:
             return read_bytes(self.path) in {self.owner.encode(), b""}
         except RunError:

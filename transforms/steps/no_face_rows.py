@@ -1,4 +1,4 @@
-"""Make one manifest of rows that are run again: rows without a face, and dead letters of several runs."""
+"""Make a manifest of the rows of earlier runs in which no face was found, to run them again."""
 
 from collections.abc import Sequence
 
@@ -13,16 +13,16 @@ from facebeam.transforms.files.any_store import reading, writing
 
 
 def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
-    """Copy the rows without a face from a run's files of the table `images` into a manifest.
+    """Copy the rows with outcome `no_face` from files of the table `images` into a manifest.
 
-    Shape: files of the table `images` -> one Parquet file of `image_id`, `image_url` and own columns, which
-    is read as dead letters are
+    Shape: files of the table `images` -> one Parquet file with `image_id`, `image_url` and the manifest's own
+    columns, in the same form as dead letters
 
     Returns:
-        The number of rows; without any, nothing is written.
+        The number of rows; if it is 0, no file is written.
 
     Raises:
-        RunError: a file cannot be read, or the manifest not written.
+        RunError: a file cannot be read, or the manifest cannot be written.
     """
     found = [rows for rows in map(_no_face_rows, images) if rows.num_rows]
     if not found:
@@ -35,7 +35,7 @@ def write_no_face_rows(images: Sequence[str], manifest: str) -> int:
 
 def _no_face_rows(path: str) -> pa.Table:
     with reading(path) as file:
-        # In this thread alone: no thread of Arrow's may hold a Python file when the process ends.
+        # Read in this thread only: a thread of Arrow must not hold a Python file when the process ends.
         table = pq.read_table(file, use_threads=False, pre_buffer=False)
     own = manifest_columns(table.schema, IMAGES).names
     chosen = table.filter(pc.equal(table["outcome"], Outcome.NO_FACE.value))

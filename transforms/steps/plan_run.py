@@ -1,4 +1,4 @@
-"""What a run would do, before it does it."""
+"""Count what a run would ask for, without asking."""
 
 from collections.abc import Callable, Collection
 
@@ -17,16 +17,16 @@ def plan_run(
     is_sent: Callable[[str], bool],
     ask_again: Collection[str] = (),
 ) -> RunPlan:
-    """Count rows, distinct images, and those that the journal answers; nothing is asked for.
+    """Count rows, distinct images, and images that the journal answers; the face source is not asked.
 
-    Holds 32 bytes for each distinct image.
+    Holds 32 bytes per distinct image in memory.
 
     Args:
-        manifest: the run's.
-        key_of: gives the key under which a row's answer is stored.
+        manifest: the manifest of the run.
+        key_of: gives the key under which the journal stores a row's answer.
         journal: where answers are looked up.
-        is_sent: tells of an image's URL whether the source asks for it.
-        ask_again: error codes, or `no_face`, whose stored answers do not count.
+        is_sent: tells whether the source would ask about an image URL.
+        ask_again: error codes, 'ok' or 'no_face'; images whose stored result is one of these are asked again.
 
     Raises:
         ManifestError: a file is damaged.

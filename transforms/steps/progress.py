@@ -1,7 +1,8 @@
-"""How far the run in this process has come, and whether it was asked to stop.
+"""Count the progress of the run in this process, and record that it was asked to stop.
 
-Beam's local runner gives no metrics before the end, and pickles the DoFns that it runs: what they share with
-the runner in the same process has to be a module's own state. On a cluster's worker nobody reads it.
+Beam's local runner reports no metrics before the end, and it pickles the DoFns that it runs. So the state
+that DoFns share with the command in the same process is a variable of this module. On a worker of a cluster,
+nothing reads it.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from facebeam.schemas.values import Answer
 
 @dataclass
 class Progress:
-    """Counts of one run in this process, written on the bundle's thread and read by any."""
+    """Counts of one run in this process; the bundle's thread writes them, and any thread may read them."""
 
     rows_read: int = 0
     ok: int = 0
@@ -22,14 +23,14 @@ class Progress:
     faces: int = 0
     dead: Counter[ErrorCode] = field(default_factory=Counter)
     stop: Event = field(default_factory=Event)
-    """Set by the runner: no new image is asked for, and the run ends without a commit."""
+    """Set to stop the run: it asks about no further image and ends without a commit."""
     publishing: Lock = field(default_factory=Lock)
-    """Held while tables are published: whoever ends the process takes it first."""
+    """Held while tables are published; code that ends the process must acquire it first."""
     committed: bool = False
 
     @property
     def rows_done(self) -> int:
-        """Rows that have reached their one end."""
+        """Rows with an answer or a failure."""
         return self.ok + self.no_face + self.dead.total()
 
     def count_answer(self, answer: Answer, rows: int) -> None:
@@ -47,6 +48,6 @@ PROGRESS = Progress()
 
 
 def stop_if_asked() -> None:
-    """Raise RunError when the run was asked to stop."""
+    """Raise RunError if the run was asked to stop."""
     if PROGRESS.stop.is_set():
         raise RunError("the run was asked to stop")

@@ -1,6 +1,6 @@
-"""Publish a checked run: move its staged files to where readers look, and write the run's record last.
+"""Publish a checked run: move its staged files to where readers look, then write the run's record.
 
-Several renames are not one step on any file system. So the plan is written first. From then on a run can only
+No file system does several renames in one step. So the plan is written first. From then on the run can only
 be finished: by its own process or, if that dies, by the next run into the same output.
 """
 
@@ -29,19 +29,19 @@ from facebeam.transforms.files.any_store import (
 )
 
 Claim = Callable[[str, float], AbstractContextManager[bool]]
-"""Given a run id and the time of its last change (Unix seconds): gives whether nobody works on the run, and
-keeps others away from it meanwhile."""
+"""Takes a run id and the time of the run's last change (Unix seconds). Gives True if no process works on the
+run, and keeps other processes away from it inside the block."""
 
 _LOGGER: Final = getLogger("facebeam")
 
 
 class Plan(TypedDict):
-    """What is left to do when a run is checked. No path in it depends on where the output is."""
+    """The files to publish and the record to write. Its paths are relative, so the output may be moved."""
 
     files: Mapping[str, int]
-    """`<table>/<partition>/<name>`, below both the staging folder and the output -> size in bytes."""
+    """`<table>/<partition>/<name>` -> size in bytes."""
     record: Mapping[str, object]
-    """What becomes `run.json`."""
+    """The contents of `run.json`."""
 
 
 def publish(layout: Layout, plan: Plan) -> None:
@@ -51,12 +51,12 @@ def publish(layout: Layout, plan: Plan) -> None:
 
 
 def finish(layout: Layout) -> None:
-    """Carry out a run's plan, from wherever an earlier process left it.
+    """Carry out a run's plan, or what an earlier process has left to do of it.
 
-    Afterwards the run's published folders hold exactly the plan's files.
+    Afterwards the run's published folders hold exactly the files of the plan.
 
     Raises:
-        RunError: the plan cannot be read or carried out; it stays, so that a later run can finish it.
+        RunError: the plan cannot be read or carried out; it stays there, so that a later run can finish it.
     """
     plan = _read_plan(layout)
     if has_folders(layout.output):
@@ -71,7 +71,7 @@ def finish(layout: Layout) -> None:
 
 
 def read_record(layout: Layout) -> RunRecord:
-    """Read a committed run's record, of this version of facebeam or another; raises RunError."""
+    """Read a committed run's record, written by any version of facebeam; raises RunError."""
     found = read_json(layout.run_json)
     try:
         return RunRecord.from_json(found)
@@ -82,23 +82,23 @@ def read_record(layout: Layout) -> RunRecord:
 
 
 def is_committed(layout: Layout) -> bool:
-    """Tell whether a run has its mark of success and a record with bytes: a power cut can take them."""
+    """Tell whether a run has `_SUCCESS` and a record that is not empty; a power cut can empty the record."""
     return layout.run_id in _committed(layout.records)
 
 
 def committed_runs(output: str) -> list[str]:
-    """List the committed runs of an output, sorted by their ids."""
+    """List the ids of the committed runs of an output, sorted."""
     return sorted(_committed(f"{output.rstrip('/')}/{RUNS}"))
 
 
 def last_committed_run(output: str) -> str | None:
-    """Name the run whose mark of success is the newest; None where no run is committed."""
+    """Give the id of the run whose `_SUCCESS` is the newest; None if no run is committed."""
     when = _committed(f"{output.rstrip('/')}/{RUNS}")
     return max(when, key=lambda run_id: (when[run_id], run_id), default=None)
 
 
 def _committed(folder: str) -> dict[str, float]:
-    """Find the committed runs: id -> when its mark of success was written (Unix seconds)."""
+    """Find the committed runs: id -> time when `_SUCCESS` was written (Unix seconds)."""
     marks: dict[str, float] = {}
     records: set[str] = set()
     for path, file in files_below(folder).items():
@@ -111,7 +111,7 @@ def _committed(folder: str) -> dict[str, float]:
 
 
 def resume(layout: Layout) -> bool:
-    """Take over a run that nobody works on: finish it if it was checked, otherwise delete what it staged.
+    """Clean up a run that no process works on: finish it if it has a plan, otherwise delete its staged files.
 
     Returns:
         Whether the run is committed now.
@@ -124,7 +124,7 @@ def resume(layout: Layout) -> bool:
 
 
 def discard(layout: Layout) -> bool:
-    """Delete what a run staged, unless it is checked already; tell whether it is gone."""
+    """Delete a run's staged files and return True; if the run has a plan already, only return False."""
     if exists(layout.plan):
         return False
     remove(layout.staging)
@@ -132,9 +132,9 @@ def discard(layout: Layout) -> bool:
 
 
 def sweep_staging(output: str, claim: Claim) -> None:
-    """Resume every run that died. One that cannot be resumed is reported and left as it is."""
+    """Clean up after every run whose process died. Log a warning for a run that this cannot finish."""
     for run_id, changed in folders_in(f"{output.rstrip('/')}/{STAGING}").items():
-        if run_id.startswith("."):  # a desktop's, not a run
+        if run_id.startswith("."):  # a file manager's folder, not a run
             continue
         layout = Layout(output, run_id)
         try:
@@ -143,8 +143,8 @@ def sweep_staging(output: str, claim: Claim) -> None:
                     resume(layout)
         except RunError as error:
             _LOGGER.warning(
-                "run %s was cut off and cannot be finished (%s); to replace it, delete %s and start it again "
-                "with --run-id %s",
+                "run %s was interrupted and cannot be finished (%s); to replace it, delete %s and start it "
+                "again with --run-id %s",
                 run_id,
                 error,
                 layout.staging,
@@ -153,7 +153,7 @@ def sweep_staging(output: str, claim: Claim) -> None:
 
 
 def _read_plan(layout: Layout) -> Plan:
-    """Read a plan; raises RunError where it is damaged, or names a file outside the run's own folders."""
+    """Read a plan; raises RunError if it is damaged, or names a file outside the run's own folders."""
     plan = read_json(layout.plan)
     files = plan.get("files")
     if not isinstance(files, dict) or not all(map(_is_of_a_table, files)) or "record" not in plan:
@@ -167,18 +167,18 @@ def _is_of_a_table(path: str) -> bool:
 
 
 def _rename_folders(layout: Layout, plan: Plan) -> None:
-    """Publish each table by one rename of its folder, where the file system has folders."""
+    """Publish each table by renaming its folder, on a file system with folders."""
     for table in TABLES:
         staged, published = layout.staged(table), layout.published(table)
         if exists(staged):
-            _keep_only(staged, _planned(layout.staged, table, plan))  # a bundle that was retried left others
+            _keep_only(staged, _planned(layout.staged, table, plan))  # a retried bundle has left other files
             remove(published)
             move({staged: published})
             make_durable(layout.folder(table))
 
 
 def _move_files(layout: Layout, plan: Plan) -> None:
-    """Publish the files that are still staged, in lots, from one listing."""
+    """Publish the files that are still staged with one call, after one listing of them."""
     staged = files_below(layout.staging)
     moves: dict[str, str] = {}
     for table in TABLES:
@@ -189,7 +189,7 @@ def _move_files(layout: Layout, plan: Plan) -> None:
 
 
 def _planned(place: Callable[[str, str], str], table: str, plan: Plan) -> dict[str, int]:
-    """Give the plan's files of a table below a place: path -> size in bytes."""
+    """Give the plan's files of one table as full paths, which `place` makes: path -> size in bytes."""
     own = {
         path.partition("/")[2]: size for path, size in plan["files"].items() if path.startswith(f"{table}/")
     }
@@ -197,14 +197,14 @@ def _planned(place: Callable[[str, str], str], table: str, plan: Plan) -> dict[s
 
 
 def _keep_only(folder: str, wanted: Mapping[str, int]) -> None:
-    """Delete what lies in a folder besides the wanted files: nobody has counted it."""
+    """Delete all other files in a folder: the run's counts do not include them."""
     remove_files(files_below(folder).keys() - wanted.keys())
 
 
 def _check_published(layout: Layout, plan: Plan) -> None:
-    """See that readers find exactly the files that were counted."""
+    """Check that readers find exactly the files that were counted; raises RunError otherwise."""
     for table in TABLES:
         wanted = _planned(layout.published, table, plan)
         found = {path: file.size_bytes for path, file in files_below(layout.published(table)).items()}
         if wrong := sorted(dict(wanted.items() ^ found.items())):
-            raise RunError(f"{wrong[0]} is missing, or has another size than when it was counted")
+            raise RunError(f"{wrong[0]} is missing, or its size has changed since its rows were counted")

@@ -1,4 +1,4 @@
-"""What a row asks, and which rows ask the same."""
+"""What a run asks about each image, and how rows with the same question are grouped."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ __all__ = ["Question"]
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of every image of a run.
+    """What a run asks about each of its images.
 
     Args:
-        mode: 0 all faces, 1 the largest.
-        need_rotate_detection: 1 looks for turned faces too.
+        mode: 0: all faces, 1: the largest face.
+        need_rotate_detection: 1: look for turned faces too.
     """
 
     mode: int = 0
     need_rotate_detection: int = 0
 
     def request(self, row: ManifestRow) -> ImageRequest:
-        """Give the request that answers a row."""
+        """Give the request for a row's image."""
         return ImageRequest(row.image_url, self.mode, self.need_rotate_detection)
 
     def key(self, identity: str, row: ManifestRow) -> bytes:
-        """Give the key under which a row's answer is paid for once; `identity` is that of who is asked."""
+        """Give the key under which the journal stores a row's answer; `identity` is the face source's."""
         return request_key(identity, self.request(row))
 
 
 class Asked(NamedTuple):
-    """One distinct image, and the rows that ask for it."""
+    """The request for one distinct image, and the rows with this image."""
 
     request: ImageRequest
     rows: list[ManifestRow]
 
 
 def group_by_question(rows: Iterable[ManifestRow], question: Question, identity: str) -> dict[bytes, Asked]:
-    """Group rows by the key of what they ask, sorted by it: answers then come bucket by bucket.
+    """Group rows by the key of their request, sorted by key, so that a flush of the journal writes few files.
 
-    Shape: n rows of m distinct URLs -> m keys, n rows in all.
+    Shape: n rows with m distinct URLs -> m keys with n rows in all
     """
     asked: dict[bytes, Asked] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Read a manifest's rows, in parts that workers take side by side."""
+"""Read a manifest's rows, in parts that workers read in parallel."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,42 +18,42 @@ from facebeam.transforms.steps.same_version import check_same_version, installed
 
 
 def read_manifest(part: ManifestPart, manifest: Manifest) -> Iterator[ManifestRow | DeadLetter]:
-    """Stream a part's rows; a bad one is a dead letter `invalid_manifest_row` that names file and line.
+    """Yield the rows of a part; a row that cannot be used becomes a dead letter that names file and line.
 
     Raises:
-        ManifestError: the file is damaged, cut short or gone.
+        ManifestError: the file is damaged, truncated or deleted.
     """
     for record in records_of(part, manifest):
         yield manifest_row(record, part.file, allow_local_files=manifest.allow_local_files)
 
 
 class ManifestRows(NamedTuple):
-    """The two ends of a manifest's entry, and the count that shows that none was lost."""
+    """A manifest's usable rows, its other rows, and the counts that show that no row was lost."""
 
     rows: PCollection[ManifestRow]
     dead_letters: PCollection[DeadLetter]
     row_counts: PCollection[int]
-    """Entries of each part that was read, good or bad; their sum is the manifest's."""
+    """Number of rows in each part that was read, usable or not; their sum is that of the manifest."""
 
 
 @dataclass
 class ReadManifest(beam.PTransform[PBegin, ManifestRows]):
     """PBegin -> ManifestRows(rows, dead_letters, row_counts).
 
-    Each entry comes out exactly once, as row or dead letter. Only the parts are shuffled, never the rows. No
-    order.
+    Each row of the manifest comes out exactly once, as row or as dead letter, in any order. Only the
+    descriptions of the parts are shuffled, never the rows.
 
     Args:
-        manifest: what `inspect_manifest` found.
+        manifest: the manifest that `inspect_manifest` has checked.
 
     Raises:
-        ManifestError: a file is damaged, cut short, gone, or changed since it was inspected.
+        ManifestError: a file is damaged, truncated, deleted, or changed since it was checked.
     """
 
     manifest: Manifest
 
     def expand(self, pbegin: PBegin) -> ManifestRows:
-        """Split the files, spread the parts, read each."""
+        """Split the files into parts, distribute the parts to the workers, and read each part."""
         read = (
             pbegin
             | "Files" >> beam.Create(self.manifest.files)
@@ -77,7 +77,7 @@ class _ReadPart(beam.DoFn):
         self._built_by = installed_version()
 
     def setup(self) -> None:
-        """See that this worker runs what the pipeline was built by."""
+        """Check that this worker has the version of facebeam that built the pipeline."""
         check_same_version(self._built_by)
 
     def process(self, element: ManifestPart) -> Iterator[ManifestRow | _Dead | _Count]:

@@ -1,7 +1,8 @@
-"""How manifest rows travel through the one shuffle: in compressed blocks of one journal bucket.
+"""Pack manifest rows into compressed blocks for the shuffle, each with rows of one journal bucket.
 
-A million rows lie in memory there on a single machine. Alone, a row is 160 bytes of it; URLs of one manifest
-are so alike that in a block it is some 20, and Beam handles a few thousand elements instead of a million.
+On a single machine, the shuffle holds all rows in memory. A single row takes 160 bytes. The URLs of a
+manifest are so similar that a row in a block takes about 20 bytes, and a million rows are only a few thousand
+elements for Beam.
 """
 
 import pickle
@@ -23,31 +24,31 @@ from facebeam.transforms.steps.progress import stop_if_asked
 
 ROWS_A_BLOCK: Final = 256
 ROWS_AT_A_TIME: Final = 10_000
-"""Rows of a shard that are unpacked at a time."""
+"""About this many rows of a shard are unpacked at a time."""
 
 
 class RowBlock(NamedTuple):
-    """Rows whose answers lie in one bucket of the journal."""
+    """Compressed rows whose answers belong to the same bucket of the journal."""
 
     bucket: int
     packed: bytes
 
     @property
     def rows(self) -> list[ManifestRow]:
-        """Unpack the rows; they were packed in this run."""
-        return [ManifestRow(*row) for row in pickle.loads(zlib.decompress(self.packed))]  # noqa: S301 - ours
+        """Unpack the rows. The pickle is safe to load: `pack` made it in this run."""
+        return [ManifestRow(*row) for row in pickle.loads(zlib.decompress(self.packed))]  # noqa: S301 - made here
 
 
 def pack(bucket: int, rows: Sequence[ManifestRow]) -> RowBlock:
-    """Pickle the rows as plain tuples, and compress them."""
+    """Pickle rows as plain tuples, and compress them."""
     plain = pickle.dumps([tuple(row) for row in rows], pickle.HIGHEST_PROTOCOL)
     return RowBlock(bucket, zlib.compress(plain, 1))
 
 
 def unpack_in_turn(blocks: Iterable[RowBlock]) -> Iterator[list[ManifestRow]]:
-    """Unpack a shard's rows some ten thousand at a time, bucket by bucket.
+    """Yield a shard's rows in lists of about ten thousand, bucket by bucket.
 
-    Equal questions come together: a bucket is never divided, however large it is.
+    A bucket is never divided, however large it is, so rows with the same image are in the same list.
     """
     rows: list[ManifestRow] = []
     bucket = -1
@@ -62,18 +63,18 @@ def unpack_in_turn(blocks: Iterable[RowBlock]) -> Iterator[list[ManifestRow]]:
 
 
 class RowBlockCoder(Coder):
-    """A block as bytes: its bucket, then what is packed."""
+    """Encodes a block as bytes: one byte for the bucket, then the compressed rows."""
 
     def encode(self, value: RowBlock) -> bytes:
-        """Turn a block into bytes."""
+        """Encode a block."""
         return bytes([value.bucket]) + value.packed
 
     def decode(self, encoded: bytes) -> RowBlock:
-        """Turn bytes into the block."""
+        """Decode a block."""
         return RowBlock(encoded[0], encoded[1:])
 
     def is_deterministic(self) -> bool:
-        """Blocks are values, never keys."""
+        """Tell Beam not to use blocks as keys."""
         return False
 
 
@@ -84,9 +85,9 @@ class BlockByShard(beam.DoFn):
     """PCollection[ManifestRow] -> PCollection[tuple[int, RowBlock]], each row in one block of its shard.
 
     Args:
-        key_of: the key of the question that a row asks; its bucket decides the shard, so that a shard's
-            answers lie together in the journal.
-        shards: 1 to 256.
+        key_of: gives the key of a row's request; the bucket of the key decides the shard, so that the
+            answers of a shard are in few folders of the journal.
+        shards: number of shards, 1 to 256.
     """
 
     def __init__(self, key_of: Callable[[ManifestRow], bytes], shards: int) -> None:
@@ -94,11 +95,11 @@ class BlockByShard(beam.DoFn):
         self._shards = shards
 
     def start_bundle(self) -> None:
-        """Start without rows."""
+        """Start a bundle without rows."""
         self._waiting: defaultdict[int, list[ManifestRow]] = defaultdict(list)
 
     def process(self, element: ManifestRow) -> Sequence[tuple[int, RowBlock]]:
-        """Add a row to its bucket's block; give the block when it is full."""
+        """Add a row to the block of its bucket; give the block if it is full."""
         stop_if_asked()
         bucket = bucket_of(self._key_of(element))
         rows = self._waiting[bucket]
@@ -106,7 +107,7 @@ class BlockByShard(beam.DoFn):
         return [self._block(bucket, self._waiting.pop(bucket))] if len(rows) == ROWS_A_BLOCK else ()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        """Give the blocks that are not full."""
+        """Give the remaining blocks, which are not full."""
         window = GlobalWindow()
         for bucket, rows in self._waiting.items():
             yield WindowedValue(self._block(bucket, rows), window.max_timestamp(), (window,))

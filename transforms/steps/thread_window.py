@@ -1,4 +1,4 @@
-"""Keep a number of calls in flight, and hand each result on as it comes; calls that would wait go last."""
+"""Keep a number of calls in flight, and yield each result as it arrives; calls that have to wait go last."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +15,10 @@ Item = TypeVar("Item")
 def free_lanes_first(
     items: Iterable[Item], lane_of: Callable[[Item], str], is_busy: Callable[[str], bool]
 ) -> Iterator[Item | None]:
-    """Yield items in their order, but for those whose lane is busy: they come when it is free.
+    """Yield items in their order, except items whose lane is busy: these come when their lane is free.
 
-    None says that all items which are left have to wait just now: ask again in a moment.
+    A lane is a group of items that share something scarce, such as an image host. None means that all
+    remaining items have to wait; call `next` again after a moment.
     """
     held: dict[str, deque[Item]] = {}
     coming = iter(items)
@@ -48,12 +49,12 @@ _MOMENT_S: Final = 0.05
 def thread_window(
     pool: Executor, size: Callable[[], int], call: Callable[[Item], Result], items: Iterable[Item | None]
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield `(item, call(item))` in the order of finishing, with at most `size()` calls under way.
+    """Yield `(item, call(item))` in the order in which calls finish, with at most `size()` calls in flight.
 
-    The size is asked for again at each call, so that a window can grow and shrink. Items are taken one at a
-    time, as places fall free: an endless iterable is fine. None among them says that no item can be called
-    just now: the next one is taken when a call has finished, or after a moment. There is no batch barrier.
-    What a call raises is raised here, when the calls under way have ended.
+    `size` is called again for each item, so the window may grow and shrink. An item is taken from `items`
+    only when a call may start, so `items` may be endless. A None in `items` means that no item can be called
+    now: the next one is taken when a call has finished, or after a moment. An exception of a call is raised
+    here after all calls in flight have ended.
     """
     finished: SimpleQueue[tuple[Item, Future[Result]]] = SimpleQueue()
     under_way = 0
@@ -73,7 +74,7 @@ def thread_window(
         while under_way:
             under_way -= 1
             yield _result(finished.get())
-    finally:  # one call's error must not lose what the others are bringing
+    finally:  # wait for all calls, so that one call's error does not lose the results of the others
         for _ in range(under_way):
             finished.get()
 

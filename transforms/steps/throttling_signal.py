@@ -1,17 +1,17 @@
-"""Tell the engine that a source is held back on purpose: more workers would only wait with it."""
+"""Tell the engine that a source waits on purpose, so that it does not add workers that would wait too."""
 
 from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
 
 
 class ThrottlingSignal:
-    """Beam's counter `cumulativeThrottlingSeconds`, which only a bundle's own thread has."""
+    """Beam's counter `cumulativeThrottlingSeconds`; only the bundle's own thread may use it."""
 
     def __init__(self) -> None:
         self._signaler = ThrottlingSignaler("facebeam")
         self._told_s = 0
 
     def tell(self, held_back_s: float) -> None:
-        """Pass on the whole seconds that have come since the last time."""
+        """Report the whole seconds that were added since the last call; `held_back_s` is the total so far."""
         new_s = int(held_back_s) - self._told_s
         if new_s > 0:
             self._signaler.signal_throttled(new_s)

@@ -1,4 +1,4 @@
-"""Write values into Parquet files of one table, in the run's staging folder."""
+"""Write the rows of one table into Parquet files in the run's staging folder."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,22 +27,22 @@ VALUES_A_FILE = 250_000
 
 
 class StagedFile(NamedTuple):
-    """A finished Parquet file that no reader sees yet."""
+    """A finished Parquet file that readers do not see yet."""
 
     table: str
     partition: str
-    """The folder between the run's and the file: `error_code=timeout`, or nothing."""
+    """The folder between the run's folder and the file, such as `error_code=timeout`; empty: none."""
     path: str
 
 
 def new_staged_file(layout: Layout, table: str, partition: str) -> StagedFile:
-    """Name a new file. It keeps its name when it is published, so that a whole folder can be renamed."""
+    """Name a new file. Publishing does not change the name, so that it can rename a whole folder."""
     name = f"part-{uuid4().hex}.parquet"
     return StagedFile(table, partition, layout.staged(table, f"{partition}/{name}".lstrip("/")))
 
 
 def no_partition(_value: object) -> str:
-    """Put every value into the run's own folder."""
+    """Put every value into the run's own folder, without a partition."""
     return ""
 
 
@@ -50,15 +50,15 @@ def no_partition(_value: object) -> str:
 class WriteTable(beam.PTransform[PCollection[Value], PCollection[StagedFile]], Generic[Value]):
     """PCollection[Value] -> PCollection[StagedFile].
 
-    At least once: a bundle that is tried again leaves files of its first try behind, under other names and
-    in no StagedFile, so they are never published. A bundle that did not fail is on disk, whole.
+    A bundle that succeeds has written all of its files. A bundle that the engine retries leaves files of its
+    earlier tries behind. No StagedFile names these files, so they are never published.
 
     Args:
-        table: the table's name.
-        flatten: how a list of values becomes rows, given the manifest's own columns.
+        table: name of the table.
+        flatten: turns a list of values into rows, given the manifest's own columns.
         columns: the manifest's own columns.
-        layout: where the run's staging folder is.
-        partition: names the folder of a value's rows.
+        layout: paths of the run, with its staging folder.
+        partition: gives the name of the folder for the rows of a value.
 
     Raises:
         RunError: the output cannot be written.
@@ -71,7 +71,7 @@ class WriteTable(beam.PTransform[PCollection[Value], PCollection[StagedFile]], G
     partition: Callable[[Value], str] = no_partition
 
     def expand(self, values: PCollection[Value]) -> PCollection[StagedFile]:
-        """Write each bundle into files of its own."""
+        """Write each bundle into its own files."""
         return values | beam.ParDo(_WriteFiles(self))
 
 
@@ -90,25 +90,25 @@ class _WriteFiles(beam.DoFn, Generic[Value]):
             file = self._files[partition] = _OpenFile(self._step, partition)
         if file.add(element) < VALUES_A_FILE:
             return ()
-        staged = file.close()  # while it is in the list: teardown lets go of one that fails here
+        staged = file.close()  # deleted from the list afterwards: teardown must find a file that fails here
         del self._files[partition]
         return [staged]
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        """Close what is open."""
+        """Close all open files."""
         window = GlobalWindow()
         for file in self._files.values():
             yield WindowedValue(file.close(), window.max_timestamp(), (window,))
         self._files.clear()
 
     def teardown(self) -> None:
-        """Let go of the files of a bundle that failed."""
+        """Abandon the files of a bundle that failed."""
         for file in self._files.values():
             file.give_up()
 
 
 class _OpenFile(Generic[Value]):
-    """One Parquet file that is being written, a row group at a time, while the next one is gathered."""
+    """A Parquet file under construction: a thread writes one row group while the next one is collected."""
 
     def __init__(self, step: WriteTable[Value], partition: str) -> None:
         self._step = step
@@ -125,7 +125,7 @@ class _OpenFile(Generic[Value]):
         self._written: Future[None] | None = None
 
     def add(self, value: Value) -> int:
-        """Take a value; give the number of values so far."""
+        """Add a value; give the number of values so far."""
         self._buffer.append(value)
         self._values += 1
         if len(self._buffer) == VALUES_A_ROW_GROUP:
@@ -133,7 +133,7 @@ class _OpenFile(Generic[Value]):
         return self._values
 
     def close(self) -> StagedFile:
-        """Write the rest and the footer."""
+        """Write the remaining rows and the footer."""
         self._write_row_group()
         self._wait()
         with file_errors("write", self._staged.path):
@@ -141,8 +141,8 @@ class _OpenFile(Generic[Value]):
         return self._staged
 
     def give_up(self) -> None:
-        """Close a file that nobody will publish; that this fails too is no news."""
-        self._writer.is_open = False  # else it writes a footer, at the latest when it is collected
+        """Close a file that will not be published; ignore errors."""
+        self._writer.is_open = False  # otherwise pyarrow writes a footer when the writer is garbage-collected
         with suppress(RunError):
             self._open.close()
 
@@ -150,11 +150,13 @@ class _OpenFile(Generic[Value]):
         batch = self._step.flatten(self._buffer, self._step.columns)
         self._buffer.clear()
         self._wait()
-        if batch.num_rows:  # images without faces; Hugging Face's datasets cannot read a group of zero rows
+        if (
+            batch.num_rows
+        ):  # Hugging Face's datasets cannot read a row group of zero rows (no image has a face)
             self._written = self._thread.submit(self._writer.write_batch, batch)
 
     def _wait(self) -> None:
-        """See the last row group written; raises RunError where it could not be."""
+        """Wait until the last row group is written; raises RunError if it cannot be written."""
         if self._written:
             with file_errors("write", self._staged.path):
                 self._written.result()

@@ -72,7 +72,7 @@ def test_a_token_that_workers_do_not_have_is_told(flink: SessionCluster, logs: P
         api = ("--source", "api", "--base-url", server.base_url)
         finished = annotate(manifest, tmp_path / "out", *api, *on(flink, pool))
         assert (finished.returncode, server.calls) == (1, 0)
-    assert "environment variable ACEDATACLOUD_API_TOKEN is not set: export it, on every" in finished.stderr
+    assert "environment variable ACEDATACLOUD_API_TOKEN is not set: export it on every" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert visible(tmp_path / "out") == []
     assert flink.jars() == []

@@ -14,9 +14,9 @@ from facebeam.transforms.api.parse_answer import strict_json
     [
         (b"", "Expecting value"),
         (b"{}{}", "Extra data"),
-        (b"NaN", "NaN is no number"),
-        (b'{"a": [Infinity]}', "Infinity is no number"),
-        (b'{"a": 1, "a": 1}', "a key stands twice"),
+        (b"NaN", "NaN is not a number"),
+        (b'{"a": [Infinity]}', "Infinity is not a number"),
+        (b'{"a": 1, "a": 1}', "a key appears twice"),
         (b'"\xff"', "can't decode byte 0xff"),
         ("{}".encode("utf-16"), "can't decode"),
         (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),

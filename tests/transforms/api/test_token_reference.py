@@ -41,7 +41,7 @@ def test_reads_a_file_without_white_space(content: str, tmp_path: Path) -> None:
 def test_refuses_what_is_no_token(content: bytes, tmp_path: Path) -> None:
     """An invalid token raises a RunError of one line with file and rule, without any part of the token."""
     reference = in_file(tmp_path, content)
-    with pytest.raises(RunError, match="is no token") as caught:
+    with pytest.raises(RunError, match="does not hold a valid token") as caught:
         reference.resolve()
     assert str(reference.file) in str(caught.value)
     assert "canary" not in repr(caught.value)
@@ -61,7 +61,7 @@ def test_a_pipe_is_no_place_for_a_token(tmp_path: Path) -> None:
     A pipe can be read only once, and its first reader would wait for ever.
     """
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(RunError, match="no regular file"):
+    with pytest.raises(RunError, match="not a regular file"):
         TokenReference(file=str(tmp_path / "pipe")).resolve()
 
 
@@ -97,7 +97,7 @@ class Shelf(LocalFileSystem):
     ("content", "told"),
     [
         (f"{SECRET}\n", f"Bearer {SECRET}"),
-        (SECRET * 1000, "is no token: over 8 KB"),
+        (SECRET * 1000, "does not hold a valid token: it is over 8 KB"),
         (None, "cannot be read (No such file or directory): check --token-file and its rights"),
     ],
 )

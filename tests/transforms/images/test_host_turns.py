@@ -124,7 +124,7 @@ def test_a_pause_that_is_too_long_is_not_waited_for() -> None:
             assert fetch(other.url("/")) == b"image"
         assert len(server.seen) == 1
     assert (failure.code, failure.was_sent) == (ErrorCode.TOO_MANY_REQUESTS, False)
-    assert f"{server.authority} asks for fewer requests and is left alone" in failure.message
+    assert f"{server.authority} asks for fewer requests, so it gets none for" in failure.message
 
 
 def test_a_host_that_refuses_every_time_is_left_alone() -> None:
