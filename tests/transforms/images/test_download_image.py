@@ -96,7 +96,11 @@ def starts_then(start: str, then: Script) -> Script:
 
 def test_gives_the_bytes_that_the_server_sent(fetch: Fetch) -> None:
     """The fetch gives the body byte for byte, however the server marks its end."""
-    chunked = "".join(["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", f"{len(IMAGE):x}\r\n"])
+    chunked = (
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+        "Connection: close\r\n\r\n"  # without it, the next request may meet the end of this connection
+        f"{len(IMAGE):x}\r\n"
+    )
     scripts: dict[str, Script] = {
         "/length": lambda exchange: exchange.answer(IMAGE),
         "/close": says("HTTP/1.1 200 OK\r\n\r\n", IMAGE),
