@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.export_options import ExportOptions, parse_export
+from facebeam.runners.image_fetcher import download_flags, picture_fetcher
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.output_folder import without_rights
-from facebeam.runners.pictures import download_flags, picture_fetcher
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables, run_called
 from facebeam.transforms.results.export_coco import export_coco

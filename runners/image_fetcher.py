@@ -1,16 +1,22 @@
 """How images are fetched, as the flags say, and which certificate authorities are trusted."""
 
+import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
+from facebeam.runners.flags.result_options import PictureOptions
 from facebeam.runners.flags.shared_options import DownloadOptions
 from facebeam.schemas.errors import RunError
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import agreed_options
 from facebeam.transforms.http.addresses import any_address, is_public
 from facebeam.transforms.images.fetch_image import ImageFetcher
 from facebeam.transforms.images.host_turns import HostLimits
+from facebeam.transforms.steps.publish import read_record
 
 _VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -62,3 +68,18 @@ def image_fetcher(options: DownloadOptions, ca_data: str) -> ImageFetcher:
         headers=tuple((name, value) for name, value in headers),
         ca_data=ca_data,
     )
+
+
+_DOWNLOAD_FLAGS: Final = [flag.name for group in (PictureOptions, DownloadOptions) for flag in fields(group)]
+
+
+def download_flags(output: str, runs: Sequence[str]) -> Mapping[str, object]:
+    """Give the values of the download flags in which committed runs agree, by the names of their fields."""
+    agreed = agreed_options(read_record(Layout(output, run)) for run in runs)
+    return {name: agreed[name] for name in _DOWNLOAD_FLAGS if name in agreed}
+
+
+def picture_fetcher(options: DownloadOptions, *, allow_local_files: bool) -> ImageFetcher:
+    """Describe how pictures of committed runs are fetched; raises RunError if `--ca-file` cannot be read."""
+    fetcher = image_fetcher(options, authorities(options.ca_file, {}))
+    return replace(fetcher, allow_local_files=allow_local_files, folder=os.getcwd())  # noqa: PTH109 - a text

@@ -13,6 +13,7 @@ from facebeam.runners.logs import LOGGER
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import agreed_options
 from facebeam.schemas.values import Outcome
 from facebeam.transforms.files.any_store import files_below
 from facebeam.transforms.results.chosen_rows import LATEST
@@ -77,17 +78,18 @@ def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mappin
     Raises:
         RunError: they ask different questions, and no flag says which is meant.
     """
-    recorded = [publish.read_record(Layout(output, run)).facts.options for run in runs]
+    records = [publish.read_record(Layout(output, run)) for run in runs]
+    agreed = agreed_options(records)
     given = {flag.partition("=")[0].removeprefix("--").replace("-", "_") for flag in flags}
     found: dict[str, object] = {}
     for name, flag in flags_of(RunOptions).items():
-        values = [options[name] for options in recorded if name in options]
+        values = {str(each.facts.options[name]) for each in records if name in each.facts.options}
         if not values or name in given or flag.instead_of in given or flag.inherited is None:
             continue
-        if all(value == values[0] for value in values):
-            found[name] = tuple(values[0]) if isinstance(values[0], list) else values[0]
+        if name in agreed:
+            found[name] = agreed[name]
         elif flag.inherited is Inherited.QUESTION:
-            differing = " and ".join(sorted({str(value) for value in values}))
+            differing = " and ".join(sorted(values))
             raise RunError(f"these runs differ in {spelled(name)}, {differing}: say which with it")
     return found
 

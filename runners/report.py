@@ -5,9 +5,9 @@ from uuid import uuid4
 from facebeam.runners.compare import sides
 from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.report_options import ReportOptions, parse_report
+from facebeam.runners.image_fetcher import download_flags, picture_fetcher
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.output_folder import without_rights
-from facebeam.runners.pictures import download_flags, picture_fetcher
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.runners.summary import spent_credits
 from facebeam.schemas.layout import Layout

@@ -184,6 +184,21 @@ class RunRecord:
 _Value = TypeVar("_Value")
 
 
+def agreed_options(records: Iterable[RunRecord]) -> dict[str, object]:
+    """Give the options that have one value in all of these records, by name.
+
+    A record of an older version may lack an option: the others then decide.
+    """
+    recorded = [record.facts.options for record in records]
+    names = dict.fromkeys(name for options in recorded for name in options)
+    values = {name: [options[name] for options in recorded if name in options] for name in names}
+    return {
+        name: tuple(found[0]) if isinstance(found[0], list) else found[0]
+        for name, found in values.items()
+        if all(value == found[0] for value in found)
+    }
+
+
 def _known(kind: Callable[..., _Value], found: object, **others: object) -> _Value:
     """Make a value from those keys of an object that are its fields."""
     if not isinstance(found, dict):
