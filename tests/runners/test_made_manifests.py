@@ -62,6 +62,24 @@ def test_standard_input_is_a_manifest(tmp_path: Path, content: bytes) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"stdin", "out"}
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x1f\x8b\x08\x00no deflated data", "/dev/stdin: cannot be read"),
+        (f"image_url,name\n{URL},x\n".encode("utf-16"), "iconv -f utf-16 -t utf-8 /dev/stdin > utf8"),
+        (f"image_url;name\n{URL};x\n".encode(), "'image_url;name', with ';' between columns"),
+        (f"url,name\n{URL},x\n".encode(), "rename 'url', or give --url-column url"),
+    ],
+    ids=["damaged-gz", "utf-16", "semicolons", "no-url-column"],
+)
+def test_standard_input_that_cannot_be_read_is_said(tmp_path: Path, content: bytes, said: str) -> None:
+    """It ends with exit code 2 and one line, which names no file that is deleted by then."""
+    finished = annotate_stdin(content, tmp_path / "out")
+    assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
+    assert said in finished.stderr
+    assert str(tmp_path) not in finished.stderr
+
+
 def test_the_same_input_again_is_the_same_run(tmp_path: Path) -> None:
     """A run id that was committed for one input is refused for another, and repeated for the same."""
     codes = [
