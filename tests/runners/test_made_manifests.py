@@ -12,6 +12,7 @@ from shutil import copy
 import pandas as pd
 import pytest
 
+from facebeam.transforms.manifest.find_manifests import image_files
 from tests.helpers.console import Finished, ends, facebeam, run_json, table
 from tests.helpers.waiting import DEADLINE_S
 from tests.helpers.warm_process import Command, run_warm
@@ -130,6 +131,13 @@ def test_images_are_a_manifest(folder: Path, pattern: str, found: dict[str, str]
     counts = [f"{count} faces" for count in images["face_count"]]
     assert dict(zip(images["image_id"], counts, strict=True)) == found
     assert run_json(folder.parent / "out", "one")["counts"]["rows_read"] == len(found)
+
+
+def test_photographs_that_the_model_cannot_decode_are_found_too(tmp_path: Path) -> None:
+    """A phone's HEIC is a row of the run, so that its dead letter tells of it."""
+    for name in ("b.HEIC", "a.jfif", "labels.csv"):
+        (tmp_path / name).touch()
+    assert [*image_files(str(tmp_path)).values()] == ["a.jfif", "b.HEIC"]
 
 
 @pytest.mark.parametrize(
