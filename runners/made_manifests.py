@@ -7,7 +7,7 @@ import sys
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Final
 from facebeam.runners.flags.options import RunOptions
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.manifest_columns import ID_COLUMN
-from facebeam.transforms.manifest.find_manifests import image_files
+from facebeam.transforms.manifest.find_manifests import image_files, is_image
+from facebeam.transforms.manifest.manifest_file import ManifestError
 
 STANDARD_INPUT: Final = "-"
 _GZIP: Final = b"\x1f\x8b"
@@ -40,12 +41,17 @@ def made_manifests(options: RunOptions) -> Iterator[RunOptions]:
     with ExitStack() as stack:
         try:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="facebeam-")))
-            files = [made[pattern](folder) if pattern in made else pattern for pattern in patterns]
+            files = {pattern: made[pattern](folder) if pattern in made else pattern for pattern in patterns}
         except OSError as error:
             raise RunError(
                 f"cannot keep the manifest for the run: {error}; set TMPDIR to a folder with space"
             ) from error
-        yield replace(options, manifest=tuple(files))
+        try:
+            yield replace(options, manifest=tuple(files.values()))
+        except ManifestError as error:
+            if STANDARD_INPUT in files:  # the copy is deleted: name what a cure, such as iconv, can read
+                raise ManifestError(str(error).replace(files[STANDARD_INPUT], "/dev/stdin")) from error
+            raise
 
 
 def _maker_of(pattern: str, options: RunOptions) -> Callable[[Path], str] | None:
@@ -74,18 +80,27 @@ def _from_stdin(url_column: str, folder: Path) -> str:
 def ending_of(head: bytes, url_column: str) -> str:
     """Tell the format of a manifest without a name by its beginning.
 
-    >>> ending_of(b"name,image_url", "image_url"), ending_of(b"https://example.com/a.jpg", "image_url")
+    A line of several names without a path is a header: that it lacks the column of URLs is said later.
+
+    >>> ending_of(b"name,url", "image_url"), ending_of(b"https://example.com/a,b.jpg", "image_url")
     ('csv', 'txt')
     """
     if head.startswith(_GZIP):
-        return f"{ending_of(zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head), url_column)}.gz"
+        unpacked = b""
+        with suppress(zlib.error):  # it is damaged, which is said later
+            unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head)
+        return f"{ending_of(unpacked, url_column)}.gz"
     if head.startswith(b"PAR1"):
         return "parquet"
     line = head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0].decode(errors="replace").strip()
     if line.startswith("{"):
         return "jsonl"
-    headers = {"csv": csv.reader([line]), "tsv": csv.reader([line], delimiter="\t")}
-    return next((ending for ending, header in headers.items() if url_column in next(header, [])), "txt")
+    is_path = "/" in line or is_image(line)
+    for ending, delimiter in (("csv", ","), ("tsv", "\t"), ("csv", ";")):
+        names = next(csv.reader([line], delimiter=delimiter), [])
+        if url_column in names or (len(names) > 1 and not is_path):
+            return ending
+    return "txt"
 
 
 def _from_images(pattern: str, images: Mapping[str, str], url_column: str, folder: Path) -> str:

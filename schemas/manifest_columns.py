@@ -1,6 +1,7 @@
 """Check the names of a manifest's columns."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Final
@@ -72,5 +73,5 @@ def _cure(names: Sequence[str], url_column: str) -> str:
     spelt = {name.lower(): name for name in names}
     near = get_close_matches(url_column.lower(), spelt, n=1, cutoff=0.4)
     if near:
-        return f"rename {spelt[near[0]]!r}, or give --url-column {spelt[near[0]]}"
+        return f"rename {spelt[near[0]]!r}, or give --url-column {shlex.quote(spelt[near[0]])}"
     return f"it has {', '.join(map(repr, names))[:200] or 'none'}; give the column of URLs with --url-column"

@@ -48,8 +48,9 @@ class _Data:
     manifest: Annotated[
         tuple[str, ...],
         Flag(
-            "files or globs of .txt, .csv, .tsv, .jsonl, .ndjson (each also .gz) or .parquet, on any file "
-            "system; '-' reads standard input; with --allow-local-files also a folder or a glob of images",
+            "files or globs of .txt, .csv, .tsv, .jsonl, .ndjson, .json (each also .gz) or .parquet, on any "
+            "file system; '-' reads standard input; with --allow-local-files also a folder or a glob of "
+            "images",
             types.path,
             "PATH",
             several=True,

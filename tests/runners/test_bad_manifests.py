@@ -24,7 +24,7 @@ MANY = [f"https://example.com/{number}.jpg" for number in range(5000)]
         ("folder.csv", "is a folder without images: name its files"),
         (
             "photos.xlsx",
-            "unknown ending: a manifest is .txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, or .parquet",
+            "unknown ending: a manifest is .txt, .csv, .tsv, .jsonl, .ndjson or .json, each also ",
         ),
         ("photos.csv.zip", "unknown ending"),
         ("footless.parquet", "cannot be read"),

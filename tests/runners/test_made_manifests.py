@@ -12,6 +12,7 @@ from shutil import copy
 import pandas as pd
 import pytest
 
+from facebeam.transforms.manifest.find_manifests import image_files
 from tests.helpers.console import Finished, ends, facebeam, run_json, table
 from tests.helpers.waiting import DEADLINE_S
 from tests.helpers.warm_process import Command, run_warm
@@ -60,6 +61,24 @@ def test_standard_input_is_a_manifest(tmp_path: Path, content: bytes) -> None:
     assert finished.returncode == 0, finished.stderr
     assert [*ends(tmp_path / "out")] == [URL]
     assert {path.name for path in tmp_path.iterdir()} == {"stdin", "out"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x1f\x8b\x08\x00no deflated data", "/dev/stdin: cannot be read"),
+        (f"image_url,name\n{URL},x\n".encode("utf-16"), "iconv -f utf-16 -t utf-8 /dev/stdin > utf8"),
+        (f"image_url;name\n{URL};x\n".encode(), "'image_url;name', with ';' between columns"),
+        (f"url,name\n{URL},x\n".encode(), "rename 'url', or give --url-column url"),
+    ],
+    ids=["damaged-gz", "utf-16", "semicolons", "no-url-column"],
+)
+def test_standard_input_that_cannot_be_read_is_said(tmp_path: Path, content: bytes, said: str) -> None:
+    """It ends with exit code 2 and one line, which names no file that is deleted by then."""
+    finished = annotate_stdin(content, tmp_path / "out")
+    assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
+    assert said in finished.stderr
+    assert str(tmp_path) not in finished.stderr
 
 
 def test_the_same_input_again_is_the_same_run(tmp_path: Path) -> None:
@@ -112,6 +131,13 @@ def test_images_are_a_manifest(folder: Path, pattern: str, found: dict[str, str]
     counts = [f"{count} faces" for count in images["face_count"]]
     assert dict(zip(images["image_id"], counts, strict=True)) == found
     assert run_json(folder.parent / "out", "one")["counts"]["rows_read"] == len(found)
+
+
+def test_photographs_that_the_model_cannot_decode_are_found_too(tmp_path: Path) -> None:
+    """A phone's HEIC is a row of the run, so that its dead letter tells of it."""
+    for name in ("b.HEIC", "a.jfif", "labels.csv"):
+        (tmp_path / name).touch()
+    assert [*image_files(str(tmp_path)).values()] == ["a.jfif", "b.HEIC"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from facebeam.runners.flags.flag import flags_of
 from facebeam.runners.flags.options import RunOptions
 from tests.helpers.api_console import TOKEN, UNPACED, annotate_by_api, with_token
-from tests.helpers.console import Finished, facebeam, rehearse, run_json, table, write_urls
+from tests.helpers.console import ROOT, TABLES, Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url, from_call
 from tests.helpers.paid_service_answers import answers, fails
 from tests.helpers.scripted_server import Exchange
@@ -213,6 +213,31 @@ def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> No
     finished = with_token("replay", *flags[:2], "--run", "two", "--codes", "no_face", *journal)
     assert (finished.returncode, finished.stdout) == (0, "")
     assert "no row ended as no_face: nothing to do" in finished.stderr
+
+
+def test_the_readme_names_every_file_that_holds_a_person(tmp_path: Path) -> None:
+    """After a run, a replay and a report, what holds an image's URL is what README.md has a user delete."""
+    urls = [f"https://example.com/{'x' * number}.jpg" for number in range(1, 8)]  # some without a face
+    output = tmp_path / "out"
+    rehearse(write_urls(tmp_path / "urls.txt", urls), output, "--run-id", "one")
+    facebeam("replay", "--output", output, "--run", "one", "--codes", "no_face", "--run-id", "two")
+    facebeam("report", "--output", output, "--run", "one")
+    (_, privacy) = (ROOT / "README.md").read_text().split("## Privacy")
+    to_delete = privacy.partition("To delete a person")[2].partition("\n\n")[0]
+    named = {"three tables": {*TABLES}, "journal": {"responses"}}
+    named |= {name: {name} for name in ("report.html", "no_face.parquet")}
+    found = {
+        path.name if "_runs" in path.parts else path.relative_to(output).parts[0]
+        for path in output.rglob("*")
+        if path.is_file() and any(url in _text(path) for url in urls)
+    }
+    assert found - set().union(*(files for words, files in named.items() if words in to_delete)) == set()
+    assert {"faces", "images", "responses", "report.html", "no_face.parquet"} <= found
+
+
+def _text(path: Path) -> str:
+    """Read a file as text; Parquet by its values."""
+    return str(pq.read_table(path).to_pylist()) if path.suffix == ".parquet" else path.read_text()
 
 
 CHANGED: Mapping[str, tuple[object, object, list[object]]] = {

@@ -36,6 +36,7 @@ def test_letters_of_any_kind_are_fine(names: list[str]) -> None:
         (["Image_URL", "image_url"], "'Image_URL'"),
         (["image_url", "Caption", "caption"], "columns 'Caption' and 'caption', which differ only in case"),
         (["IMAGE_URL", "caption"], "--url-column IMAGE_URL"),
+        ([" image_url"], "--url-column ' image_url'"),
         (["x", "y"], "it has 'x', 'y'; give the column of URLs with --url-column"),
         (["image_url", "face_index"], "column 'face_index', which is a column of the output"),
         (["image_url", "nose_00_x"], "'nose_00_x'"),

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from facebeam.schemas.image_url import NOT_UTF8, is_utf8
 from facebeam.schemas.manifest_columns import ID_COLUMN
+from facebeam.transforms.manifest.find_manifests import is_image
 from facebeam.transforms.manifest.lines import MAX_LINE_BYTES, numbered_lines
 from facebeam.transforms.manifest.manifest_file import (
     ManifestError,
@@ -22,7 +23,8 @@ from facebeam.transforms.manifest.recognize import iconv_line
 
 DELIMITERS: Final = {ManifestFormat.CSV: ",", ManifestFormat.TSV: "\t"}
 
-_IMAGE: Final = re.compile(r"\w+://|\S+\.(avif|bmp|gif|heic|jpe?g|png|tiff?|webp)\s*$", re.IGNORECASE)
+_URL: Final = re.compile(r"\w+://")
+_BLANK: Final = re.compile(r"\s")
 
 
 class DelimitedRow(NamedTuple):
@@ -59,7 +61,7 @@ def delimited_rows(file: ManifestFile) -> Iterator[DelimitedRow]:
             return
         if len(taken) > 1 or '\\"' in taken[0]:
             _check_end(file, number, taken, fields, header)
-        if any(fields):
+        if any(map(str.strip, fields)):
             header = header or fields
             yield DelimitedRow(number, fields)
 
@@ -114,7 +116,10 @@ def _looks_like_row(line: str, file: ManifestFile, header: Sequence[str]) -> boo
         fields = next(csv.reader([line], delimiter=DELIMITERS[file.format]))
     except csv.Error:
         return False
-    return len(fields) == len(header) and bool(_IMAGE.match(fields[header.index(file.url_column)].strip()))
+    if len(fields) != len(header):
+        return False
+    image = fields[header.index(file.url_column)].strip()
+    return bool(_URL.match(image)) or (is_image(image) and not _BLANK.search(image))
 
 
 def _backslashes(file: ManifestFile, number: int) -> ManifestError:
@@ -178,6 +183,8 @@ def _flaw_of_header(file: ManifestFile, header: Sequence[str]) -> str | None:
         )
     if text.lower().startswith("sep="):
         return f"is Excel's {text!r}: delete this line"
+    if text.startswith("#") and file.url_column not in text:
+        return f"is {text[:80]!r}, which looks like a comment: delete all comment lines"
     other = _OTHER_DELIMITER.search(text)
     if len(header) != 1 or file.url_column in header or other is None:
         return None

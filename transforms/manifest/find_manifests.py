@@ -12,7 +12,10 @@ from facebeam.transforms.files.any_store import is_local, store_of
 from facebeam.transforms.files.store import FoundFile
 from facebeam.transforms.manifest.manifest_file import ManifestError, manifest_errors
 
-ENDINGS: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff")
+ENDINGS: Final = (
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff"),
+    *(".heic", ".heif", ".jp2", ".jxl"),  # the local model cannot decode these, so they become dead letters
+)
 
 
 def image_files(pattern: str) -> Mapping[str, str]:

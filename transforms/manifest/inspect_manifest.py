@@ -90,11 +90,12 @@ def _format_of(path: str) -> tuple[ManifestFormat, bool]:
     stem = path.lower().removesuffix(".gz")
     compressed = len(stem) < len(path)
     ending = stem.rpartition(".")[2]
-    known = {str(each): each for each in ManifestFormat} | {"ndjson": ManifestFormat.JSONL}
+    others = dict.fromkeys(("ndjson", "json"), ManifestFormat.JSONL)
+    known = {str(each): each for each in ManifestFormat} | others
     if ending not in known or (compressed and not known[ending].is_text):
         raise ManifestError(
-            f"{path}: unknown ending: a manifest is .txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, "
-            "or .parquet"
+            f"{path}: unknown ending: a manifest is .txt, .csv, .tsv, .jsonl, .ndjson or .json, each also "
+            ".gz, or .parquet"
         )
     return known[ending], compressed
 

@@ -190,7 +190,9 @@ def _likely_objects(file: ManifestFile) -> Iterator[str]:
 
 
 def _filled_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
-    return ((number, line) for number, line in numbered_lines(part) if line.strip())
+    # `cat a.jsonl b.jsonl` leaves the byte order mark of the second file
+    lines = ((number, line.removeprefix("\ufeff")) for number, line in numbered_lines(part))
+    return ((number, line) for number, line in lines if line.strip())
 
 
 def _is_deeper(value: object, levels: int) -> bool:

@@ -29,6 +29,8 @@ def manifest_row(
 def _check_url(url: object, *, allow_local_files: bool) -> str | None:
     if isinstance(url, str):
         return check_image_url(url, allow_local_files=allow_local_files)
+    if isinstance(url, dict):
+        return "is not a string: write one object per image; in pandas to_json(orient='records', lines=True)"
     return (
         "is not a URL: write one or delete the row"
         if url is None

@@ -186,7 +186,7 @@ def test_backslashes_are_text(tmp_path: Path) -> None:
 
 def test_rows_of_empty_fields_are_skipped(tmp_path: Path) -> None:
     """Rows of delimiters alone, as Excel leaves them behind, are skipped as blank lines are."""
-    path = write(tmp_path / "a.csv", f',\nimage_url,a\n,\n{URL},x\n"",""\n,\n')
+    path = write(tmp_path / "a.csv", f',\nimage_url,a\n,\n \n{URL},x\n"",""\n , \n,\n')
     assert [row.columns for row in rows(path)] == [("x",)]
 
 
@@ -198,6 +198,7 @@ def test_rows_of_empty_fields_are_skipped(tmp_path: Path) -> None:
         ("a.csv.gz", b"image_url,\xe9\n", r"gzip -dc \S*a\.csv\.gz \| iconv -f cp1252"),
         ("a.csv", b"sep=,\nimage_url,a\n", "Excel's 'sep=,': delete this line"),
         ("a.csv", b"sep=;\nimage_url;a\n", "Excel's 'sep=;'"),
+        ("a.csv", b"# made, today\nimage_url,a\n", "'# made, today', which looks like a comment: delete"),
         ("a.csv", b"image_url\ta\n", "with the delimiter of .tsv: rename the file to .tsv"),
         ("a.tsv", b"image_url,a\n", "with the delimiter of .csv: rename the file to .csv"),
     ],

@@ -40,6 +40,7 @@ def refusal(*patterns: Path | str, url_column: str = "image_url") -> str:
         ("a.tsv", ManifestFormat.TSV, False),
         ("a.jsonl.gz", ManifestFormat.JSONL, True),
         ("a.ndjson", ManifestFormat.JSONL, False),
+        ("part-00000.json.gz", ManifestFormat.JSONL, True),
     ],
 )
 def test_ending_decides_the_format(tmp_path: Path, name: str, kind: ManifestFormat, compressed: bool) -> None:  # noqa: FBT001 - a parameter
@@ -49,12 +50,12 @@ def test_ending_decides_the_format(tmp_path: Path, name: str, kind: ManifestForm
     assert (file.format, file.compressed, file.state.size_bytes) == (kind, compressed, path.stat().st_size)
 
 
-@pytest.mark.parametrize("name", ["a", "a.json", "a.gz", "a.parquet.gz", "a.csv.zip", "csv", "a.txt.gz.gz"])
+@pytest.mark.parametrize("name", ["a", "a.jsonp", "a.gz", "a.parquet.gz", "a.csv.zip", "csv", "a.txt.gz.gz"])
 def test_unknown_ending_names_the_known(tmp_path: Path, name: str) -> None:
     """A file with an unknown ending is refused, and the message lists the known endings."""
     message = refusal(write(tmp_path / name, URL))
     assert name in message
-    assert ".txt, .csv, .tsv, .jsonl or .ndjson, each also .gz, or .parquet" in message
+    assert ".txt, .csv, .tsv, .jsonl, .ndjson or .json, each also .gz, or .parquet" in message
 
 
 def test_missing_files_and_empty_globs_are_named(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_late_column_is_found(tmp_path: Path) -> None:
         ('{"image_url": null}', "not a URL"),
         ('{"image_url": " "}', "not a URL"),
         ('{"image_url": 17}', "not a string"),
+        ('{"image_url": {"0": "https://example.com/a.jpg"}}', "to_json(orient='records', lines=True)"),
         ('{"image_url": ["https://example.com/a.jpg"]}', "not a string"),
         ('{"image_url": "https://example.com/a.jpg", "image_id": 1.5}', "neither string nor integer"),
         ('{"image_url": "https://example.com/a.jpg", "image_id": true}', "neither string nor integer"),
@@ -130,6 +131,13 @@ def test_a_line_that_is_no_object_is_a_dead_letter(tmp_path: Path, line: str, ru
     assert bad.failure.message.startswith(f"{path}:1: ")
     assert rule in bad.failure.message
     assert isinstance(good, ManifestRow)
+
+
+def test_marks_that_cat_leaves_are_skipped(tmp_path: Path) -> None:
+    """The byte order mark of a file that was appended to another does not cost its first row."""
+    line = f'\ufeff{{"image_url": "{URL}"}}\n'
+    path = write(tmp_path / "a.jsonl", f"{line}{line}\ufeff\n")
+    assert [row.image_url for row in rows(path)] == [URL, URL]
 
 
 @pytest.mark.parametrize("content", [f"image_url,a\n{URL},x\n", f"{URL}\n", f'["{URL}"]\n'])
