@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -51,6 +51,15 @@ def answer_or_failure(
         return internal_error(error)
 
 
+def without_unsure(result: Answer | Failure, min_score: float) -> tuple[Answer | Failure, int]:
+    """Leave out the faces whose score is lower, and count them; faces without a score stay."""
+    if isinstance(result, Failure):
+        return result, 0
+    kept = tuple(face for face in result.faces if face.score is None or face.score >= min_score)
+    left_out = len(result.faces) - len(kept)
+    return (replace(result, faces=kept) if left_out else result), left_out
+
+
 class AnnotatedImages(NamedTuple):
     """The two ends of a row that names an image, and what they cost."""
 
@@ -76,6 +85,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
         shards: how many groups of rows there are, which workers may take side by side. A worker holds a
             group in memory, packed: some 20 bytes a row.
         ask_again: error codes, or `no_face`, whose stored answers do not count.
+        min_score: the score, 0 to 1, below which a face is left out of the annotations. The journal keeps it.
         asked_by: which try of which run asks. Answers of a try of this run are kept, whatever is to be asked
             again: they are paid for. Those of this very try count as its own calls: they are there where
             the engine repeats a bundle. None: the journal does not tell who asked.
@@ -89,6 +99,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     question: Question = field(default_factory=Question)
     shards: int = 1
     ask_again: Collection[str] = ()
+    min_score: float = 0.0
     asked_by: AskedBy | None = None
     leases: ShardLeases | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
@@ -153,8 +164,9 @@ class _AnnotateShard(beam.DoFn):
                 asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
-                    calls.append(counts)
-                    yield from _fan_out(asked.pop(key).rows, result)
+                    kept, left_out = without_unsure(result, self._step.min_score)
+                    calls.append(counts._replace(faces_left_out=left_out))
+                    yield from _fan_out(asked.pop(key).rows, kept)
                 yield _Calls(_CALLS, sum_of_calls(calls))
 
     def _results(
