@@ -42,6 +42,8 @@ class Run:
     shards: int = 1
     ask_again: Collection[str] = ()
     """Error codes, or `no_face`, whose answers of earlier runs do not count."""
+    min_score: float = 0.0
+    """Faces with a lower score are not in the tables; the journal keeps them."""
     asked_by: AskedBy | None = None
     """Which try of which run this is. None: the journal does not tell who asked."""
     facts: RunFacts = field(default_factory=RunFacts)
@@ -57,6 +59,7 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
         question=run.question,
         shards=run.shards,
         ask_again=run.ask_again,
+        min_score=run.min_score,
         asked_by=run.asked_by,
         leases=ShardLeases(run.layout.leases),
     )

@@ -38,6 +38,7 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
         question=question_of(options),
         shards=shards,
         ask_again=options.ask_again,
+        min_score=options.min_score,
         asked_by=asked_by(layout),
         facts=facts_of(options, manifest, began_at),
     )

@@ -48,6 +48,8 @@ def summary_table(record: RunRecord) -> Table:
     for code, count in sorted(counts.dead.items(), key=lambda item: -item[1]):
         table.add_row(f"  {code}", f"{count:,}")
     table.add_row("faces", f"{counts.faces:,}")
+    if calls.faces_left_out:
+        table.add_row("  left out by --min-score", f"{calls.faces_left_out:,}")
     table.add_row("images", f"{calls.images:,}")
     table.add_row("  from the journal", f"{calls.from_journal:,}")
     if spent is not None:

@@ -19,6 +19,7 @@ class CallCounts(NamedTuple):
     retries: Annotated[int, "calls after the first one for an image"] = 0
     maybe_billed: Annotated[int, "images without an answer whose last call may still be billed"] = 0
     not_sent: Annotated[int, "images that were not sent because the run had stopped sending"] = 0
+    faces_left_out: Annotated[int, "faces that are not in the tables: their score is below `--min-score`"] = 0
 
 
 FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
@@ -35,7 +36,7 @@ def calls_of(result: Answer | Failure) -> CallCounts:
     """Count one image that was sent, from its result.
 
     >>> calls_of(Failure(ErrorCode.TIMEOUT, "it took too long", stage="annotate", attempts=3))
-    CallCounts(images=1, from_journal=0, sent=3, retries=2, maybe_billed=0, not_sent=0)
+    CallCounts(images=1, from_journal=0, sent=3, retries=2, maybe_billed=0, not_sent=0, faces_left_out=0)
     """
     failure = result if isinstance(result, Failure) else None
     return CallCounts(

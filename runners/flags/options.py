@@ -135,6 +135,18 @@ class _Faces:
             inherited=Inherited.QUESTION,
         ),
     ] = 0
+    min_score: Annotated[
+        float,
+        Flag(
+            "leave out faces whose score is below X, 0 to 1; an image without another face ends as no_face. "
+            "The journal keeps all faces, so that another X costs nothing",
+            types.share,
+            "X",
+            default_is="0: keep all faces",
+            only_with=_LOCAL,  # no other source gives a score
+            inherited=Inherited.QUESTION,
+        ),
+    ] = 0.0
     allow_local_files: Annotated[
         bool,
         Flag(

@@ -183,6 +183,22 @@ def test_the_modules_own_entry_does_the_same(run: Run) -> None:
     assert (finished.returncode, "nothing to do" in finished.stderr) == (0, True)
 
 
+def test_min_score_leaves_faces_out_of_the_tables(run: Run, tmp_path: Path) -> None:
+    """`--min-score` keeps the sure faces, counts the others, and takes all from the journal."""
+    scores = table(run.output, "faces", "one").drop_duplicates(["image_url", "face_index"])["score"]
+    limit, journal = scores.max(), run.output / "responses"
+    flags = ("--allow-local-files", "--journal", journal, "--run-id", "sure", "--min-score", limit)
+    finished = annotate(run.manifest, tmp_path, *flags)
+    assert finished.returncode == 0, finished.stderr
+    record, faces, images = run_json(tmp_path, "sure"), table(tmp_path, "faces"), table(tmp_path, "images")
+    assert images["from_journal"].all()
+    assert record["calls"]["faces_left_out"] == (scores < limit).sum()
+    assert "left out by --min-score" in finished.stdout
+    assert faces["score"].min() == limit
+    assert set(images.loc[images["face_count"] == 0, "outcome"]) == {"no_face"}
+    assert record["counts"]["faces"] == len(faces) == images["face_count"].sum()
+
+
 def test_the_default_run_id_sorts_by_time(run: Run) -> None:
     """The default run id is UTC time and six more characters; a run with too many failures exits with 3."""
     output = run.output.with_name("unnamed")

@@ -121,6 +121,8 @@ WRONG_VALUES = [
     (["-q"], "unexpected argument '-q'"),
     (["--rate", "10"], "--rate works only with --source api"),
     (["--price=0.0025"], "--price works only with --source api"),
+    (["--min-score", "2"], "'2' is not a share from 0 to 1"),
+    (["--source", "api", "--min-score", "0.5"], "--min-score works only with --source local"),
     (["--limit=1", "--sample=1"], "--limit and --sample exclude each other: give one"),
     (["--run-id"], "expected one argument"),
 ]

@@ -8,13 +8,14 @@ from pathlib import Path
 from threading import Barrier
 
 import apache_beam as beam
+import numpy as np
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
 
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.run_record import CallCounts, sum_of_calls
-from facebeam.schemas.values import Annotation, DeadLetter, FoundFaces, ImageRequest, ManifestRow
+from facebeam.schemas.values import Annotation, DeadLetter, Face, FoundFaces, ImageRequest, ManifestRow
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.fake_source import fake_faces
@@ -302,6 +303,54 @@ def test_what_was_asked_is_counted_by_the_image(source: LoggingSource, journal: 
         ends = made | AnnotateImages(source, journal, policy=AT_ONCE)
         expected = CallCounts(images=3, from_journal=1, sent=5, retries=3)
         assert_that(ends.calls, lambda found: equal_to_one(sum_of_calls(found), expected))
+
+
+@dataclass(frozen=True)
+class SurenessSource(LoggingSource):
+    """The logging source, whose faces have the scores 0.9 and 0.2; the third one has none."""
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Give a source of three faces per image."""
+        with super().open() as opened:
+            yield OpenSureness(opened)
+
+
+@dataclass(frozen=True)
+class OpenSureness(OpenSource):
+    """An open SurenessSource."""
+
+    source: OpenSource
+
+    def attempt(self, request: ImageRequest) -> FoundFaces:
+        """Find three faces."""
+        found = self.source.attempt(request)
+        return replace(found, faces=tuple(Face(POINTS, score, None) for score in (0.9, 0.2, None)))
+
+
+POINTS = np.zeros((90, 2), np.float32)
+
+
+@pytest.mark.parametrize(("min_score", "kept"), [(0.0, [0.9, 0.2, None]), (0.5, [0.9, None]), (1.0, [None])])
+def test_unsure_faces_are_left_out_and_stay_in_the_journal(
+    tmp_path: Path, journal: Journal, min_score: float, kept: list[float | None]
+) -> None:
+    """Faces below `min_score` are left out and counted per image; another `min_score` asks nothing again."""
+    log = tmp_path / "log"
+    log.mkdir()
+    step = AnnotateImages(SurenessSource(log), journal)
+    annotate(rows_of(1), replace(step, min_score=1.0), lambda *_: None)
+    with beam.Pipeline(FnApiRunner()) as root:
+        made = root | beam.Create(rows_of(1, 1), reshuffle=False)
+        ends = made | replace(step, min_score=min_score)
+        expected = CallCounts(images=1, from_journal=1, faces_left_out=3 - len(kept))
+        assert_that(ends.calls, lambda found: equal_to_one(sum_of_calls(found), expected), "calls")
+        assert_that(ends.annotations, lambda found: have_scores(found, [kept, kept]), "faces")
+
+
+def have_scores(found: Sequence[Annotation], expected: list[list[float | None]]) -> None:
+    """Compare the faces of each annotation by their scores."""
+    assert [[face.score for face in each.answer.faces] for each in found] == expected
 
 
 def equal_to_one(found: CallCounts, expected: CallCounts) -> None:

@@ -48,7 +48,8 @@ ENTRIES: Final = pa.schema(
 )
 """One row per result: an answer has an `outcome`, a failure an `error_code`. `faces`: 180 numbers per face.
 
-`certainties`: score and predicted error of each face; empty where the source does not give them.
+`certainties`: score and predicted error of each face, null where the source does not give one; empty where it
+gives none.
 
 A failure's `answered_at` is the time of its last attempt. The URL is only for people who search an image; the
 journal itself searches by key.
@@ -151,9 +152,9 @@ def _faces_column(answers: Sequence[Answer | None]) -> pa.Array:
     )
 
 
-def _certainties_of(answer: Answer) -> list[float]:
-    said = [(face.score, face.predicted_error) for face in answer.faces]
-    return [value for pair in said for value in pair if value is not None]
+def _certainties_of(answer: Answer) -> list[float | None]:
+    said = [value for face in answer.faces for value in (face.score, face.predicted_error)]
+    return said if any(value is not None for value in said) else []
 
 
 _CODES: Final = {code.value: code for code in ErrorCode}
@@ -203,7 +204,7 @@ def _answers(entries: pa.Table) -> Iterator[tuple[bytes, Answer]]:
         )
 
 
-def _with_certainties(faces: tuple[Face, ...], certainties: list[float]) -> tuple[Face, ...]:
+def _with_certainties(faces: tuple[Face, ...], certainties: list[float | None]) -> tuple[Face, ...]:
     if not certainties:
         return faces
     pairs = zip(faces, certainties[::2], certainties[1::2], strict=True)

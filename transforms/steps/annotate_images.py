@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -51,6 +51,15 @@ def answer_or_failure(
         return internal_error(error)
 
 
+def without_unsure(result: Answer | Failure, min_score: float) -> tuple[Answer | Failure, int]:
+    """Leave out the faces whose score is lower, and count them. Faces without a score stay."""
+    if isinstance(result, Failure):
+        return result, 0
+    kept = tuple(face for face in result.faces if face.score is None or face.score >= min_score)
+    left_out = len(result.faces) - len(kept)
+    return (replace(result, faces=kept) if left_out else result), left_out
+
+
 class AnnotatedImages(NamedTuple):
     """The rows with an answer, the rows that failed, and the calls that this took."""
 
@@ -76,6 +85,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
         shards: number of groups of rows, which workers may process in parallel. A worker holds one group in
             memory, compressed to about 20 bytes per row.
         ask_again: error codes, 'ok' or 'no_face'; images whose stored result is one of these are asked again.
+        min_score: faces with a lower score, 0 to 1, are left out of the annotations. The journal stores them.
         asked_by: this run and this try of it. Stored answers of any try of this run are reused even if
             `ask_again` names them, because the run has paid for them. Those of this try also count as its
             calls: the engine has retried a bundle. None: the journal does not record who asked.
@@ -89,6 +99,7 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     question: Question = field(default_factory=Question)
     shards: int = 1
     ask_again: Collection[str] = ()
+    min_score: float = 0.0
     asked_by: AskedBy | None = None
     leases: ShardLeases | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
@@ -153,8 +164,9 @@ class _AnnotateShard(beam.DoFn):
                 asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
-                    calls.append(counts)
-                    yield from _fan_out(asked.pop(key).rows, result)
+                    kept, left_out = without_unsure(result, self._step.min_score)
+                    calls.append(counts._replace(faces_left_out=left_out))
+                    yield from _fan_out(asked.pop(key).rows, kept)
                 yield _Calls(_CALLS, sum_of_calls(calls))
 
     def _results(

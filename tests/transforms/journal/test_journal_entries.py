@@ -24,8 +24,9 @@ PIXELS = st.none() | st.integers(1, 2**31 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ANSWERS = st.builds(
     Answer,
-    faces=st.lists(st.builds(Face, POINTS), max_size=12).map(tuple)
-    | st.lists(st.builds(Face, POINTS, st.floats(0, 1), st.floats(0, 50)), max_size=12).map(tuple),
+    faces=st.lists(
+        st.builds(Face, POINTS, st.none() | st.floats(0, 1), st.none() | st.floats(0, 50)), max_size=12
+    ).map(tuple),
     faces_cut=st.none() | st.booleans(),
     image_width=PIXELS,
     image_height=PIXELS,
