@@ -40,6 +40,11 @@ class Circuit:
         """Tell whether the service cannot be reached just now."""
         return self._unreached >= OUTAGE_SERIES
 
+    @property
+    def cause(self) -> Failure | None:
+        """Why the circuit is open; None while it is closed."""
+        return self._cause
+
     def check(self) -> None:
         """Raise FailureError when the circuit is open, RunError when the run was asked to stop."""
         stop_if_asked()

@@ -48,6 +48,10 @@ class OpenSource(Protocol):
         """Give the seconds so far in which the source could have done more, had it been allowed to."""
         return 0.0
 
+    def why_slow(self) -> str | None:
+        """Say in a few words what the source waits for, besides its own work; None: for nothing."""
+        return None
+
     def lane(self, request: ImageRequest) -> str:  # noqa: ARG002 - all are in one
         """Name what a request shares with others that may have to wait, such as the host of its image."""
         return ""

@@ -111,6 +111,10 @@ class _OpenLocal(OpenSource):
         """Wait before a retry, in a place of its own in the window."""
         self.fetch.turns.sleep(seconds)
 
+    def why_slow(self) -> str | None:
+        """Say which image host asked for a pause."""
+        return self.fetch.turns.why_slow()
+
     def lane(self, request: ImageRequest) -> str:
         """Name the image's host."""
         return host_of(request.image_url)

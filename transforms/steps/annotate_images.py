@@ -134,6 +134,8 @@ def _open_shard(step: AnnotateImages, shard: int) -> Iterator[_OpenShard]:
         ThreadPoolExecutor(source.largest_window, "annotate") as pool,
         step.journal.open(asked_by=tag, may_go_on=may_go_on) as writer,
     ):
+        PROGRESS.begin("annotating")
+        PROGRESS.why_slow = opened.why_slow
         yield _OpenShard(opened, pool, writer, ThrottlingSignal(), Defects(), source.largest_window)
 
 
@@ -154,7 +156,11 @@ class _AnnotateShard(beam.DoFn):
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
                     calls.append(counts)
-                    yield from _fan_out(asked.pop(key).rows, result)
+                    one = asked.pop(key)
+                    if counts.sent:
+                        PROGRESS.calls += counts.sent
+                        PROGRESS.called_rows += len(one.rows)
+                    yield from _fan_out(one.rows, result)
                 yield _Calls(_CALLS, sum_of_calls(calls))
 
     def _results(

@@ -1,15 +1,20 @@
-"""How far the run in this process has come, and whether it was asked to stop.
+"""How far the command in this process has come, and whether it was asked to stop.
 
 Beam's local runner gives no metrics before the end, and pickles the DoFns that it runs: what they share with
 the runner in the same process has to be a module's own state. On a cluster's worker nobody reads it.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.values import Answer
+
+
+def _no_reason() -> None:
+    return None
 
 
 @dataclass
@@ -21,6 +26,17 @@ class Progress:
     no_face: int = 0
     faces: int = 0
     dead: Counter[ErrorCode] = field(default_factory=Counter)
+    calls: int = 0
+    """Calls for images that have reached their end, retries included."""
+    called_rows: int = 0
+    """Rows that share the images of these calls."""
+    stage: str = ""
+    """What is done now; a run has none while it reads its manifest."""
+    steps: int = 0
+    """What is done of a stage that counts other things than rows, such as pictures."""
+    steps_in_all: int | None = None
+    why_slow: Callable[[], str | None] = _no_reason
+    """Says what the source waits for, besides its own work; None: for nothing."""
     stop: Event = field(default_factory=Event)
     """Set by the runner: no new image is asked for, and the run ends without a commit."""
     publishing: Lock = field(default_factory=Lock)
@@ -31,6 +47,10 @@ class Progress:
     def rows_done(self) -> int:
         """Rows that have reached their one end."""
         return self.ok + self.no_face + self.dead.total()
+
+    def begin(self, stage: str, steps: int | None = None) -> None:
+        """Begin a stage of so many steps."""
+        self.stage, self.steps, self.steps_in_all = stage, 0, steps
 
     def count_answer(self, answer: Answer, rows: int) -> None:
         """Count the rows that share one answer."""
