@@ -6,6 +6,7 @@ What can be wrong is found before Beam is imported: a mistyped path is told in a
 import gc
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from facebeam.runners.cli import main
@@ -15,6 +16,7 @@ from facebeam.runners.flags.option_types import new_run_id
 from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.made_manifests import made_manifests
+from facebeam.runners.notify import told_at_the_end
 from facebeam.runners.output_folder import check_output, run_lock, without_rights
 from facebeam.runners.prepare_run import check_source, find_manifest, use_remote_files
 from facebeam.runners.summary import show_summary
@@ -38,7 +40,9 @@ def annotate(options: RunOptions) -> int:
         if options.cluster.runner not in ONE_MACHINE:
             made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, spelt out
         layout = Layout(made.output, options.run_id or new_run_id(options.manifest))
-        return _tell_again(made, layout) if is_committed(layout) else _run(made, layout)
+        if is_committed(layout):
+            return _tell_again(made, layout)
+        return told_at_the_end(made.notify_url, layout, partial(_run, made, layout))
 
 
 def _tell_again(options: RunOptions, layout: Layout) -> int:

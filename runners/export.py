@@ -8,11 +8,13 @@ from facebeam.runners.image_fetcher import download_flags, picture_fetcher
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.output_folder import without_rights
 from facebeam.runners.prepare_run import use_remote_files
+from facebeam.runners.show_progress import WatchStages, show_progress
 from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables, run_called
 from facebeam.transforms.results.export_coco import export_coco
 from facebeam.transforms.results.export_parquet import export_parquet
 from facebeam.transforms.results.export_webdataset import export_webdataset
 from facebeam.transforms.results.new_folder import new_folder
+from facebeam.transforms.steps.progress import PROGRESS
 
 
 def export(options: ExportOptions) -> int:
@@ -27,7 +29,9 @@ def export(options: ExportOptions) -> int:
     if options.format == "webdataset":
         used = download_flags(options.output, tables.runs if run is None else [run])
         options = parse_export(options.flags, used)
-    with without_rights(options.umask), new_folder(options.to) as folder:
+    PROGRESS.begin("exporting rows")
+    progress = show_progress(WatchStages(), options)
+    with progress, without_rights(options.umask), new_folder(options.to) as folder:
         counts = _write(ChosenRows(options.output, run, options.newest, options.key), options, folder)
     _tell(options, counts)
     return DONE

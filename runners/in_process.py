@@ -3,6 +3,7 @@
 import gc
 import os
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +23,9 @@ from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.interrupts import interruptible
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.output_folder import warned_if_shared
-from facebeam.runners.prepare_run import connections_of
+from facebeam.runners.prepare_run import connections_of, limits_of
 from facebeam.runners.root_cause import is_wrong_set_up, root_cause
-from facebeam.runners.show_progress import show_progress
+from facebeam.runners.show_progress import WatchRun, show_progress
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError, SetUpError
 from facebeam.schemas.layout import Layout
@@ -98,7 +99,8 @@ def _is_discarded(layout: Layout, why: str) -> bool:
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
     failure, exit_code = "", NOT_COMMITTED
-    with interruptible(partial(_leave_at_once, layout)) as stop, show_progress(quiet=options.quiet):
+    watch = WatchRun(options, limits_of(options, datetime.now(UTC)).calls)
+    with interruptible(partial(_leave_at_once, layout)) as stop, show_progress(watch, options):
         try:
             pipeline.run().wait_until_finish()
         except (RunError, RuntimeError) as error:  # RuntimeError: what a worker process tells as text

@@ -1,10 +1,13 @@
 """`facebeam cancel` and `facebeam finalize`: commands about a run that was submitted to a cluster."""
 
+from functools import partial
+
 from facebeam.runners.clusters.submitted_job import SubmittedJob
 from facebeam.runners.exit_codes import DONE, NOT_COMMITTED
-from facebeam.runners.flags.job_options import JobOptions
+from facebeam.runners.flags.job_options import FinalizeOptions, JobOptions
 from facebeam.runners.interrupts import stop_signals
 from facebeam.runners.logs import LOGGER
+from facebeam.runners.notify import told_at_the_end
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.runners.runs import run_called
 from facebeam.runners.summary import show_summary
@@ -26,9 +29,13 @@ def cancel(options: JobOptions) -> int:
     return DONE
 
 
-def finalize(options: JobOptions) -> int:
+def finalize(options: FinalizeOptions) -> int:
     """See one run to its end; give the exit code of `facebeam annotate`; raises RunError."""
     layout = _layout(options)
+    return told_at_the_end(options.notify_url, layout, partial(_finalize, options, layout))
+
+
+def _finalize(options: FinalizeOptions, layout: Layout) -> int:
     if is_committed(layout):
         return show_summary(layout, read_record(layout), options)
     job = SubmittedJob.find(layout)
@@ -40,7 +47,7 @@ def finalize(options: JobOptions) -> int:
     return job.finish(state, options) if state.is_over else NOT_COMMITTED
 
 
-def _layout(options: JobOptions) -> Layout:
+def _layout(options: JobOptions | FinalizeOptions) -> Layout:
     """Tell where the run's files are, and make them readable."""
     use_remote_files([options.output])
     return Layout(options.output, run_called(options.output, options.run))

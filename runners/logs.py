@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, TextIO
 
 LOGGER: Final = logging.getLogger("facebeam")
 
@@ -37,13 +37,22 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to stderr as it is at the time: live progress takes its place, and prints lines above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def set_up_logs(log_format: Literal["text", "json"], *, quiet: bool) -> None:
     """Send logs to stderr: ours from INFO (ERROR when quiet), everybody else's from ERROR.
 
     Beam's are left out, those too that it sends to the root logger: it logs each exception that it then
     raises.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler(sys.stderr)
     handler.addFilter(lambda record: "apache_beam" not in record.pathname or record.levelno > logging.ERROR)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)

@@ -21,6 +21,7 @@ from facebeam.runners.prepare_run import (
     shards_for,
     use_remote_files,
 )
+from facebeam.runners.show_progress import WatchStages, show_progress
 from facebeam.schemas.run_plan import RunPlan
 from facebeam.transforms.api.fit_to_send import is_fit_to_send
 from facebeam.transforms.steps.plan_run import plan_run
@@ -34,7 +35,7 @@ def plan(options: RunOptions) -> int:
     """
     paths = (*options.manifest, options.output, options.journal)
     use_remote_files(paths, options.beam_flags, options.cluster.runner)
-    with made_manifests(options) as made:
+    with made_manifests(options) as made, show_progress(WatchStages(), options):
         planned, calls = _plan(made)
     if options.log_format == "json":
         LOGGER.info("planned", extra={"fields": _fields(planned, calls, options)})

@@ -153,7 +153,9 @@ def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> Run
     packages = ("facebeam", "apache-beam", "pyarrow", "numpy")
     return RunFacts(
         started_at=began_at,
-        options=asdict(options) | {"beam_flags": without_secrets(options.beam_flags)},
+        options=asdict(options)
+        | {"beam_flags": without_secrets(options.beam_flags)}
+        | {"notify_url": options.notify_url and _HIDDEN},
         manifests=manifest_fingerprints(file.path for file in manifest.files),
         versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
     )

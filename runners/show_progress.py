@@ -1,34 +1,193 @@
-"""Show how far a run has come: a live bar on a terminal, a line every ten seconds elsewhere."""
+"""Show how far a command has come: live lines on a terminal, a log line every ten seconds elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Event, Thread
 from time import monotonic
+from typing import Final
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.live import Live
+from rich.text import Text
 
+from facebeam.runners.flags.options import RunOptions
+from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.logs import LOGGER
 from facebeam.transforms.steps.progress import PROGRESS
 
-_TERMINAL_S = 0.2
-_LINES_S = 10.0
+_TERMINAL_S: Final = 0.2
+_SAMPLE_S: Final = 1.0
+_SAMPLES_A_LINE: Final = 10
+_RATE_OVER_S: Final = 60.0
+_LONGEST_BAR: Final = 40
+_SHORTEST_BAR: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What there is to say about one moment of a command; None: not known, or it does not apply."""
+
+    stage: str
+    done: int
+    total: int | None = None
+    per_s: float | None = None
+    """How many were done per second, over the last minute."""
+    eta_s: float | None = None
+    """Seconds until all are done."""
+    faces: int | None = None
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+    """Error code -> dead letters, the commonest first."""
+    calls: int | None = None
+    credits: float | None = None
+    credits_projected: float | None = None
+    """What all calls of the run will cost, retries and budget included."""
+    waits_for: str | None = None
+
+    def sentence(self) -> str:
+        """Say it on one line of any length."""
+        total = "" if self.total is None else f" of {self.total:,}"
+        speed = "" if self.per_s is None else f", {self.per_s:,.1f} a second"
+        left = "" if self.eta_s is None else f", {_clock(self.eta_s)} left"
+        return "; ".join([f"{self.stage}: {self.done:,}{total}{speed}{left}", *self._more(1000)])
+
+    def lines(self, width: int, marks: str = "━━") -> list[Text]:
+        """Lay it out in lines of at most `width` characters; `marks`: a done and an open part of the bar."""
+        total = "" if self.total is None else f"/{self.total:,}"
+        speed = "" if self.per_s is None else f" {self.per_s:,.1f}/s"
+        left = "" if self.eta_s is None else f" {_clock(self.eta_s)}"
+        first = Text(self.stage)
+        rest = f" {self.done:,}{total}{speed}{left}"
+        room = min(_LONGEST_BAR, width - 1 - len(first) - len(rest))
+        if self.total and room >= _SHORTEST_BAR:
+            done = min(room, room * self.done // self.total)
+            first.append(" ").append(marks[0] * done, "bar.complete")
+            first.append(marks[1] * (room - done), "bar.back")
+        lines = [first.append(rest), *map(Text, self._more(width))]
+        for line in lines:
+            line.truncate(width)
+        return lines
+
+    def _more(self, width: int) -> Iterator[str]:
+        if self.faces is not None:
+            faces = f"{self.faces:,} faces, "
+            yield faces + _dead(self.dead_letters, width - len(faces))
+        if self.calls is not None:
+            spent = "" if self.credits is None else f", {self.credits:,.2f}"
+            in_all = "" if self.credits_projected is None else f" of about {self.credits_projected:,.2f}"
+            yield f"{self.calls:,} calls{spent}{in_all} credits"
+        if self.waits_for:
+            yield self.waits_for
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _dead(codes: Mapping[str, int], width: int) -> str:
+    """Tell dead letters by code, the commonest ones by name, as many as fit."""
+    total = f"{sum(codes.values()):,} dead"
+    counts = [*codes.items()]
+    for named in range(len(counts), 0, -1):
+        parts = [f"{count:,} {code}" for code, count in counts[:named]]
+        if others := sum(count for _, count in counts[named:]):
+            parts.append(f"{others:,} others")
+        if len(text := f"{total}: {', '.join(parts)}") <= width:
+            return text
+    return total
+
+
+class _Speed:
+    """How fast a number grows, over the last minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def of(self, done: int, now: float) -> float | None:
+        """Take note of the number; give its growth per second, None at first."""
+        self._seen.append((now, done))
+        while now - self._seen[0][0] > _RATE_OVER_S:
+            self._seen.popleft()
+        began, before = self._seen[0]
+        return (done - before) / (now - began) if now > began else None
+
+
+class WatchStages:
+    """Gives the moments of a command with several stages: of rows that it reads, or of other steps."""
+
+    def __init__(self) -> None:
+        self._stage, self._speed = "", _Speed()
+
+    def __call__(self, now: float) -> Moment:
+        """Give the moment; `now` is in seconds that only grow."""
+        if PROGRESS.stage != self._stage:
+            self._stage, self._speed = PROGRESS.stage, _Speed()
+        total = PROGRESS.steps_in_all
+        done = PROGRESS.steps if PROGRESS.steps or total else PROGRESS.rows_read
+        per_s = self._speed.of(done, now)
+        eta_s = (total - done) / per_s if total and per_s else None
+        return Moment(stage=self._stage, done=done, total=total, per_s=per_s, eta_s=eta_s)
+
+
+class WatchRun:
+    """Gives the moments of a run: it reads its manifest, then it annotates.
+
+    Args:
+        options: the run's flags.
+        budget: the most calls that it may send. None: no limit.
+    """
+
+    def __init__(self, options: RunOptions, budget: int | None) -> None:
+        self._options, self._budget, self._speed = options, budget, _Speed()
+
+    def __call__(self, now: float) -> Moment:
+        """Give the moment; `now` is in seconds that only grow."""
+        if not PROGRESS.stage:
+            return Moment(stage="reading rows", done=PROGRESS.rows_read)
+        done, total, calls = PROGRESS.rows_done, PROGRESS.rows_read, PROGRESS.calls
+        per_s = self._speed.of(done, now)
+        price = self._options.price if self._options.is_paid else None
+        return Moment(
+            stage=PROGRESS.stage if done < total else "writing",
+            done=done,
+            total=total,
+            per_s=per_s,
+            eta_s=self._eta_s(total - done, per_s),
+            faces=PROGRESS.faces,
+            dead_letters={code.value: count for code, count in PROGRESS.dead.most_common()},
+            calls=None if price is None else calls,
+            credits=None if price is None else calls * price,
+            credits_projected=None if price is None else self._calls_in_all(total - done) * price,
+            waits_for=PROGRESS.why_slow(),
+        )
+
+    def _eta_s(self, left: int, per_s: float | None) -> float | None:
+        """Divide by the speed of late, or by what `--rate` allows if that is less: the journal is faster."""
+        ceiling = self._options.rate if self._options.is_paced else None
+        allowed = ceiling / _calls_per_row() if ceiling else None
+        speeds = [speed for speed in (per_s, allowed) if speed]
+        return left / min(speeds) if speeds else None
+
+    def _calls_in_all(self, left: int) -> float:
+        calls = PROGRESS.calls + left * _calls_per_row()
+        return calls if self._budget is None else min(calls, self._budget)
+
+
+def _calls_per_row() -> float:
+    """Give the calls per row that was called for: more than one by retries, fewer by duplicates."""
+    return PROGRESS.calls / PROGRESS.called_rows if PROGRESS.calls and PROGRESS.called_rows else 1.0
 
 
 @contextmanager
-def show_progress(*, quiet: bool) -> Iterator[None]:
+def show_progress(watch: Callable[[float], Moment], talk: TalkOptions) -> Iterator[None]:
     """Show progress on stderr while the block runs."""
     over = Event()
-    show = _bar if sys.stderr.isatty() and not quiet else _lines
-    thread = Thread(target=show, args=(over,), name="progress", daemon=True)
+    on_terminal = sys.stderr.isatty() and not talk.quiet and talk.log_format == "text"
+    show = _show_live if on_terminal else _log
+    thread = Thread(target=show, args=(watch, over), name="progress", daemon=True)
     thread.start()
     try:
         yield
@@ -37,55 +196,22 @@ def show_progress(*, quiet: bool) -> Iterator[None]:
         thread.join()
 
 
-def describe(seconds: float) -> dict[str, object]:
-    """Give the numbers of the moment; the rate is over the whole run so far."""
-    done = PROGRESS.rows_done
-    return {
-        "rows_read": PROGRESS.rows_read,
-        "rows_done": done,
-        "rows_per_s": round(done / seconds, 1) if seconds else 0.0,
-        "faces": PROGRESS.faces,
-        "dead_letters": {code.value: count for code, count in sorted(PROGRESS.dead.items())},
-    }
+def _log(watch: Callable[[float], Moment], over: Event) -> None:
+    samples = 0
+    while not over.wait(_SAMPLE_S):
+        now = watch(monotonic())
+        samples += 1
+        if samples % _SAMPLES_A_LINE == 0:
+            LOGGER.info("%s", now.sentence(), extra={"fields": {"event": "progress", **vars(now)}})
 
 
-def _lines(over: Event) -> None:
-    started = monotonic()
-    while not over.wait(_LINES_S):
-        now = describe(monotonic() - started)
-        LOGGER.info(
-            "%d of %d rows, %.1f a second, %d faces, dead letters: %s",
-            now["rows_done"],
-            now["rows_read"],
-            now["rows_per_s"],
-            now["faces"],
-            _failures(),
-            extra={"fields": {"event": "progress", **now}},
-        )
-
-
-def _bar(over: Event) -> None:
-    columns = [
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[more]}"),
-        TimeRemainingColumn(),
-    ]
-    started = monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None, more="")
+def _show_live(watch: Callable[[float], Moment], over: Event) -> None:
+    console = Console(stderr=True)
+    marks = "━━" if console.encoding.startswith("utf") else "#-"
+    with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
         while not over.wait(_TERMINAL_S):
-            now = describe(monotonic() - started)
-            bar.update(
-                task,
-                description="annotating" if PROGRESS.rows_done else "reading",
-                completed=PROGRESS.rows_done or PROGRESS.rows_read,
-                total=PROGRESS.rows_read if PROGRESS.rows_done else None,
-                more=f"{now['rows_per_s']}/s, {now['faces']} faces, dead: {_failures()}",
-            )
+            live.update(_stacked(watch(monotonic()).lines(console.width, marks)), refresh=True)
 
 
-def _failures() -> str:
-    return ", ".join(f"{count} {code}" for code, count in PROGRESS.dead.most_common()) or "none"
+def _stacked(lines: Sequence[Text]) -> Text:
+    return Text("\n").join(lines)

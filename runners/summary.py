@@ -22,7 +22,7 @@ from facebeam.transforms.results.dead_examples import DeadExample, dead_examples
 def show_summary(layout: Layout, record: RunRecord, talk: TalkOptions) -> int:
     """Tell what a committed run came to, from its own record; give its exit code."""
     if talk.log_format == "json":
-        LOGGER.info("run %s is committed", layout.run_id, extra={"fields": _fields(layout, record)})
+        LOGGER.info("run %s is committed", layout.run_id, extra={"fields": summary_fields(layout, record)})
     elif not talk.quiet:
         with spared_output():
             _print(layout, record)
@@ -122,7 +122,8 @@ def _explained_codes(layout: Layout, record: RunRecord) -> dict[str, tuple[DeadE
     return {code: (examples.get(code), ErrorCode.named(code).cure) for code in commonest}
 
 
-def _fields(layout: Layout, record: RunRecord) -> dict[str, object]:
+def summary_fields(layout: Layout, record: RunRecord) -> dict[str, object]:
+    """Lay a summary out for a machine."""
     counts = record.counts
     return {
         "event": "committed",

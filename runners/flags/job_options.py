@@ -8,7 +8,7 @@ from facebeam.runners.exit_codes import MEANINGS
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
 from facebeam.runners.flags.result_options import TablesFolder
-from facebeam.runners.flags.shared_options import TalkOptions
+from facebeam.runners.flags.shared_options import NotifyOptions, TalkOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,11 @@ class _WhichRun:
 @dataclass(frozen=True, kw_only=True)
 class JobOptions(_WhichRun, TalkOptions):
     """The checked flags of a command about one run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalizeOptions(_WhichRun, NotifyOptions, TalkOptions):
+    """The checked flags of `facebeam finalize`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +94,10 @@ exit codes:
     )
 
 
-def finalize_parser() -> OptionsParser[JobOptions]:
+def finalize_parser() -> OptionsParser[FinalizeOptions]:
     """Build the parser of `facebeam finalize`."""
     return OptionsParser(
-        JobOptions,
+        FinalizeOptions,
         "facebeam finalize",
         """\
 Wait for a run that was submitted to a cluster, and report it: after --detach, or after interrupted waiting.
@@ -116,6 +121,6 @@ def parse_cancel(argv: Sequence[str]) -> JobOptions:
     return cancel_parser().parse_all(argv)
 
 
-def parse_finalize(argv: Sequence[str]) -> JobOptions:
+def parse_finalize(argv: Sequence[str]) -> FinalizeOptions:
     """Parse and check the flags of `finalize`; a wrong flag ends the process with exit code 2."""
     return finalize_parser().parse_all(argv)

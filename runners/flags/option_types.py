@@ -196,6 +196,13 @@ def base_url(text: str) -> str:
     return address
 
 
+def web_url(text: str) -> str:
+    """Check a URL to post to."""
+    if not re.fullmatch(r"https?://[^\s]+", text) or not _has_host_and_port(text):
+        raise argparse.ArgumentTypeError("this is not a URL such as https://hooks.example.com/facebeam")
+    return text
+
+
 def model_version(text: str) -> str:
     """Check the version of the service's model."""
     if not text.strip():

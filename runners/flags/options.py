@@ -9,7 +9,7 @@ from facebeam.runners.exit_codes import MEANINGS
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.cluster_options import ClusterOptions
 from facebeam.runners.flags.flag import Flag, Inherited, OptionsParser
-from facebeam.runners.flags.shared_options import DownloadOptions, TalkOptions
+from facebeam.runners.flags.shared_options import DownloadOptions, NotifyOptions, TalkOptions
 
 EXAMPLES: Final = """\
 examples:
@@ -314,7 +314,7 @@ class _Api:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, TalkOptions):
+class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, NotifyOptions, TalkOptions):
     """The checked flags of a run. Lengths of time are in seconds."""
 
     cluster: ClusterOptions = field(default_factory=ClusterOptions)

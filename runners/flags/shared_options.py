@@ -21,6 +21,23 @@ class TalkOptions:
     ] = "text"
 
 
+@dataclass(frozen=True, kw_only=True)
+class NotifyOptions:
+    """Whom to tell that a run has ended."""
+
+    TITLE: ClassVar[str] = "the end of the run"
+
+    notify_url: Annotated[
+        str | None,
+        Flag(
+            "post the summary as JSON to this URL when the run ends or fails; no file stores the URL",
+            types.web_url,
+            "URL",
+            changes_rows=False,
+        ),
+    ] = None
+
+
 _LOCAL: Final = ("source", ("local",))
 
 

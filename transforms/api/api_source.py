@@ -181,6 +181,19 @@ class _OpenApi(OpenSource):
         """Give the seconds during which calls have waited for their turn."""
         return self._pacer.held_back_s
 
+    def why_slow(self) -> str | None:
+        """Say what keeps calls from leaving at the full rate."""
+        if cause := self._circuit.cause:
+            return f"nothing more is sent: {cause.code}"
+        if self._circuit.is_out:
+            return "waiting: the service cannot be reached"
+        if (pause_s := self._pacer.pause_s) >= 1:
+            return f"waiting {pause_s:.0f} s: the service asked for a pause"
+        rate_per_s = self._pacer.rate_per_s
+        if rate_per_s >= (self._source.rate_per_s or MOST_PER_S):
+            return None
+        return f"slowed to {rate_per_s:.1f} calls/s: the service refused some"
+
     def sleep(self, seconds: float) -> None:
         """Wait before a retry; raises as `Circuit.check` if the circuit opens meanwhile."""
         with self._lock:

@@ -40,6 +40,11 @@ class Circuit:
         """Whether the service cannot be reached at the moment."""
         return self._unreached >= OUTAGE_SERIES
 
+    @property
+    def cause(self) -> Failure | None:
+        """Why the circuit is open; None while it is closed."""
+        return self._cause
+
     def check(self) -> None:
         """Raise FailureError if the circuit is open, and RunError if the run was asked to stop."""
         stop_if_asked()

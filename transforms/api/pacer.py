@@ -73,6 +73,7 @@ class Pacer:
         self._slot = float("-inf")
         self._refused_rate: float | None = None
         self._refused_at = float("-inf")
+        self._paused_until = float("-inf")
         self._waiting = 0
         self._held_since = 0.0
         self._held_s = 0.0
@@ -104,9 +105,15 @@ class Pacer:
         with self._lock:
             now = self._clock()
             self._slot = max(self._slot, now + for_s)
+            self._paused_until = max(self._paused_until, now + for_s)
             if now - self._refused_at >= CALM_S:
                 self._refused_rate = min(self._rate(now), self._sent_within(1.0, now))
                 self._refused_at = now
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds until calls may leave again after the last refusal, 0 where they may."""
+        return max(0.0, self._paused_until - self._clock())
 
     @property
     def rate_per_s(self) -> float:

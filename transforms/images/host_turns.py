@@ -126,6 +126,18 @@ class HostTurns:
                 return False
             return host.held_until > now or host.in_use + host.waiting >= 2 * self._limits.connections
 
+    def why_slow(self) -> str | None:
+        """Say for which host's pause images wait, and for how long; None: for none."""
+        with self._hosts.changed:
+            now = monotonic()
+            pauses = [
+                (host.held_until - now, name)
+                for name, host in self._hosts.by_name.items()
+                if host.waiting and host.held_until > now
+            ]
+        longest_s, name = max(pauses, default=(0.0, ""))
+        return f"waiting {longest_s:.0f} s: {name} asked for a pause" if pauses else None
+
     def sleep(self, seconds: float) -> None:
         """Wait before a retry; raises RunError if the run is asked to stop."""
         with self._hosts.changed:

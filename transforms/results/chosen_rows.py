@@ -10,6 +10,7 @@ import pyarrow as pa
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.read_tables import CommittedTables, Key, every_run, newest
 from facebeam.transforms.files.any_store import file_errors
+from facebeam.transforms.steps.progress import PROGRESS
 
 Table = Literal["faces", "images", "dead_letters"]
 LATEST: Final = "latest"
@@ -91,7 +92,9 @@ class ChosenRows:
             RunError: the tables cannot be read.
         """
         with reading_tables(self.output):
-            yield from self._read(table, columns)
+            for batch in self._read(table, columns):
+                yield batch
+                PROGRESS.rows_read += len(batch)
 
     def _read(self, table: Table, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         if self.run is not None:

@@ -51,6 +51,10 @@ class OpenSource(Protocol):
         """Give the seconds so far during which the source waited on purpose, for example for its rate."""
         return 0.0
 
+    def why_slow(self) -> str | None:
+        """Say in a few words what the source waits for, besides its own work. None: for nothing."""
+        return None
+
     def lane(self, request: ImageRequest) -> str:  # noqa: ARG002 - one lane for all
         """Name what a request shares with others and may have to wait for, such as the host of its image."""
         return ""

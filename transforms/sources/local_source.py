@@ -114,6 +114,10 @@ class _OpenLocal(OpenSource):
         """Wait before a retry; meanwhile the window is larger by one request."""
         self.fetch.turns.sleep(seconds)
 
+    def why_slow(self) -> str | None:
+        """Say which image host asked for a pause."""
+        return self.fetch.turns.why_slow()
+
     def lane(self, request: ImageRequest) -> str:
         """Give the host of the image."""
         return host_of(request.image_url)

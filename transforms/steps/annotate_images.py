@@ -145,6 +145,8 @@ def _open_shard(step: AnnotateImages, shard: int) -> Iterator[_OpenShard]:
         ThreadPoolExecutor(source.largest_window, "annotate") as pool,
         step.journal.open(asked_by=tag, may_go_on=may_go_on) as writer,
     ):
+        PROGRESS.begin("annotating")
+        PROGRESS.why_slow = opened.why_slow
         yield _OpenShard(opened, pool, writer, ThrottlingSignal(), Defects(), source.largest_window)
 
 
@@ -164,9 +166,13 @@ class _AnnotateShard(beam.DoFn):
                 asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
+                    one = asked.pop(key)
+                    if counts.sent:
+                        PROGRESS.calls += counts.sent
+                        PROGRESS.called_rows += len(one.rows)
                     kept, left_out = without_unsure(result, self._step.min_score)
                     calls.append(counts._replace(faces_left_out=left_out))
-                    yield from _fan_out(asked.pop(key).rows, kept)
+                    yield from _fan_out(one.rows, kept)
                 yield _Calls(_CALLS, sum_of_calls(calls))
 
     def _results(

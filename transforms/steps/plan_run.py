@@ -7,6 +7,7 @@ from facebeam.schemas.values import ManifestRow
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.manifest.read_records import split_manifest
+from facebeam.transforms.steps.progress import PROGRESS
 from facebeam.transforms.steps.read_manifest import read_manifest
 
 
@@ -35,9 +36,11 @@ def plan_run(
     keys: set[bytes] = set()
     unfit: set[bytes] = set()
     rows = invalid = 0
+    PROGRESS.begin("reading rows")
     for part in (part for file in manifest.files for part in split_manifest(file)):
         for entry in read_manifest(part, manifest):
             rows += 1
+            PROGRESS.rows_read += 1
             if isinstance(entry, ManifestRow):
                 key = key_of(entry)
                 keys.add(key)
@@ -46,8 +49,10 @@ def plan_run(
             else:
                 invalid += 1
     stored = 0
+    PROGRESS.begin("reading the journal")
     for key, result in journal.stored(keys):
         if result.name not in ask_again:
             stored += 1
             unfit.discard(key)
+        PROGRESS.steps += 1
     return RunPlan(rows, invalid, len(keys), stored, len(unfit))
