@@ -1,4 +1,4 @@
-"""`facebeam status`, `cancel` and `finalize`: commands about a run that was submitted to a cluster."""
+"""`facebeam status`, `cancel` and `finalize`: commands for a run that was submitted to a cluster."""
 
 from facebeam.runners.clusters.submitted_job import SubmittedJob
 from facebeam.runners.exit_codes import DONE, NOT_COMMITTED
@@ -37,7 +37,7 @@ def cancel(options: JobOptions) -> int:
 
 
 def finalize(options: JobOptions) -> int:
-    """See one run to its end; give the exit code of `facebeam annotate`; raises RunError."""
+    """Wait for the end of one run; give the exit code of `facebeam annotate`; raises RunError."""
     layout = _layout(options)
     if is_committed(layout):
         return show_summary(layout, read_record(layout), options)
@@ -45,12 +45,12 @@ def finalize(options: JobOptions) -> int:
     with stop_signals() as stop:
         state = job.wait(stop)
     if stop.number is not None:
-        LOGGER.error("stopped waiting: job %s goes on", job.id)
+        LOGGER.error("stopped waiting; job %s continues", job.id)
         return stop.exit_code
     return job.finish(state, options) if state.is_over else NOT_COMMITTED
 
 
 def _layout(options: JobOptions) -> Layout:
-    """Tell where the run's files are, and make them readable."""
+    """Give the paths of the run's files, and prepare Beam's file systems if they are remote."""
     use_remote_files([options.output])
     return Layout(options.output, options.run)

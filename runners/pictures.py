@@ -1,4 +1,4 @@
-"""How the commands about committed runs fetch pictures: as the runs did."""
+"""Fetch pictures for the commands about committed runs, with the flags about downloads of those runs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _NAMES: Final = [flag.name for group in (PictureOptions, DownloadOptions) for fl
 
 
 def download_flags(output: str, runs: Sequence[str]) -> Mapping[str, object]:
-    """Give the values of the flags about downloads in which the runs agree, by the names of their fields."""
+    """Give the flags about downloads with the same value in all of the runs: field name -> value."""
     recorded = [read_record(Layout(output, run)).facts.options for run in runs]
     agreed: dict[str, object] = {}
     for name in _NAMES:
@@ -29,4 +29,4 @@ def download_flags(output: str, runs: Sequence[str]) -> Mapping[str, object]:
 def picture_fetcher(options: DownloadOptions, *, allow_local_files: bool) -> ImageFetcher:
     """Describe how pictures are fetched; raises RunError if `--ca-file` cannot be read."""
     fetcher = image_fetcher(options, authorities(options.ca_file, {}))
-    return replace(fetcher, allow_local_files=allow_local_files, folder=os.getcwd())  # noqa: PTH109 - a text
+    return replace(fetcher, allow_local_files=allow_local_files, folder=os.getcwd())  # noqa: PTH109 - a str

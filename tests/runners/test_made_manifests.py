@@ -117,7 +117,7 @@ def test_images_are_a_manifest(folder: Path, pattern: str, found: dict[str, str]
 @pytest.mark.parametrize(
     ("pattern", "flags", "said"),
     [
-        ("shots", (), "2 images; give --allow-local-files to take them"),
+        ("shots", (), "2 images; give --allow-local-files to read them"),
         ("empty", ("--allow-local-files",), "is a folder without images: name its files"),
         ("shots/*", ("--allow-local-files",), "unknown ending"),
         ("shots", ("--allow-local-files", *FLINK), "write a manifest where the workers see it"),

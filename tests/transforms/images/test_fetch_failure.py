@@ -36,4 +36,4 @@ def test_a_cure_can_be_more_precise() -> None:
 def test_an_image_over_the_cap_names_both_sizes() -> None:
     """The message of an image over the limit has its size and the limit."""
     message = too_large("a.jpg", "9 bytes", 5).failure.message
-    assert "9 bytes, and at most 5 bytes" in message
+    assert "9 bytes, and the limit is 5 bytes" in message
