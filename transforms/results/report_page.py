@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs no network, no script and no server."""
+"""Make the report: one HTML page that needs no network, no script and no server."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Section:
 
 
 class Bar(NamedTuple):
-    """A bar of a plot; `height` is a share of the tallest one, 0 to 100."""
+    """A bar of a plot; `height` is in % of the tallest bar."""
 
     label: str
     number: int
@@ -49,7 +49,7 @@ class Plot(NamedTuple):
 
 
 class Dead(NamedTuple):
-    """An error code of the run."""
+    """An error code of the run, with its dead letters."""
 
     code: str
     letters: int
@@ -65,11 +65,11 @@ class ShownRun(NamedTuple):
     output: str
     record: RunRecord
     credits: float | None
-    """What its calls cost at most; None where they are free."""
+    """The most that its calls may have cost; None: the calls are free."""
 
 
 def report_page(run: ShownRun, survey: Survey, sections: Sequence[Section], comparison: object = None) -> str:
-    """Make the page. Every text goes through Jinja's escaping, and the page's policy forbids all scripts."""
+    """Make the page. Jinja escapes all texts, and the page's security policy forbids all scripts."""
     output, record = run.output, run.record
     environment = Environment(
         autoescape=True,
@@ -94,7 +94,7 @@ def report_page(run: ShownRun, survey: Survey, sections: Sequence[Section], comp
 
 
 def _options(record: RunRecord) -> Mapping[str, str]:
-    """Show the flags that have a value."""
+    """Give the flags that have a value, as texts."""
     given = {
         name: value for name, value in record.facts.options.items() if value not in (None, False, [], "")
     }
@@ -139,10 +139,10 @@ def _dead_code(output: str, run_id: str, survey: Survey, code: str, count: int) 
 
 
 def cure_of(code: ErrorCode) -> str:
-    """Say what the user can do about a code."""
+    """Give what the user can do about an error code."""
     about = code.about
     if cure := about.cure or about.set_up_cure:
         return cure
     if about.fate is Fate.REJECT:
         return "use another image, or drop the row"
-    return "replay" if about.fate is Fate.RETRY else "replay when the cause is gone"
+    return "replay" if about.fate is Fate.RETRY else "replay when the cause is fixed"

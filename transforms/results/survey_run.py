@@ -1,4 +1,4 @@
-"""Survey a run's tables for its report: distributions, and which images are worth a look."""
+"""Read a run's tables for its report: distributions of values, and the images that are worth a look."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Survey:
     models: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Source and version of its model -> images."""
     histograms: dict[str, Histogram] = field(default_factory=dict)
-    """`face_size`, `score`, `yaw_deg`, ... -> how many faces have which value; only what the tables have."""
+    """`face_size`, `score`, `yaw_deg`, ... -> distribution over faces; only of columns in the tables."""
     examples: dict[str, DeadExample] = field(default_factory=dict)
     """Error code -> one dead letter."""
     lowest_scores: Sequence[Row] = ()
@@ -61,7 +61,7 @@ def survey_run(rows: ChosenRows, most: int) -> Survey:
     _survey_images(survey, rows)
     _survey_faces(survey, rows)
     for batch in rows.read("dead_letters", ["image_url", "error_code", "message"]):
-        for row in batch.slice(0, 1).to_pylist():  # a file, and so a batch of it, has one code
+        for row in batch.slice(0, 1).to_pylist():  # all rows of a file, and so of a batch, have one code
             survey.examples.setdefault(row["error_code"], DeadExample(row["image_url"], row["message"]))
     return survey
 
