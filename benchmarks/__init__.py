@@ -1,1 +1,1 @@
-"""Speed, memory and accuracy, measured as ratios side by side in one run: `python -m benchmarks`."""
+"""Measure speed, memory and accuracy, as ratios of figures from one run: `python -m benchmarks`."""

@@ -1,6 +1,6 @@
-"""Carry out every measurement, one after another: `python -m benchmarks [FACES]`, some fifteen minutes.
+"""Run all measurements, one after another, in about fifteen minutes: `python -m benchmarks [FACES]`.
 
-FACES is a folder of labelled photographs for the accuracy; without it that is left out.
+FACES is a folder of labelled photographs. Without it, the accuracy is not measured.
 """
 
 import subprocess
@@ -13,7 +13,7 @@ MEASUREMENTS = (
 
 
 def main(faces: str | None) -> None:
-    """Run each in a process of its own."""
+    """Run each measurement in its own process."""
     for name in MEASUREMENTS:
         _run(name)
     if faces:

@@ -1,10 +1,11 @@
-"""How close the local model's landmarks come to people's: `python -m benchmarks.accuracy FACES_DIR`.
+"""Compare the local model's landmarks with labels made by people: `python -m benchmarks.accuracy FACES_DIR`.
 
-FACES_DIR holds `truth.json`, `schemes.json` and `images/`. Corners are compared as points, everything else
-as a curve (mean distance of our points to the truth's line), both in % of the distance of the eyes' outer
-corners, or of the face's size beyond 45 degrees of yaw. No set here labels pupils: their truth is the
-middle of the eye's labelled outline, which a sidelong look leaves. Contours of `human-corrected` faces are
-left out beyond 15 degrees of yaw, where their hidden side is a projection.
+FACES_DIR contains `truth.json`, `schemes.json` and `images/`. Corners are compared as points. Everything else
+is compared as a curve: the mean distance of the model's points to the labelled line. Both are in % of the
+distance of the eyes' outer corners, or, beyond 45 degrees of yaw, in % of the face's size. No data set here
+has labels for pupils, so the middle of the labelled eye outline is used, which is wrong for eyes that look
+sideways. Contours of `human-corrected` faces are left out beyond 15 degrees of yaw, because their hidden side
+is a projection.
 """
 
 import json
@@ -53,13 +54,13 @@ CURVES = {
     ],
     "contour": [("face_profile", slice(1, 20), "profile")],
 }
-"""Measure -> (our region, which of its landmarks, the truth's curve)."""
+"""Measure -> (region of the model, which of its landmarks, labelled curve)."""
 
 
 def distances(
     ours: Points, truth: Points, scheme: dict[str, list[int]], face: TrueFace
 ) -> Iterator[tuple[str, float]]:
-    """Give every measure of one face, in pixels."""
+    """Give all measures of one face, in pixels."""
     left, right, mouth = (ours[region_slice(name)] for name in ("left_eye", "right_eye", "mouth"))
     left_ring, right_ring = truth[scheme["left_eye_ring"]], truth[scheme["right_eye_ring"]]
     names = ["left_eye_outer", "left_eye_inner", "right_eye_inner", "right_eye_outer"]
@@ -97,14 +98,14 @@ def from_curve(ours: Points, curve: Points, *, closed: bool) -> float:
 
 
 def face_scale(truth: Points, scheme: dict[str, list[int]], face: TrueFace) -> float:
-    """Give what 100% is, in pixels."""
+    """Give the length in pixels that counts as 100 %."""
     if abs(face.get("yaw_deg", 0)) > 45:
         return float(np.mean(face["box"][2:]))
     return float(np.hypot(*(truth[scheme["left_eye_outer"]] - truth[scheme["right_eye_outer"]])))
 
 
 def main(folder: Path) -> None:
-    """Print the tables: detection, then accuracy by who labelled the face."""
+    """Print the tables: detection, then accuracy per kind of label."""
     truth: dict[str, TrueImage] = json.loads((folder / "truth.json").read_bytes())
     schemes: dict[str, dict[str, list[int]]] = json.loads((folder / "schemes.json").read_bytes())
     model = FaceModel()
@@ -140,7 +141,7 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("faces", metavar="FACES_DIR", type=Path, help="labelled photographs, as told above")
+    parser.add_argument("faces", metavar="FACES_DIR", type=Path, help="labelled photographs, see above")
     chosen = parser.parse_args().faces
     if not (chosen / "truth.json").is_file():
         parser.error(f"{chosen} has no truth.json: name a folder of labelled photographs")

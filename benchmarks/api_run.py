@@ -1,6 +1,6 @@
-"""The API source against a stand-in service on the loopback: `python -m benchmarks.api_run [NAME ...]`.
+"""Measure the API source with a simulated service on this machine: `python -m benchmarks.api_run [NAME ...]`.
 
-Each measurement prints its figure and what it is held against; the service runs in a process of its own.
+Each measurement prints its figure and the figure to compare it with. The service runs in its own process.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.helpers.paid_service import faulty_process
 
 
 def rate_kept(folder: Path) -> None:
-    """50 calls a second asked for, 200 ms +- 50 ms, a strict bucket of 50."""
+    """--rate 50, a latency of 200 ms +- 50 ms, and a service that refuses more than 50 calls per second."""
     with faulty_process("--latency-ms", "200", "--jitter-ms", "50", "--rate", "50") as url:
         _run(url, _urls(folder, 100), folder, "--rate", "50")  # the process's first calls are not measured
         before, began = _counts(url), time.monotonic()
@@ -34,7 +34,7 @@ def rate_kept(folder: Path) -> None:
 
 
 def rate_found(folder: Path) -> None:
-    """50 calls a second asked for, the service lets in 30."""
+    """--rate 50, and a service that refuses more than 30 calls per second."""
     with faulty_process("--latency-ms", "200", "--jitter-ms", "50", "--rate", "30") as url:
         process = _start(url, _urls(folder, 5000), folder, "--rate", "50")
         time.sleep(65)
@@ -48,20 +48,20 @@ def rate_found(folder: Path) -> None:
 
 
 def unpaced(folder: Path) -> None:
-    """No ceiling, the service answers at once; beside it a bare loop of requests in a thread pool."""
+    """No limit on the rate, and a service that answers at once; compared with a bare loop of requests."""
     rows = 20_000
     with faulty_process() as url:
         bare = cost_of([sys.executable, "-m", "benchmarks.api_run", "--bare", url, str(rows), "64"])
         cost = cost_of(_command(url, _urls(folder, rows), folder, "--rate", "unlimited", "--window", "64"))
     print(
-        f"unpaced: {rows / cost.wall_s:.0f} images/s, CPU {1000 * cost.cpu_s / rows:.2f} ms an image, start "
+        f"unpaced: {rows / cost.wall_s:.0f} images/s, CPU {1000 * cost.cpu_s / rows:.2f} ms per image, start "
         f"included, peak {cost.peak_mb:.0f} MB; "
         f"bare loop {rows / bare.wall_s:.0f}/s, {1000 * bare.cpu_s / rows:.2f} ms"
     )
 
 
 def latency_hidden(folder: Path) -> None:
-    """100 ms latency, window 64: at most 640 a second; beside it the bare loop, its start included."""
+    """A latency of 100 ms and a window of 64: at most 640 images per second; compared with the bare loop."""
     calls = 12_000
     with faulty_process("--latency-ms", "100") as url:
         bare = cost_of([sys.executable, "-m", "benchmarks.api_run", "--bare", url, str(calls), "64"])
@@ -70,7 +70,7 @@ def latency_hidden(folder: Path) -> None:
 
 
 def duplicates(folder: Path) -> None:
-    """10,000 rows of 1,000 URLs."""
+    """10,000 rows with 1,000 different URLs."""
     manifest = folder / "duplicates.txt"
     manifest.write_text("".join(f"https://images.example.com/{i % 1000}.jpg\n" for i in range(10_000)))
     with faulty_process() as url:
@@ -91,7 +91,7 @@ def answered(folder: Path) -> None:
 
 
 def killed(folder: Path) -> None:
-    """SIGKILL at about 60 % of 3,000 calls, then two reruns."""
+    """SIGKILL after about 60 % of 3,000 calls, then two reruns."""
     manifest = _urls(folder, 3000)
     with faulty_process("--latency-ms", "100") as url:
         process = _start(url, manifest, folder, "--rate", "100")
@@ -107,7 +107,7 @@ def killed(folder: Path) -> None:
 
 
 def bare(url: str, rows: int, window: int) -> None:
-    """Post as `requests` does it alone, from a thread pool, and keep nothing."""
+    """Send the calls with `requests` alone, from a thread pool, and store nothing."""
     session = requests.Session()
     session.trust_env = False
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=window))
@@ -133,8 +133,8 @@ MEASUREMENTS: dict[str, Callable[[Path], None]] = {
 
 
 def main(names: list[str]) -> None:
-    """Carry out the named measurements, or all."""
-    os.environ["ACEDATACLOUD_API_TOKEN"] = "stand-in"  # noqa: S105 - the stand-in takes any
+    """Run the named measurements, or all of them."""
+    os.environ["ACEDATACLOUD_API_TOKEN"] = "stand-in"  # noqa: S105 - it accepts any token
     print(machine())
     for name in names or MEASUREMENTS:
         with TemporaryDirectory() as scratch:
@@ -142,7 +142,7 @@ def main(names: list[str]) -> None:
 
 
 def _window(url: str, folder: Path, calls: int, flags: tuple[str, ...]) -> float:
-    """Run so many calls; give calls a second between the first tenth and the last, start-up left out."""
+    """Run this many calls; give the calls per second between 10 % and 90 % of them, without the start."""
     base = _counts(url)["calls"]
     manifest = folder / f"window{base}.txt"
     manifest.write_text("".join(f"https://images.example.com/w{base}/{i:06d}.jpg\n" for i in range(calls)))
@@ -190,7 +190,7 @@ if __name__ == "__main__":
     parser.add_argument("--bare", nargs=3, help=SUPPRESS)
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(MEASUREMENTS):
-        parser.error(f"there is no {', '.join(unknown)}: name some of {', '.join(MEASUREMENTS)}")
+        parser.error(f"{', '.join(unknown)} is not a measurement: name some of {', '.join(MEASUREMENTS)}")
     if chosen.bare:
         bare(chosen.bare[0], *map(int, chosen.bare[1:]))
     else:

@@ -1,9 +1,10 @@
-"""Fit how sure the local model is: `python -m benchmarks.fit_thresholds FACES_DIR...`.
+"""Fit the local model's score and predicted error: `python -m benchmarks.fit_thresholds FACES_DIR...`.
 
-Every candidate is measured, whatever the gate says of it. Of those at a label with points, the mean distance
-of eye and mouth corners and nose tip is the true error, in % of the face's size: `error_fit` is a line
-through its logarithm, `score_fit` the logistic regression of "within 5 %". Candidates in photographs without
-a face count as wrong. The calibration that is printed leaves each face out of its own fit.
+Every candidate for a face is measured, also those that the model would drop. For a candidate at a label with
+points, the true error is the mean distance of eye corners, mouth corners and nose tip, in % of the face's
+size. `error_fit` is a line through the logarithm of the true error. `score_fit` is the logistic regression of
+"within 5 %". Candidates in photographs without a face count as wrong. The printed calibration leaves each
+face out of its own fit.
 """
 
 import json
@@ -27,18 +28,18 @@ from facebeam.transforms.local_model.weights import DETECTOR, MESH
 
 Numbers = NDArray[np.float64]
 RIGHT: Final = 5.0
-"""% of the face's size."""
+"""Largest error, in % of the face's size, with which a face counts as right."""
 _OURS: Final = {"left": (21, 25, 53), "right": (29, 33, 59)}
-"""Landmarks of either half: the eye's outer and inner corner, the mouth's corner."""
+"""Landmarks of each half of the face: outer and inner corner of the eye, corner of the mouth."""
 _TIP: Final = 75
 _IBUG: Final[tuple[int, ...]] = (36, 39, 48, 45, 42, 54, 30)
 _CFP: Final[tuple[int, ...]] = (12, 15, 25, 21)
-"""The same in the schemes of 68 points and of 30 of a profile's visible half."""
+"""The same points, and the nose tip, in the scheme of 68 points, and in that of 30 points for a profile."""
 _BINS: Final = (0, 0.5, 0.8, 0.95, 0.99, 1.01)
 
 
 class Candidate(NamedTuple):
-    """What the networks say of a face, and how far it is off in % of its size; None: it is no face."""
+    """The networks' outputs for a candidate, and its error in % of the face's size; None: not a face."""
 
     disagreement: float
     presence: float
@@ -47,7 +48,7 @@ class Candidate(NamedTuple):
 
 
 def candidates(folder: Path) -> Iterator[Candidate]:
-    """Measure all candidates of a folder whose truth is known."""
+    """Measure all candidates of a folder for which there is a label, or which are certainly wrong."""
     detector, mesher = Network(DETECTOR), Network(MESH)
     truth: dict[str, TrueImage] = json.loads((folder / "truth.json").read_bytes())
     for name, labels in truth.items():
@@ -69,7 +70,7 @@ def error_of(points: NDArray[np.float32], face: TrueFace) -> float:
     ours: tuple[int, ...] = (*_OURS["left"], *_OURS["right"], _TIP)
     truth, theirs = np.array(face.get("points68")), _IBUG
     if "points30" in face:
-        side = "right" if "image left" in face["looks"] else "left"  # who looks left shows the right half
+        side = "right" if "image left" in face["looks"] else "left"  # looking left shows the right half
         ours, truth, theirs = (*_OURS[side], _TIP), np.array(face["points30"]), _CFP
     apart = np.linalg.norm(points[list(ours)] - truth[list(theirs)], axis=1).mean()
     return float(100 * apart / np.ptp(truth, axis=0).max())
@@ -81,12 +82,12 @@ def _is_at(face: TrueFace, middle: NDArray[np.float32]) -> bool:
 
 
 def fit_line(known: Numbers, wanted: Numbers) -> Numbers:
-    """Give the least squares' factors: float64[n, k], float64[n] -> float64[k]."""
+    """Give the factors of a least-squares fit: float64[n, k], float64[n] -> float64[k]."""
     return np.asarray(np.linalg.lstsq(known, wanted, rcond=None)[0], np.float64)
 
 
 def fit_logistic(known: Numbers, right: Numbers) -> Numbers:
-    """Give the logistic regression's factors by Newton's method; all but the constant are pulled to 0."""
+    """Give the factors of a logistic regression by Newton's method, regularised except for the constant."""
     factors = np.zeros(known.shape[1])
     pull = 0.01 * np.r_[0, np.ones(known.shape[1] - 1)]
     for _ in range(200):

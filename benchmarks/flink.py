@@ -1,7 +1,7 @@
-"""What Flink adds and gains: `python -m benchmarks.flink [graph | model]`, after `make .flink/ready`.
+"""Measure cost and gain of Flink: `python -m benchmarks.flink [graph | model]`, after `make .flink/ready`.
 
 graph  the fake source over 10,000, 100,000 and 1,000,000 rows, on one machine and on a Flink session cluster
-       of two slots on the same machine: what is left is the graph
+       of two slots on the same machine: this measures the pipeline alone
 model  the local model over the example's photographs, with one slot and with two
 """
 
@@ -17,11 +17,11 @@ from tests.helpers.worker_pool import worker_pool
 
 ROWS = (10_000, 100_000, 1_000_000)
 COPIES = 800
-"""Each of the example's photographs stands this often in the manifest."""
+"""Number of rows in the manifest for each of the example's photographs."""
 
 
 def graph(folder: Path) -> None:
-    """Measure the graph's cost here and on Flink."""
+    """Measure the time of the pipeline on one machine and on Flink."""
     with _flink(folder) as on_flink:
         for name, where in (("one machine", []), ("Flink", on_flink)):
             before_s = None
@@ -33,7 +33,7 @@ def graph(folder: Path) -> None:
 
 
 def model(folder: Path) -> None:
-    """Measure how much faster two slots are than one, start included."""
+    """Measure how much faster two slots are than one slot, start included."""
     manifest = _photos(folder)
     with _flink(folder) as on_flink:
         walls_s = [
@@ -94,7 +94,7 @@ MEASUREMENTS = {"graph": graph, "model": model}
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=MEASUREMENTS, help="both where it is left out")
+    parser.add_argument("name", nargs="?", choices=MEASUREMENTS, help="default: both")
     name = parser.parse_args().name
     print(machine())
     for chosen in [name] if name else MEASUREMENTS:

@@ -1,8 +1,7 @@
-"""What the journal costs: `python -m benchmarks.journal`.
+"""Measure time, memory and disk of the journal: `python -m benchmarks.journal`.
 
-100,000 answers of one face each are recorded in the order of their keys, as a run asks, and then read back
-in another process, all of them and a hundred of them. Reading is compared with reading the same files with
-nothing but pyarrow, side by side.
+100,000 answers with one face each are recorded in the order of their keys, as in a run. Then another process
+reads all of them, or a hundred of them. For comparison, a process reads the same files with pyarrow alone.
 """
 
 import resource
@@ -24,11 +23,11 @@ from facebeam.transforms.journal.journal import Journal
 
 ANSWERS = 100_000
 FACES = 500
-"""Different faces among the answers: whole numbers of pixels, as the service gives them."""
+"""Number of different faces among the answers, in whole pixels, as the service gives them."""
 
 
 def main() -> None:
-    """Record, then measure three fresh processes of each kind."""
+    """Record the answers, then measure three new processes of each kind."""
     print(machine())
     with TemporaryDirectory() as folder:
         _record(folder)
@@ -38,7 +37,7 @@ def main() -> None:
 
 
 def read(kind: str, folder: str) -> None:
-    """Read the journal, and leave the figures in a file."""
+    """Read the journal, and write the figures into a file."""
     keys = [key for key, _ in _questions()]
     began = time.perf_counter(), time.process_time()
     match kind:
@@ -80,7 +79,7 @@ def _record(folder: str) -> None:
     print(
         f"record(): {1e6 * recorded_s / ANSWERS:.1f} us each, writing in the background included, longest "
         f"{1e3 * longest_s:.0f} ms; closed after {time.perf_counter() - began:.1f} s; "
-        f"{len(files)} segments, {sum(files) / ANSWERS:.0f} bytes an answer; peak {peak_mb:.0f} MB"
+        f"{len(files)} segments, {sum(files) / ANSWERS:.0f} bytes per answer; peak {peak_mb:.0f} MB"
     )
 
 

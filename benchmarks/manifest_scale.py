@@ -1,7 +1,8 @@
-"""How time and memory grow with the manifest: `python -m benchmarks.manifest_scale`.
+"""Measure how time and memory grow with the manifest: `python -m benchmarks.manifest_scale`.
 
-100,000 and 1,000,000 rows with the fake source, which costs next to nothing: so this is the pipeline. Then
-a million rows that end in other ways: all invalid, all dead in the source, and a third of each.
+It runs 100,000 and 1,000,000 rows with the fake source, which takes almost no time, so the figures are those
+of the pipeline. Then it runs a million rows with other results: all invalid, all failed in the source, and a
+third of each.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -23,7 +24,7 @@ URLS: dict[str, Callable[[int], str]] = {
 
 
 def main() -> None:
-    """Measure both sizes, print the ratio, and measure the other ends."""
+    """Measure both sizes, print the ratio, and measure the other results."""
     print(machine())
     with TemporaryDirectory() as scratch:
         small, large = (_run(Path(scratch), rows, "all good") for rows in (100_000, 1_000_000))
@@ -41,7 +42,7 @@ def _run(folder: Path, rows: int, ends: str) -> Cost:
     flags = ["--source", "fake", "--quiet", "--output", str(folder / "out"), "--max-failure-share", "1"]
     cost = cost_of([FACEBEAM, "annotate", "--manifest", str(manifest), *flags])
     each_us, peak = 1e6 * cost.cpu_s / rows, f"peak {cost.peak_mb:.0f} MB"
-    print(f"{rows:,} rows, {ends}: {cost.wall_s:.1f} s, CPU {each_us:.0f} us a row, {peak}", flush=True)
+    print(f"{rows:,} rows, {ends}: {cost.wall_s:.1f} s, CPU {each_us:.0f} us per row, {peak}", flush=True)
     return cost
 
 

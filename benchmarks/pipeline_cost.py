@@ -1,7 +1,8 @@
-"""What the pipeline adds to the local model: `python -m benchmarks.pipeline_cost`.
+"""Measure what the pipeline costs beside the local model: `python -m benchmarks.pipeline_cost`.
 
-Compares whole processes, start included, over the same photographs: the pipeline with one worker against a
-bare loop of decoding and networks (CPU), and with two workers against two bare loops in two processes (time).
+It compares whole processes, start included, over the same photographs. The CPU time of the pipeline with one
+worker is compared with that of a bare loop of decoding and networks. The time of the pipeline with two
+workers is compared with that of two bare loops in two processes.
 """
 
 import os
@@ -13,11 +14,11 @@ from tempfile import TemporaryDirectory
 from benchmarks.processes import FACEBEAM, cost_of, costs_of, machine
 
 COPIES = 200
-"""Each of the example's eleven photographs stands this often in the manifest, under different names."""
+"""Number of rows in the manifest for each of the example's eleven photographs, with different names."""
 
 
 def main(photos: Path = Path(".photos")) -> None:
-    """Measure, and print."""
+    """Measure, and print the figures."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         images = _many(photos, folder / "images")
@@ -28,7 +29,7 @@ def main(photos: Path = Path(".photos")) -> None:
 
 
 def bare_loop(manifest: Path) -> None:
-    """Decode and look at every image, and do nothing else."""
+    """Decode every image and find its faces, and do nothing else."""
     from facebeam.transforms.local_model.decode_image import decode_image  # noqa: PLC0415 - its own process
     from facebeam.transforms.local_model.face_model import FaceModel  # noqa: PLC0415 - its own process
 
@@ -43,11 +44,11 @@ def _compare(whole: Path, halves: list[Path], output: Path, images: int) -> None
     two_bare_s = max(cost.wall_s for cost in costs_of([_bare(half) for half in halves]))
     two = cost_of(_pipeline(whole, output / "two", workers=2))
     print(
-        f"CPU an image: bare loop {1000 * bare.cpu_s / images:.1f} ms, pipeline with 1 worker "
+        f"CPU per image: bare loop {1000 * bare.cpu_s / images:.1f} ms, pipeline with 1 worker "
         f"{1000 * one.cpu_s / images:.1f} ms: {one.cpu_s / bare.cpu_s:.3f} times"
     )
     print(
-        f"images a second: two bare loops {images / two_bare_s:.1f}, pipeline with 2 workers "
+        f"images per second: two bare loops {images / two_bare_s:.1f}, pipeline with 2 workers "
         f"{images / two.wall_s:.1f}: {two_bare_s / two.wall_s:.3f} times; peak {two.peak_mb:.0f} MB"
     )
 

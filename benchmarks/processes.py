@@ -1,4 +1,4 @@
-"""Run whole commands and account for them as the operating system does."""
+"""Run commands, and measure their time, CPU and memory by the operating system's accounting."""
 
 import os
 import platform
@@ -15,21 +15,21 @@ FACEBEAM = str(Path(sys.executable).with_name("facebeam"))
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took until its end, its threads and waited-for children included."""
+    """Time, CPU and memory of a process until its end, with its threads and the children it waited for."""
 
     wall_s: float
     cpu_s: float
     peak_mb: float
-    """The largest resident set of the process."""
+    """Largest resident set in MiB."""
 
 
 def cost_of(command: Sequence[str]) -> Cost:
-    """Run a command to its end; raises CalledProcessError where it fails."""
+    """Run a command to its end; raises CalledProcessError if it fails."""
     return costs_of([command])[0]
 
 
 def costs_of(commands: Sequence[Sequence[str]]) -> list[Cost]:
-    """Run commands side by side."""
+    """Run commands in parallel."""
     costs: list[Cost | None] = [None] * len(commands)
 
     def run(index: int) -> None:
@@ -53,5 +53,5 @@ def _cost(command: Sequence[str]) -> Cost:
 
 
 def machine() -> str:
-    """Say what it ran on."""
+    """Describe this machine and its Python."""
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -1,7 +1,7 @@
-"""What it takes to export and to report a large run: `python -m benchmarks.results`.
+"""Measure export and report of a large run: `python -m benchmarks.results`.
 
-A run of 1,000,000 rows with 1,000,000 faces, a fifth of the rows dead letters. Its tables are written here,
-without a pipeline; the images cannot be fetched, so the report's pictures are tiles with the reason.
+The run has 1,000,000 rows and 1,000,000 faces; a fifth of the rows are dead letters. This script writes its
+tables without a pipeline. The images cannot be fetched, so the report shows the reason instead of pictures.
 """
 
 import json
@@ -21,7 +21,7 @@ from facebeam.schemas.tables import COORDINATE_COLUMNS, DEAD_LETTERS, FACES, IMA
 ROWS: Final = 1_000_000
 DEAD: Final = 200_000
 FACES_AN_IMAGE: Final = (0, 1, 1, 3)
-"""Faces of four images in turn: 1.25 on average, so that the answered 800,000 have 1,000,000."""
+"""Numbers of faces, repeated for every four images: 1.25 on average, so 800,000 images have 1,000,000."""
 _AT_A_TIME: Final = 40_000
 
 

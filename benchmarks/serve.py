@@ -1,13 +1,14 @@
-"""What serving adds to the networks: `python -m benchmarks.serve`.
+"""Measure what `facebeam serve` costs beside the networks: `python -m benchmarks.serve`.
 
-One photograph with one face, 572 x 562 pixels, on two cores, in turns within one run:
+The input is one photograph with one face, 572 x 562 pixels. Three things are measured on two cores, in turns:
 
-    networks  two processes that run the bare networks over ready arrays, as often as the face needs them
-    model     two processes that decode the photograph and find its face, and do nothing else
-    serve     `facebeam serve --workers 2`, asked over keep-alive connections; it downloads each photograph
+    networks  two processes that only run the networks over prepared arrays, as often as the face needs them
+    model     two processes that only decode the photograph and find its face
+    serve     `facebeam serve --workers 2`, called over keep-alive connections; it downloads each photograph
 
-Images a second on both cores, and CPU an image, which other work on the machine disturbs less. The callers
-and the photograph's web server run here, on the same two cores: no part of serve's CPU, but in its way.
+The figures are images per second on both cores, and CPU per image, which other work on the machine disturbs
+less. The callers and the web server with the photograph run on the same two cores: their CPU is not counted,
+but they slow the server down.
 """
 
 import io
@@ -40,17 +41,17 @@ SIZE = (572, 562)
 PROCESSES = 2
 CALLERS = 6
 IMAGES = 240
-"""In all, in each measurement."""
+"""Number of images per measurement."""
 ROUNDS = 7
 BAR = 0.85
 
 
 class Speed(NamedTuple):
-    """What one measurement found."""
+    """The figures of one measurement."""
 
     images_per_s: float
     cpu_ms: float
-    """An image, all processes together."""
+    """CPU per image in ms, of all processes together."""
 
     def __str__(self) -> str:
         return f"{self.images_per_s:.1f} images/s at {self.cpu_ms:.1f} ms of CPU"
@@ -61,7 +62,7 @@ Round = tuple[Speed, Speed, Speed]
 
 
 def main(photo: Path = Path(".photos/obama.jpg")) -> None:
-    """Measure in turns, print each round and the medians."""
+    """Measure the three things in turns; print each round and the medians."""
     data = _photograph(photo)
     print(f"{IMAGES} images of {SIZE[0]} x {SIZE[1]} with one face, {len(data)} bytes; {machine()}")
     with (
@@ -73,11 +74,11 @@ def main(photo: Path = Path(".photos/obama.jpg")) -> None:
     for against, name in enumerate(("networks", "model")):
         speed = median(found[2].images_per_s / found[against].images_per_s for found in rounds)
         cpu = median(found[against].cpu_ms / found[2].cpu_ms for found in rounds)
-        print(f"serve / {name}: {speed:.3f} by images a second, {cpu:.3f} by CPU (bar {BAR})")
+        print(f"serve / {name}: {speed:.3f} by images per second, {cpu:.3f} by CPU (bar {BAR})")
 
 
 def bare_networks(data: bytes, images: int, start: Barrier) -> tuple[float, float]:
-    """Run the networks as often as so many photographs need them; seconds, and seconds of CPU."""
+    """Run the networks as often as this many photographs need them; give seconds, and seconds of CPU."""
     detector, mesh = Network(DETECTOR), Network(MESH)
     pixels = decode_image(data).pixels
     look_side = first_side(max(SIZE))
@@ -94,7 +95,7 @@ def bare_networks(data: bytes, images: int, start: Barrier) -> tuple[float, floa
 
 
 def bare_model(data: bytes, images: int, start: Barrier) -> tuple[float, float]:
-    """Decode so many photographs and find their faces; seconds, and seconds of CPU."""
+    """Decode this many photographs and find their faces; give seconds, and seconds of CPU."""
     model = FaceModel()
     return _seconds(lambda: model.find_faces(decode_image(data)), images, start)
 
@@ -144,7 +145,7 @@ def _serve_speed(server: FaceServer, url: str) -> Speed:
 
 
 def _cpu_s(server: FaceServer) -> float:
-    """Read what the server and its workers have used so far: fields 14 and 15 of proc(5)'s stat."""
+    """Read the CPU time of the server and its workers so far: fields 14 and 15 of stat in proc(5)."""
     stats = [Path(f"/proc/{each}/stat").read_text() for each in (server.process.pid, *server.worker_ids())]
     ticks = sum(int(field) for stat in stats for field in stat.rpartition(")")[2].split()[11:13])
     return ticks / os.sysconf("SC_CLK_TCK")

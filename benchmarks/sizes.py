@@ -1,7 +1,7 @@
-"""How much disk an answer takes: `python -m benchmarks.sizes`.
+"""Measure how much disk space an answer takes: `python -m benchmarks.sizes`.
 
-Faces with coordinates of random fractions, as the local model gives them, which do not compress; and with
-whole numbers, as the service gives them. Counted in the files themselves.
+It writes files with two kinds of faces: with random fractions as coordinates, as the local model gives them,
+which do not compress; and with whole numbers, as the service gives them.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -22,11 +22,11 @@ from facebeam.transforms.steps.flatten import flatten_faces, flatten_images
 from facebeam.transforms.steps.write_table import VALUES_A_ROW_GROUP
 
 IMAGES = 20_000
-"""Each with one face."""
+"""Number of images, each with one face."""
 
 
 def main() -> None:
-    """Write tables and a segment of the journal, and print bytes an image."""
+    """Write tables and a segment of the journal, and print bytes per image."""
     for name, digits in (("random fractions", 6), ("whole numbers", 0)):
         annotations = [_annotation(i, digits) for i in range(IMAGES)]
         with TemporaryDirectory() as scratch:
@@ -44,7 +44,7 @@ def main() -> None:
             segment = Path(write_segment(str(folder), encode_entries(entries)))
             sizes = {path.name: path.stat().st_size for path in (folder / "faces", folder / "images")}
             sizes["journal"] = segment.stat().st_size
-        print(f"{name}: bytes an image with one face:", end=" ")
+        print(f"{name}: bytes per image with one face:", end=" ")
         print(", ".join(f"{table} {size / IMAGES:.0f}" for table, size in sizes.items()))
 
 

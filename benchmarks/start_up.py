@@ -1,4 +1,4 @@
-"""How long a user waits for small things: `python -m benchmarks.start_up`."""
+"""Measure how long a user waits for the help and for a small run: `python -m benchmarks.start_up`."""
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
@@ -9,7 +9,7 @@ from benchmarks.processes import FACEBEAM, cost_of, machine
 
 
 def main(photos: Path = Path(".photos")) -> None:
-    """Time the help and a run of ten photographs, five times each; print the medians."""
+    """Measure the help and a run of ten photographs, five times each; print the medians."""
     print(machine())
     print(f"facebeam --help: {median(cost_of([FACEBEAM, '--help']).cpu_s for _ in range(5)):.2f} s of CPU")
     with TemporaryDirectory() as scratch:

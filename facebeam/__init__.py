@@ -1,5 +1,5 @@
 """facebeam: image manifests in, Parquet tables of facial landmarks out.
 
-The code lies in the four folders beside this one. Links give them one common name here: a project that has a
-`transforms` or `schemas` of its own can use both.
+The code is in the four folders beside this one. Links here put them into one package, so that a project with
+its own package `transforms` or `schemas` can use both.
 """

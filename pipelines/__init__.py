@@ -1,1 +1,1 @@
-"""What is wired to what."""
+"""The pipeline: which step feeds which step."""

@@ -1,4 +1,4 @@
-"""The main job: a manifest in, three tables out.
+"""Build the pipeline of a run: a manifest in, three tables out.
 
 ReadManifest --rows--> AnnotateImages --annotations----> WriteFaces, WriteImages --+
      |                       +----------dead letters---> WriteDeadLetters ---------|
@@ -32,7 +32,7 @@ __all__ = ["Run", "build"]
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Everything that decides what a run does; where it runs changes nothing in it."""
+    """Everything that decides what a run does; it does not depend on the engine."""
 
     layout: Layout
     manifest: Manifest
@@ -41,17 +41,17 @@ class Run:
     question: Question = field(default_factory=Question)
     shards: int = 1
     ask_again: Collection[str] = ()
-    """Error codes, or `no_face`, whose answers of earlier runs do not count."""
+    """Error codes, 'ok' or 'no_face': the run asks again about images whose stored result is one of these."""
     min_score: float = 0.0
-    """Faces with a lower score are not in the tables; the journal keeps them."""
+    """Faces with a lower score are left out of the tables; the journal stores them."""
     asked_by: AskedBy | None = None
-    """Which try of which run this is. None: the journal does not tell who asked."""
+    """This run, and this try of it. None: the journal does not record who asked."""
     facts: RunFacts = field(default_factory=RunFacts)
-    """What the run's record says besides counts and files."""
+    """Versions, options and start of the run, for its record."""
 
 
 def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
-    """Wire the main job; its result is the id of the committed run."""
+    """Add the steps of a run to a pipeline; the result is the id of the committed run."""
     manifest = root | ReadManifest(run.manifest)
     annotated = manifest.rows | AnnotateImages(
         run.source,
@@ -70,14 +70,14 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
 
 
 def error_code_folder(letter: DeadLetter) -> str:
-    """Name the folder of a dead letter after its error code."""
+    """Give the folder of a dead letter, named after its error code."""
     return f"error_code={letter.failure.code}"
 
 
 def _write_tables(
     run: Run, annotated: AnnotatedImages, bad_rows: PCollection[DeadLetter]
 ) -> PCollection[StagedFile]:
-    """Write each collection by itself: Beam's local runner holds in memory what meets in a Flatten."""
+    """Write each collection by its own step: Beam's local runner holds the inputs of a Flatten in memory."""
     columns, layout = run.manifest.columns, run.layout
     images = WriteTable("images", flatten_images, columns, layout)
     dead_letters = WriteTable("dead_letters", flatten_dead_letters, columns, layout, error_code_folder)

@@ -1,1 +1,1 @@
-"""Where and how it runs: command line, environment, clock, progress."""
+"""The commands: command line, environment, clock, progress, signals and exit codes."""

@@ -1,6 +1,6 @@
-"""`facebeam annotate`: a manifest's images to Parquet tables, on whatever engine `--runner` names.
+"""`facebeam annotate`: annotate the images of a manifest into Parquet tables, on the engine of `--runner`.
 
-What can be wrong is found before Beam is imported: a mistyped path is told in a fraction of a second.
+Flags and paths are checked before Beam is imported, so a mistyped path is reported in a fraction of a second.
 """
 
 import gc
@@ -29,16 +29,16 @@ ONE_MACHINE: Final = ("local", "prism")
 
 
 def annotate(options: RunOptions) -> int:
-    """Carry out the run that the options describe; give the exit code that `--help` lists.
+    """Execute the run that the options describe; give the exit code that `--help` lists.
 
     Raises:
-        RunError: something is wrong that is seen before the run begins; nothing was started.
+        RunError: a check before the run has failed; nothing was started.
     """
     paths = (*options.manifest, options.output, options.journal)
     use_remote_files(paths, options.beam_flags, options.cluster.runner)
     with without_rights(options.umask), made_manifests(options) as made:
         if options.cluster.runner not in ONE_MACHINE:
-            made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, spelt out
+            made = as_workers_see_it(made)  # noqa: PLW2901 - the same options, with absolute paths
         layout = Layout(made.output, options.run_id or new_run_id(options.manifest))
         if is_committed(layout):
             return _tell_again(made, layout)
@@ -46,16 +46,16 @@ def annotate(options: RunOptions) -> int:
 
 
 def _tell_again(options: RunOptions, layout: Layout) -> int:
-    """Report a run that is over as it was reported then: gaps do not close by asking again.
+    """Print the summary of a committed run again, and give the same exit code as then.
 
     Raises:
-        RunError: what is asked for is another run under the same id.
+        RunError: the options describe another run under the same id.
     """
     record = read_record(layout)
     if difference := what_differs(options, layout, record):
         raise RunError(
             f"run {layout.run_id} is committed already as another run: {difference}. Nothing was done; give "
-            "this run a --run-id of its own"
+            "this run another --run-id"
         )
     LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
     return show_summary(layout, record, options)
@@ -73,12 +73,12 @@ def _run(options: RunOptions, layout: Layout) -> int:
 
 
 def _collect_garbage_seldom() -> None:
-    """Keep Python from looking for reference cycles all the time: millions of values, and none among them."""
+    """Make Python look for reference cycles rarely: a run makes millions of values and no cycles."""
     gc.set_threshold(50_000, 20, 50)
 
 
 def _engine(runner: str) -> Callable[[RunOptions, Layout, Manifest], int]:
-    """Give what carries a run out: it imports Beam, after everything that can be wrong."""
+    """Give the function that executes a run. This imports Beam, so it comes after all checks."""
     if runner in ONE_MACHINE:
         from facebeam.runners.in_process import carry_out  # noqa: PLC0415 - as above
 

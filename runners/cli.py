@@ -1,4 +1,4 @@
-"""`facebeam`: one console script, a subcommand for each thing it does."""
+"""`facebeam`: the console script, with a subcommand per task."""
 
 import os
 import sys
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Command(NamedTuple):
-    """A subcommand: two functions, each as `module here:its name` and imported when its turn comes."""
+    """A subcommand: two functions, each given as `module:function` in this folder, and imported when used."""
 
     parse: str
-    """The command line -> options. Its module imports nothing slow, so that a wrong flag is told at once."""
+    """The command line -> options. Its module imports nothing slow, so a wrong flag is reported at once."""
     act: str
     """The options -> an exit code. Its module imports what the work needs."""
     what: str
@@ -38,16 +38,16 @@ COMMANDS = {
     "plan": Command(
         "flags.options:parse_plan",
         "plan:plan",
-        "tell what a run would send, cost and take, without sending anything",
+        "show what a run would send and cost, and how long it would take; send nothing",
     ),
     "replay": Command(
         "flags.replay_options:parse_replay", "replay:replay", "run dead letters again, as a new run"
     ),
     "runs": Command("flags.job_options:parse_runs", "runs:runs", "list the runs of an output"),
     "status": Command(
-        "flags.job_options:parse_status", "runs:status", "tell how far a run has come, here or on a cluster"
+        "flags.job_options:parse_status", "runs:status", "print the state of a run, here or on a cluster"
     ),
-    "cancel": Command("flags.job_options:parse_cancel", "jobs:cancel", "end a run on a cluster"),
+    "cancel": Command("flags.job_options:parse_cancel", "jobs:cancel", "cancel a run on a cluster"),
     "finalize": Command(
         "flags.job_options:parse_finalize", "jobs:finalize", "wait for a run on a cluster, and report it"
     ),
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = COMMANDS[_parser().parse_args(arguments[:1]).command]
     try:
-        with ended_by_ctrl_c():  # a run that has begun ends in its own way
+        with ended_by_ctrl_c():  # a run in progress replaces this by its own way to stop
             parse: Callable[[Sequence[str]], TalkOptions] = _function(chosen.parse)
             options = parse(arguments[1:])
             set_up_logs(options.log_format, quiet=options.quiet)
@@ -95,16 +95,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _function(name: str) -> Callable[..., Any]:
-    """Import a function; a test compares what `parse` gives with what `act` takes."""
+    """Import a function; a test checks that `act` takes what `parse` returns."""
     found: Callable[..., Any] = resolve_name(f"facebeam.runners.{name}")
     return found
 
 
 def _open_closed_streams() -> None:
-    """Lead streams that the caller has closed (`>&-`) to nowhere.
+    """Connect standard streams that the caller has closed (`>&-`) to /dev/null.
 
-    Python has None for them, and the first file that a run opens would get their number: what a library
-    prints there would then stand in it.
+    Python gives None for a closed stream, and the first file that a run opens would get its number. Then text
+    that a library prints to the stream would end up in that file.
     """
     for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
         if getattr(sys, name) is None:
@@ -123,7 +123,7 @@ def _parser() -> StrictParser:
         formatter_class=RawDescriptionHelpFormatter,
         usage="facebeam [--help] [--version] COMMAND ...",
         description="A manifest of image URLs in, Parquet tables of facial landmarks out.",
-        epilog=f"commands:\n{listed}\n\n'facebeam COMMAND --help' tells a command's flags.\n\n{MEANINGS}",
+        epilog=f"commands:\n{listed}\n\n'facebeam COMMAND --help' lists a command's flags.\n\n{MEANINGS}",
     )
     parser.add_argument("--version", action="version", version=f"facebeam {version('facebeam')}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")

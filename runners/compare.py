@@ -1,4 +1,4 @@
-"""`facebeam compare`: what two committed runs have in common, and where they differ."""
+"""`facebeam compare`: show what two committed runs have in common, and where they differ."""
 
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +18,7 @@ def compare(options: CompareOptions) -> int:
     """Compare the two runs and print the result; give the exit code.
 
     Raises:
-        RunError: an output has no such run, both runs are the same one, or no image is in both.
+        RunError: an output has no such run, both runs are the same, or no image is in both.
     """
     one, other = sides(options.output, options.run, options)
     found = compare_runs(one, other, options.key)
@@ -31,7 +31,7 @@ def compare(options: CompareOptions) -> int:
 
 
 def sides(output: str, run: str, options: OtherRunOptions) -> tuple[Side, Side]:
-    """Find the two runs; raises RunError if one is not there, or both are the same."""
+    """Find the two runs; raises RunError if one does not exist, or if both are the same."""
     with_output = options.with_output or output
     use_remote_files([output, with_output])
     one = Side(output, run_called(committed_tables(output), output, run))
@@ -43,7 +43,7 @@ def sides(output: str, run: str, options: OtherRunOptions) -> tuple[Side, Side]:
 
 
 def fields(found: Comparison) -> dict[str, object]:
-    """Lay a comparison out for a machine; distances are in % of the eye distance."""
+    """Give a comparison as fields of a JSON log line; distances are in % of the eye distance."""
     return {
         "runs": [_side(found.one), _side(found.other)],
         "models_differ": found.models_differ,

@@ -1,4 +1,4 @@
-"""End a command at Ctrl-C, as long as no run has its own way to stop."""
+"""End a command at Ctrl-C, as long as no run in progress has its own way to stop."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ from typing import NoReturn
 from facebeam.runners.exit_codes import STOPPED
 
 GRACE_S = 10.0
-"""What work under way is given to end by itself: a download may hang for longer."""
+"""Seconds in which work in progress may end by itself; a download may hang for longer."""
 
 
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:
-    """Raise KeyboardInterrupt from the block at Ctrl-C, whatever a library makes of the exception.
+    """Raise KeyboardInterrupt from the block at Ctrl-C, even if a library replaces or drops the exception.
 
-    The signal can come while a function of a library in C calls Python. Some of those give an error of their
-    own (SystemError, "returned a result with an exception set"): it is told as KeyboardInterrupt here. Others
-    drop the exception: the process is ended when the grace is over.
+    The signal may come while a function of a C library calls Python. Some libraries then raise their own
+    error (SystemError, "returned a result with an exception set"): it becomes KeyboardInterrupt here. Others
+    drop the exception: then the process is ended after `GRACE_S`.
     """
     asked = False
 

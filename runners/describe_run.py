@@ -1,4 +1,4 @@
-"""From checked flags to the run that a pipeline is built from."""
+"""Describe a run from the checked flags; the pipeline is built from this description."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -15,15 +15,15 @@ from facebeam.transforms.steps.questions import Question
 
 
 def choose_journal(options: RunOptions) -> Journal:
-    """Describe the journal: the output's own, unless another is named."""
+    """Describe the journal: the one in the output, unless `--journal` names another."""
     return Journal(journal_path(options), options.max_age)
 
 
 def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run:
-    """Describe a run; its journal is seen to be writable, nothing else is done.
+    """Describe a run, and check that its journal can be written.
 
     Raises:
-        RunError: the journal cannot be written, or the shards cannot share the rate.
+        RunError: the journal cannot be written, or there are more shards than calls per second.
     """
     journal = choose_journal(options)
     journal.check_writable()
@@ -45,12 +45,12 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
 
 
 def question_of(options: RunOptions) -> Question:
-    """Give what the flags ask of every image."""
+    """Give the question that the flags ask about every image."""
     return Question(mode=options.mode, need_rotate_detection=options.need_rotate_detection)
 
 
 def asked_by(layout: Layout) -> AskedBy:
-    """Name this try of a run: the first one leaves the run's name for those that come after it."""
+    """Name this try of a run; the first try writes the run's unique name into a file for later tries."""
     if exists(layout.first_try):
         run = str(read_json(layout.first_try)["run"])
     else:

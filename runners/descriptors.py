@@ -1,4 +1,4 @@
-"""How many files this process may have open: too few are found before anything is paid for."""
+"""Check before the run that this process may open enough files, so that no call is paid for in vain."""
 
 import resource
 from contextlib import suppress
@@ -7,11 +7,11 @@ from typing import Final
 from facebeam.schemas.errors import RunError
 
 OWN: Final = 100
-"""Descriptors for everything but connections: libraries, tables, journal, pipes."""
+"""File descriptors for everything except connections: libraries, tables, journal, pipes."""
 
 
 def raise_limit(wanted: int) -> int:
-    """Raise the limit of open files towards the wanted number, as far as is allowed; give what it is then."""
+    """Raise the limit of open files to `wanted`, or as far as the system allows; give the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted
@@ -22,7 +22,7 @@ def raise_limit(wanted: int) -> int:
 
 
 def check_descriptors(connections: int) -> None:
-    """See that so many connections can be open at a time; raises RunError where they cannot."""
+    """Check that this many connections can be open at a time; raises RunError if not."""
     wanted = OWN + connections
     if (limit := raise_limit(wanted)) < wanted:
         raise RunError(

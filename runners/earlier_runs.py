@@ -1,4 +1,4 @@
-"""What earlier runs mean for this one: finish those that died, compare with those that are committed."""
+"""Handle earlier runs in the same output: finish interrupted ones, and compare with committed ones."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -26,35 +26,35 @@ from facebeam.transforms.steps.publish import last_committed_run, resume, sweep_
 
 
 def finish_earlier_runs(layout: Layout) -> bool:
-    """Publish what was checked, delete what was not; tell whether this very run is committed by that."""
+    """Publish interrupted runs that were checked, clean up after others; tell if this run is committed."""
     sweep_staging(layout.output, partial(claim_dead_run, layout.output))
     committed = resume(layout)
     if committed:
-        LOGGER.info("run %s had been checked but not published when it was cut off: now it is", layout.run_id)
+        LOGGER.info("run %s was interrupted after it was checked; it is published now", layout.run_id)
     return committed
 
 
 def what_differs(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:
-    """Say in what the options differ from those of a committed run; None where the same run is meant.
+    """Describe how the options differ from those of a committed run; None if they describe the same run.
 
     Args:
-        options: what is asked for now.
-        layout: where that run's files are.
-        record: what it has left.
+        options: the options of this command.
+        layout: paths of the committed run.
+        record: record of the committed run.
     """
     return _other_manifest(options, layout, record) or _other_flag(options, record)
 
 
 def _other_manifest(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:
-    """Compare by content: a manifest may have moved. One that is gone is taken for what it was."""
+    """Compare manifests by content, since they may have moved. A deleted manifest counts as unchanged."""
     before = record.facts.manifests
-    if not before:  # another person's pipeline, which told none
+    if not before:  # a pipeline of a library user, who recorded no manifests
         return None
     try:
         now = manifest_fingerprints(find_manifests(options.manifest))
     except ManifestError:
         return None
-    # `replay --run all` finds its own rows, too, when it is repeated
+    # a repeated `replay --run all` also finds its own rows
     own = (f"{layout.published('dead_letters')}/", f"{layout.records}/")
     named = {path: digest for path, digest in now.items() if not path.startswith(own)}
     if sorted(named.values()) == sorted(before.values()):
@@ -77,25 +77,27 @@ def _listed(fingerprints: Mapping[str, str]) -> str:
 
 
 _MOST: Final = 5
-"""A manifest may have a thousand columns."""
+"""A warning names this many changes: a manifest may have a thousand columns."""
 
 
 def warn_of_changed_columns(layout: Layout, columns: pa.Schema) -> None:
-    """Warn where columns or types differ from the last committed run's: many readers take the first file's.
+    """Warn if columns or types differ from those of the last committed run.
+
+    Many readers take the schema of the first file for all files.
 
     Args:
-        layout: where the new run's files will be.
+        layout: paths of the new run.
         columns: the own columns of its manifest.
     """
     last = last_committed_run(layout.output)
     if last is None:
         return
-    with suppress(RunError):  # a published table that cannot be read is no reason to stop a new run
+    with suppress(RunError):  # an unreadable table of an earlier run must not stop a new run
         if changes := [*_changes(_own_columns(Layout(layout.output, last)), columns)]:
             more = f"; and {len(changes) - _MOST} more" if len(changes) > _MOST else ""
             LOGGER.warning(
-                "the manifest's own columns differ from those of run %s: %s%s. The run goes on; docs/read.md "
-                "shows how to read such runs together",
+                "the manifest's own columns differ from those of run %s: %s%s. The run continues; "
+                "docs/read.md shows how to read such runs together",
                 last,
                 "; ".join(changes[:_MOST]),
                 more,

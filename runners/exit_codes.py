@@ -1,14 +1,14 @@
-"""What the process tells its caller."""
+"""The exit codes of the commands, and what they mean."""
 
 from typing import Final
 
 DONE: Final = 0
-"""What was asked for is done: the run is committed, the plan printed, the server stopped in order."""
+"""The command has done its work: the run is committed, the plan is printed, the server has stopped."""
 NOT_COMMITTED: Final = 1
 WRONG_SETUP: Final = 2
 COMMITTED_WITH_GAPS: Final = 3
 STOPPED: Final = 130
-"""By Ctrl-C; shells have 128 and the signal's number. After SIGTERM it is 143."""
+"""Stopped by Ctrl-C: 128 plus the number of the signal, as in shells. After SIGTERM it is 143."""
 
 MEANINGS = """\
 exit codes:

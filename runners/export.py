@@ -1,4 +1,4 @@
-"""`facebeam export`: the answers of committed runs in another format, in a folder of their own."""
+"""`facebeam export`: write the answers of committed runs in another format, into a new folder."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from facebeam.transforms.steps.progress import PROGRESS
 
 
 def export(options: ExportOptions) -> int:
-    """Export what the options name; give the exit code.
+    """Export the rows that the options choose; give the exit code.
 
     Raises:
         RunError: the output has no such run, the folder exists, or it cannot be written.

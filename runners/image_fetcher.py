@@ -1,4 +1,4 @@
-"""How images are fetched, as the flags say, and which certificate authorities are trusted."""
+"""Make an image fetcher from the flags, and read the certificates to trust."""
 
 import os
 import re
@@ -23,19 +23,20 @@ _CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFI
 
 
 def authorities(ca_file: str | None, environment: Mapping[str, str]) -> str:
-    """Read the certificates of `--ca-file`, and those that the environment names.
+    """Read the certificates of `--ca-file`, and of the files that the environment names.
 
-    They travel with the run, so that workers elsewhere need no file. A private key beside them does not.
+    The run carries the certificates to its workers, so workers need no file. A private key in the same file
+    is left out.
 
     Args:
-        ca_file: a file in PEM.
-        environment: variables of the process; empty where it is not trusted.
+        ca_file: path of a file in PEM.
+        environment: environment variables; empty if they must not be used.
 
     Returns:
-        Certificates in PEM; empty where none are named.
+        Certificates in PEM; empty if no file is named.
 
     Raises:
-        RunError: a file cannot be read or holds no certificate.
+        RunError: a file cannot be read, or contains no certificate.
     """
     named = {"--ca-file": ca_file, **{name: environment.get(name) for name in _VARIABLES}}
     return "\n".join(_certificates(source, path) for source, path in named.items() if path)
@@ -46,18 +47,18 @@ def _certificates(source: str, path: str) -> str:
         found = "\n".join(_CERTIFICATE.findall(Path(path).read_text(errors="replace")))
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=found)
     except (ssl.SSLError, ValueError):  # ValueError: nothing was found
-        raise RunError(f"{source} {path} holds no certificate in PEM: name a file that does") from None
+        raise RunError(f"{source} {path} contains no PEM certificate: name a file that does") from None
     except OSError as error:
         raise RunError(f"{source} {path} cannot be read ({error.strerror}): name a file in PEM") from None
     return found
 
 
 def image_fetcher(options: DownloadOptions, ca_data: str) -> ImageFetcher:
-    """Describe how images are downloaded.
+    """Make the description of an image fetcher.
 
     Args:
-        options: what the user asked for.
-        ca_data: certificates to trust besides the usual ones, in PEM.
+        options: the flags about downloads.
+        ca_data: additional certificates to trust, in PEM.
     """
     headers = [line.split(": ", 1) for line in options.header]
     if options.user_agent is not None:

@@ -1,4 +1,4 @@
-"""Build a run's pipeline and carry it out with workers in this process: Beam's FnApiRunner, or Prism."""
+"""Build a run's pipeline and execute it with workers in this process, by Beam's FnApiRunner or Prism."""
 
 import gc
 import os
@@ -35,10 +35,10 @@ from facebeam.transforms.steps.publish import discard, is_committed, read_record
 
 
 def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
-    """Carry out one run whose lock is held; give the exit code.
+    """Execute one run, whose lock the caller holds; give the exit code.
 
     Raises:
-        RunError: a flag of Beam's is wrong, or the output cannot be used; nothing was started.
+        RunError: a flag of Beam is wrong, or the output cannot be used; nothing was started.
     """
     beam_options = check_beam_flags(
         [*options.beam_flags, *_prism_flags(options.cluster)], options.cluster.runner
@@ -48,9 +48,9 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     if finish_earlier_runs(layout):
         return show_summary(layout, read_record(layout), options)
     engine = "Beam's FnApiRunner" if options.cluster.runner == "local" else "Prism"
-    LOGGER.info("run %s begins on this machine, by %s", layout.run_id, engine)
+    LOGGER.info("run %s starts on this machine, with %s", layout.run_id, engine)
     warn_of_changed_columns(layout, manifest.columns)
-    gc.freeze()  # what was imported stays: no need to look through it again and again
+    gc.freeze()  # imported modules stay in memory, so the garbage collector need not check them again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)
     with warned_if_shared(run.journal.path) if options.is_paid else nullcontext():
@@ -60,36 +60,36 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
 def _runner(cluster: ClusterOptions) -> PipelineRunner:
     if cluster.runner == "local":
         return FnApiRunner()
-    from apache_beam.runners.portability.prism_runner import PrismRunner  # noqa: PLC0415 - whoever asks for it
+    from apache_beam.runners.portability.prism_runner import PrismRunner  # noqa: PLC0415 - only for Prism
 
     return PrismRunner()
 
 
 def _prism_flags(cluster: ClusterOptions) -> list[str]:
-    """Name Prism's binary, which Beam would download, and keep the workers here."""
+    """Give Beam's flags for Prism: its program, since Beam would download it, and workers in this process."""
     if cluster.runner == "local":
         return []
     path = Path(str(cluster.prism_location))
     if not (path.is_file() and os.access(path, os.X_OK)):
-        raise RunError(f"--prism-location {path} is no program; build Prism with Go, or leave --runner out")
+        raise RunError(f"--prism-location {path} is not a program; build Prism with Go, or omit --runner")
     return [f"--prism_location={path.absolute()}", "--environment_type=LOOPBACK", NOTHING_STAGED]
 
 
 def _leave_at_once(layout: Layout) -> None:
-    """Keep what was paid for, and nothing else."""
+    """Write the answers that were paid for into the journal, and delete the staged files."""
     flush_open_journals()
     if _is_discarded(layout, "it was stopped at once"):
         LOGGER.error(
-            "stopped at once: nothing of run %s is visible; answers that came are kept", layout.run_id
+            "stopped at once: nothing of run %s is visible; the journal has the answers so far", layout.run_id
         )
 
 
 def _is_discarded(layout: Layout, why: str) -> bool:
-    """Delete what is staged; a run that has a plan can only be finished, and that is said instead."""
+    """Delete the staged files, unless the run has a plan: then log that the next run will finish it."""
     if discard(layout):
         return True
     LOGGER.error(
-        "run %s is checked but not published whole: %s; the next run into %s finishes it",
+        "run %s is checked but not completely published: %s; the next run into %s finishes it",
         layout.run_id,
         why,
         layout.output,
@@ -103,7 +103,7 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
     with interruptible(partial(_leave_at_once, layout)) as stop, show_progress(watch, options):
         try:
             pipeline.run().wait_until_finish()
-        except (RunError, RuntimeError) as error:  # RuntimeError: what a worker process tells as text
+        except (RunError, RuntimeError) as error:  # RuntimeError: a worker's error, as text
             failure = root_cause(str(error))
             if isinstance(error, SetUpError) or is_wrong_set_up(str(error)):
                 exit_code = WRONG_SETUP
@@ -113,7 +113,8 @@ def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> in
         return NOT_COMMITTED
     if stop.number is not None:
         LOGGER.error(
-            "stopped: nothing of run %s is visible; answers that came are kept: run again to go on",
+            "stopped: nothing of run %s is visible; the journal has the answers so far; run again to "
+            "continue",
             layout.run_id,
         )
         return stop.exit_code

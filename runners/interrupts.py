@@ -1,4 +1,4 @@
-"""End a run in order when it is asked to: Ctrl-C or SIGTERM."""
+"""Stop a run in an orderly way at Ctrl-C or SIGTERM."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """The first signal that asked this process to stop."""
+    """Records the first signal that asked this process to stop."""
 
     def __init__(self) -> None:
         self.asked = Event()
@@ -24,21 +24,21 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number, as shells have it."""
+        """128 plus the number of the signal, as in shells."""
         return 128 + (self.number or 0)
 
     def ask(self, number: int) -> None:
-        """Take a signal; later ones change nothing."""
+        """Record a signal; later signals change nothing."""
         self.number = self.number or number
         self.asked.set()
 
 
 @contextmanager
 def interruptible(clean_up: Callable[[], None]) -> Iterator[Stop]:
-    """Take SIGINT and SIGTERM as a request to stop; a second one, or the grace's end, ends the process.
+    """Ask the run to stop at SIGINT or SIGTERM; end the process at a second signal, or after `GRACE_S`.
 
     Args:
-        clean_up: called before the process is ended without the run's own ending.
+        clean_up: called before the process is ended in the middle of the run.
     """
     stop = Stop()
 
@@ -47,7 +47,7 @@ def interruptible(clean_up: Callable[[], None]) -> Iterator[Stop]:
             return
         stop.ask(number)
         PROGRESS.stop.set()
-        LOGGER.info("stopping: the images under way are finished first; once more stops at once")
+        LOGGER.info("stopping: the images in progress are finished first; a second signal stops at once")
         if select([numbers], [], [], GRACE_S)[0]:
             if _next_signal(numbers) is None:
                 return
@@ -61,10 +61,10 @@ def interruptible(clean_up: Callable[[], None]) -> Iterator[Stop]:
 
 @contextmanager
 def _signal_numbers() -> Iterator[BinaryIO]:
-    """Give a pipe with a byte for each signal, and a zero when the block ends.
+    """Give a pipe with one byte per signal, and a zero when the block ends.
 
-    A Python handler would wait for the main thread. A busy system hands a signal to any thread, and then the
-    main one sleeps on; it may also hold a lock that the handler needs.
+    Python runs signal handlers only in the main thread. A busy system may give the signal to another thread,
+    and the main thread stays asleep. It may also hold a lock that the handler needs.
     """
     reader, writer = os.pipe()
     numbers = os.fdopen(reader, "rb", buffering=0)
@@ -82,14 +82,14 @@ def _signal_numbers() -> Iterator[BinaryIO]:
 
 
 def _next_signal(numbers: BinaryIO) -> int | None:
-    """Wait for a signal that asks to stop; None when nobody listens any more."""
+    """Wait for a signal that asks to stop; None if the block of `_signal_numbers` has ended."""
     while (number := ord(numbers.read(1) or b"\0")) not in {0, *_STOPPING}:
         pass
     return number or None
 
 
 def _end_now(clean_up: Callable[[], None], exit_code: int) -> None:
-    with PROGRESS.publishing:  # a run that is being published is finished first: it takes moments
+    with PROGRESS.publishing:  # if the run is being published, wait until that is finished: it is quick
         if not PROGRESS.committed:
             try:
                 clean_up()
@@ -99,7 +99,7 @@ def _end_now(clean_up: Callable[[], None], exit_code: int) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Take signals while the block runs: none interrupts it."""
+    """Record signals during the block, so that none of them interrupts it."""
     stop = Stop()
     before = {number: signal.signal(number, lambda it, _frame: stop.ask(it)) for number in _STOPPING}
     try:

@@ -1,4 +1,4 @@
-"""`facebeam cancel` and `facebeam finalize`: commands about a run that was submitted to a cluster."""
+"""`facebeam cancel` and `finalize`: commands for a run that was submitted to a cluster."""
 
 from functools import partial
 
@@ -30,7 +30,7 @@ def cancel(options: JobOptions) -> int:
 
 
 def finalize(options: FinalizeOptions) -> int:
-    """See one run to its end; give the exit code of `facebeam annotate`; raises RunError."""
+    """Wait for the end of one run; give the exit code of `facebeam annotate`; raises RunError."""
     layout = _layout(options)
     return told_at_the_end(options.notify_url, layout, partial(_finalize, options, layout))
 
@@ -42,12 +42,12 @@ def _finalize(options: FinalizeOptions, layout: Layout) -> int:
     with stop_signals() as stop:
         state = job.wait(stop)
     if stop.number is not None:
-        LOGGER.error("stopped waiting: job %s goes on", job.id)
+        LOGGER.error("stopped waiting; job %s continues", job.id)
         return stop.exit_code
     return job.finish(state, options) if state.is_over else NOT_COMMITTED
 
 
 def _layout(options: JobOptions | FinalizeOptions) -> Layout:
-    """Tell where the run's files are, and make them readable."""
+    """Give the paths of the run's files, and prepare Beam's file systems if they are remote."""
     use_remote_files([options.output])
     return Layout(options.output, run_called(options.output, options.run))

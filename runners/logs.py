@@ -1,4 +1,4 @@
-"""What the process says while it works: lines for people, or one JSON object a line for machines."""
+"""Write log messages: lines for people, or one JSON object per line for machines."""
 
 import json
 import logging
@@ -13,20 +13,20 @@ LOGGER: Final = logging.getLogger("facebeam")
 
 
 class TextFormatter(logging.Formatter):
-    """A record as a line for a person: progress with the time, an error as a command line tool says it."""
+    """Formats a record as a line for people: progress with the time, an error as `facebeam: <message>`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one line."""
+        """Format one record."""
         if record.levelno >= logging.ERROR:
             return f"facebeam: {record.getMessage()}"
         return f"{datetime.fromtimestamp(record.created, UTC):%H:%M:%S} {record.getMessage()}"
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: time, level, logger, message, and the fields given by `extra`."""
+    """Formats a record as one JSON object: time, level, logger, message, and the fields given by `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one line."""
+        """Format one record."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -47,10 +47,10 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def set_up_logs(log_format: Literal["text", "json"], *, quiet: bool) -> None:
-    """Send logs to stderr: ours from INFO (ERROR when quiet), everybody else's from ERROR.
+    """Send logs to stderr: those of facebeam from INFO (if quiet, from ERROR), those of libraries from ERROR.
 
-    Beam's are left out, those too that it sends to the root logger: it logs each exception that it then
-    raises.
+    Messages of Beam are left out up to ERROR, also those of the root logger: Beam logs each exception that it
+    then raises.
     """
     handler = _StderrHandler(sys.stderr)
     handler.addFilter(lambda record: "apache_beam" not in record.pathname or record.levelno > logging.ERROR)
@@ -61,11 +61,13 @@ def set_up_logs(log_format: Literal["text", "json"], *, quiet: bool) -> None:
 
 @contextmanager
 def spared_output() -> Iterator[None]:
-    """Print to stdout in the block; where that fails, say so on stderr and go on without stdout."""
+    """Print to stdout in the block; if that fails, log a warning and continue without stdout."""
     try:
         yield
         sys.stdout.flush()
-    except (OSError, UnicodeError, SystemExit) as error:  # SystemExit: rich's answer to a closed pipe
-        LOGGER.warning("the rest cannot be printed (%s)", type(error).__name__)
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - what is left in the buffer goes there
+    except (OSError, UnicodeError, SystemExit) as error:  # SystemExit: rich raises it for a closed pipe
+        LOGGER.warning(
+            "not everything could be printed to stdout (%s); the work itself is done", type(error).__name__
+        )
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - for the rest of the buffer
             os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Manifests that the run writes for itself: from standard input, and from folders and globs of images."""
+"""Write a manifest file for standard input, and for folders and globs of images."""
 
 import csv
 import json
@@ -27,10 +27,11 @@ _HEAD_BYTES: Final = 1 << 16
 
 @contextmanager
 def made_manifests(options: RunOptions) -> Iterator[RunOptions]:
-    """Give options whose manifests are files; those that are made for it are deleted after the block.
+    """Give options in which all manifests are files; files written for this are deleted after the block.
 
     Raises:
-        RunError: images without `--allow-local-files`, or workers on other machines, which see no such file.
+        RunError: the manifest is a folder of images and `--allow-local-files` was not given; or the workers
+            are on other machines, which cannot read such a file.
         ManifestError: a folder cannot be read.
     """
     patterns = [*dict.fromkeys(options.manifest)]
@@ -44,7 +45,7 @@ def made_manifests(options: RunOptions) -> Iterator[RunOptions]:
             files = {pattern: made[pattern](folder) if pattern in made else pattern for pattern in patterns}
         except OSError as error:
             raise RunError(
-                f"cannot keep the manifest for the run: {error}; set TMPDIR to a folder with space"
+                f"cannot store the manifest for the run: {error}; set TMPDIR to a folder with free space"
             ) from error
         try:
             yield replace(options, manifest=tuple(files.values()))
@@ -55,14 +56,14 @@ def made_manifests(options: RunOptions) -> Iterator[RunOptions]:
 
 
 def _maker_of(pattern: str, options: RunOptions) -> Callable[[Path], str] | None:
-    """Give what writes the manifest of a pattern into a folder; None for one that is a file already."""
+    """Give a function that writes the manifest of a pattern into a folder; None if it is a file already."""
     images = {} if pattern == STANDARD_INPUT else image_files(pattern)
     if pattern != STANDARD_INPUT and not images:
         return None
     if options.cluster.runner not in {"local", "prism"}:
-        raise RunError(f"--manifest {pattern} is on this machine: write a manifest where the workers see it")
+        raise RunError(f"--manifest {pattern} is on this machine: put a manifest where workers can read it")
     if images and not options.allow_local_files:
-        raise RunError(f"--manifest {pattern}: {len(images)} images; give --allow-local-files to take them")
+        raise RunError(f"--manifest {pattern}: {len(images)} images; give --allow-local-files to read them")
     if images:
         return partial(_from_images, pattern, images, options.url_column)
     return partial(_from_stdin, options.url_column)
@@ -78,7 +79,7 @@ def _from_stdin(url_column: str, folder: Path) -> str:
 
 
 def ending_of(head: bytes, url_column: str) -> str:
-    """Tell the format of a manifest without a name by its beginning.
+    """Find the format of a manifest without a file name from its first bytes.
 
     A line of several names without a path is a header: that it lacks the column of URLs is said later.
 

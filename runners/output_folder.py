@@ -1,4 +1,4 @@
-"""Before a run starts: is the output ours to write into, and does anyone else work on run or journal?"""
+"""Before a run starts: check the output folder, and whether another process uses the run or the journal."""
 
 import errno
 import fcntl
@@ -19,28 +19,28 @@ from facebeam.transforms.steps.progress import PROGRESS
 
 _NO_LOCKS: Final = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 REMOTE_RUN_DEAD_AFTER_S = 7 * 24 * 3600
-"""Where no lock tells, on other file systems and of jobs on a cluster: what nobody touched for a week."""
+"""Without a lock (remote output, job on a cluster), a run counts as dead if it has not changed for a week."""
 
 
 def check_output(output: str) -> None:
-    """See that a local output holds nothing but runs where tables are read from.
+    """Check that the folders of a local output, from which tables are read, contain only runs.
 
     Raises:
-        RunError: a folder is a file, or holds what no run of ours has put there.
+        RunError: one of the folders is a file, or contains files that facebeam has not written.
     """
     if not is_local(output):
         return
     for name in (*TABLES, RUNS, STAGING):
         folder = Path(output, name)
         if folder.exists() and not folder.is_dir():
-            raise RunError(f"{folder} is a file where a folder of runs belongs; choose another --output")
+            raise RunError(f"{folder} is a file, but must be a folder of runs; choose another --output")
     for table in TABLES:
         _check_table_folder(Path(output, table))
 
 
 @contextmanager
 def without_rights(umask: int) -> Iterator[None]:
-    """Give nobody these rights on what the block writes."""
+    """Set this umask for the files that the block writes."""
     before = os.umask(umask)
     try:
         yield
@@ -50,10 +50,12 @@ def without_rights(umask: int) -> Iterator[None]:
 
 @contextmanager
 def run_lock(layout: Layout) -> Iterator[None]:
-    """Hold a local run's lock while the block runs; the system frees it when the process dies.
+    """Hold the lock of a run during the block; if the file system has no locks, hold a lease.
+
+    The system frees a lock when the process dies.
 
     Raises:
-        RunError: another process works on this run, or the output cannot be written.
+        RunError: another process is working on this run, or the output cannot be written.
     """
     if not is_local(layout.output):
         with _lease(layout):
@@ -68,7 +70,8 @@ def run_lock(layout: Layout) -> Iterator[None]:
             return
         if not is_free:
             raise RunError(
-                f"run {layout.run_id} is under way in another process; wait for it or give another --run-id"
+                f"run {layout.run_id} is already running in another process; wait for it or give another "
+                "--run-id"
             )
         yield
 
@@ -78,10 +81,10 @@ class NoLocksError(Exception):
 
 
 def take_lock(file: BinaryIO) -> bool:
-    """Take an open file's lock, which its process's death frees; tell whether nobody else holds it.
+    """Try to lock an open file; False if another process holds the lock. The system frees it at process end.
 
     Raises:
-        NoLocksError: the file system has none, such as NFS without its lock daemon.
+        NoLocksError: the file system has no locks, such as NFS without its lock daemon.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,7 +100,7 @@ def take_lock(file: BinaryIO) -> bool:
 @contextmanager
 def _lease(layout: Layout) -> Iterator[None]:
     def stop() -> None:
-        LOGGER.error("another process has taken run %s over: this one stops", layout.run_id)
+        LOGGER.error("another process has taken over run %s, so this one stops", layout.run_id)
         PROGRESS.stop.set()
 
     with run_lease(layout, stop):
@@ -106,12 +109,12 @@ def _lease(layout: Layout) -> Iterator[None]:
 
 @contextmanager
 def claim_dead_run(output: str, run_id: str, changed: float) -> Iterator[bool]:
-    """Tell whether nobody works on a run, and keep others away from it while the block runs.
+    """Give True if no process works on a run; hold its lock, if it has one, during the block.
 
     Args:
         output: the folder of all runs.
-        run_id: the run's name.
-        changed: time of its last change, in Unix seconds.
+        run_id: the id of the run.
+        changed: time of the run's last change, in Unix seconds.
     """
     layout = Layout(output, run_id)
     if is_local(output) and not Path(layout.job).exists():
@@ -126,7 +129,7 @@ def claim_dead_run(output: str, run_id: str, changed: float) -> Iterator[bool]:
 
 
 def _is_dead(layout: Layout, changed: float) -> bool:
-    """Judge by the lease of a run that had one, and else by its age: a job on a cluster has none."""
+    """Decide by the run's lease; without one, as for a job on a cluster, by the time of its last change."""
     age_s = lease_age_s(layout)
     if age_s is not None:
         return age_s > DEAD_AFTER_S
@@ -138,7 +141,7 @@ def _check_table_folder(folder: Path) -> None:
         skipped_by_readers = entry.name.startswith((".", "_"))
         if not (skipped_by_readers or (entry.is_dir() and entry.name.startswith("run="))):
             raise RunError(
-                f"{entry} is not ours, and readers of {folder} would take it for a part of the table; "
+                f"{entry} is not from facebeam, and readers of {folder} would read it as part of the table; "
                 "move it away or choose another --output"
             )
 
@@ -159,9 +162,9 @@ def _open_lock(layout: Layout) -> Iterator[BinaryIO]:
 
 @contextmanager
 def warned_if_shared(journal: str) -> Iterator[None]:
-    """Hold the folder of a local journal while the block runs, together with other runs that ask.
+    """Warn if another run is using a local journal, and hold a shared lock on it during the block.
 
-    The system lets go of it when the process dies. File systems without locks tell nothing.
+    The system frees the lock when the process dies. On a file system without locks there is no warning.
     """
     if not is_local(journal):
         yield
@@ -169,8 +172,8 @@ def warned_if_shared(journal: str) -> Iterator[None]:
     with Path(journal, "_lock").open("ab") as file:
         if not _is_alone(file):
             LOGGER.warning(
-                "another run asks through %s just now: images of both may be paid for twice, and the rates "
-                "add up; one run after the other pays once",
+                "another run is using the journal %s: images of both runs may be paid for twice, and the "
+                "rates add up; to avoid this, start one run after the other",
                 journal,
             )
         with suppress(OSError):

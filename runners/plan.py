@@ -1,4 +1,4 @@
-"""`facebeam plan`: what `facebeam annotate` with these flags would send, cost and take; nothing is sent."""
+"""`facebeam plan`: show what `facebeam annotate` with these flags would send and cost; send nothing."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ def plan(options: RunOptions) -> int:
     """Plan one run and print the plan; give the exit code.
 
     Raises:
-        RunError: what would be wrong with the run.
+        RunError: the run could not be started with these flags.
     """
     paths = (*options.manifest, options.output, options.journal)
     use_remote_files(paths, options.beam_flags, options.cluster.runner)
@@ -46,12 +46,12 @@ def plan(options: RunOptions) -> int:
 
 
 def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
-    """Lay a plan out for a person; `calls` are those that budget and time allow."""
+    """Give a plan as a table to print; `calls` is the number of calls that budget and time allow."""
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_row("rows", f"{plan.rows:,}")
-    table.add_row("  no image in them", f"{plan.invalid_rows:,}")
+    table.add_row("  without a valid URL", f"{plan.invalid_rows:,}")
     table.add_row("  duplicates", f"{plan.duplicates:,}")
     table.add_row("images", f"{plan.images:,}")
     table.add_row("  answered already", f"{plan.from_journal:,}")
@@ -69,7 +69,7 @@ def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
 
 
 def _fields(plan: RunPlan, calls: int, options: RunOptions) -> dict[str, object]:
-    """Lay a plan out for a machine: the counts, and what the calls cost and take at least."""
+    """Give a plan as fields of a JSON log line: the counts, and the least cost and time of the calls."""
     counts = plan._asdict() | {"duplicates": plan.duplicates, "calls": calls}
     if not options.is_paid:
         return {"event": "planned", **counts}
@@ -86,10 +86,10 @@ def _seconds(calls: int, options: RunOptions) -> float | None:
 
 
 def _plan(options: RunOptions) -> tuple[RunPlan, int]:
-    """Look at manifest and journal: the plan, and the calls of it that budget and time allow.
+    """Read manifest and journal; give the plan, and the number of calls that budget and time allow.
 
     Raises:
-        RunError: what would be wrong with the run.
+        RunError: the run could not be started with these flags.
     """
     check_beam_flags(options.beam_flags, options.cluster.runner)
     manifest, source = find_manifest(options), choose_source(options)

@@ -1,6 +1,6 @@
-"""From checked flags to what a run works with: everything that is wrong outside the rows is found here.
+"""Make the parts of a run from the checked flags, and find all errors that do not depend on single rows.
 
-Nothing here imports Beam: a wrong path is told in a fraction of a second.
+For local paths nothing here imports Beam, so that a wrong path is reported in a fraction of a second.
 """
 
 import math
@@ -39,28 +39,28 @@ from facebeam.transforms.sources.fake_source import FakeSource
 
 
 def manifest_fingerprints(paths: Iterable[str]) -> dict[str, str]:
-    """Give path -> `sha256:<hex>`, or the checksum that a bucket keeps of an object."""
+    """Give path -> `sha256:<hex>`, or the checksum that a bucket has of an object."""
     return {path: fingerprint(path) for path in paths}
 
 
 FEWEST_SHARDS: Final = 128
-"""Engines deal shards out by a hash: of 64 Flink gives 35 to one of two slots, of 128 it gives 66."""
+"""Engines distribute shards by a hash: Flink gives 35 of 64 shards to one of two slots, and 66 of 128."""
 _HIDDEN: Final = "[hidden]"
 _DOWNLOADS: Final = 300
-"""More than the local model has under way or kept open."""
+"""More connections than the local model uses or keeps open."""
 BYTES_A_SHARD: Final = 1_000_000
-"""Manifest bytes, some ten thousand rows: minutes of work, so that all workers end at about the same time."""
+"""Manifest bytes per shard, some ten thousand rows: minutes of work, so that all workers end together."""
 
 
 def journal_path(options: RunOptions) -> str:
-    """Give the folder of the journal: the output's own, unless another is named."""
+    """Give the folder of the journal: the one in the output, unless `--journal` names another."""
     return options.journal or Layout(options.output, "").journal
 
 
 def find_manifest(options: RunOptions) -> Manifest:
-    """Inspect the manifest's files, and take the part of them that is asked for; raises ManifestError.
+    """Check the manifest's files, and take the part of `--limit` or `--sample`; raises ManifestError.
 
-    An id that names two images is warned of, and an own column that takes the place of one of ours.
+    Logs a warning if one id names two images, or if a manifest column replaces a column of facebeam.
     """
     manifest = inspect_manifest(
         options.manifest, options.url_column, allow_local_files=options.allow_local_files
@@ -102,12 +102,12 @@ def choose_source(options: RunOptions) -> FaceSource:
 
 
 def _models(options: RunOptions) -> int:
-    """Give the models that work at a time in one process; a cluster's workers share cores among shards."""
+    """Give the number of models per process: one per core on this machine, one per shard on a cluster."""
     return options.workers or (cores() if options.cluster.runner == "local" else 1)
 
 
 def check_source(options: RunOptions) -> None:
-    """See that the source can work; raises RunError where its token or its weights are not right."""
+    """Check that the source has what it needs; raises RunError if the token or the weights are not valid."""
     match options.source:
         case "api":
             _client(options).token.resolve()
@@ -116,7 +116,7 @@ def check_source(options: RunOptions) -> None:
 
 
 def connections_of(options: RunOptions) -> int:
-    """Count the connections that a run may have open at a time: calls of two seconds, or its downloads."""
+    """Give the largest number of open connections: for the API, two seconds of calls, else the downloads."""
     if not options.is_service:
         return _DOWNLOADS
     paced = UNPACED_WINDOW if options.rate is None else math.ceil(2 * options.rate)
@@ -124,9 +124,9 @@ def connections_of(options: RunOptions) -> int:
 
 
 def shards_for(options: RunOptions, manifest: Manifest) -> int:
-    """Choose the number of shards: one, unless workers of a cluster share the images out.
+    """Choose the number of shards: one, unless the workers of a cluster divide the images among them.
 
-    One is enough for the API on any engine: it makes several hundred calls a second.
+    For the API, one shard is enough on any engine: it makes several hundred calls per second.
     """
     if options.shards or options.is_paced or options.cluster.runner == "local":
         return options.shards or 1
@@ -135,12 +135,12 @@ def shards_for(options: RunOptions, manifest: Manifest) -> int:
 
 
 def check_shards(source: FaceSource, shards: int) -> None:
-    """See that so many shards can share what the source may do; raises RunError."""
+    """Check that the limits of the source can be divided among this many shards; raises RunError if not."""
     source.for_shard(0, shards)
 
 
 def limits_of(options: RunOptions, now: datetime) -> CallLimits:
-    """Give what the run may spend: the smaller of two budgets, the earlier of two ends."""
+    """Give the limits of the run: the smaller one of two budgets, and the earlier one of two end times."""
     by_credits = _affordable(options.budget_credits, options.price) if options.budget_credits else None
     by_duration = now + timedelta(seconds=options.max_duration) if options.max_duration else None
     calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
@@ -149,7 +149,7 @@ def limits_of(options: RunOptions, now: datetime) -> CallLimits:
 
 
 def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> RunFacts:
-    """Give what the run's record says besides counts and files: options, versions, start."""
+    """Give the facts for the run's record: options, versions, manifests and start."""
     packages = ("facebeam", "apache-beam", "pyarrow", "numpy")
     return RunFacts(
         started_at=began_at,
@@ -162,7 +162,7 @@ def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> Run
 
 
 def without_secrets(flags: Sequence[str]) -> list[str]:
-    """Hide the values of Beam's flags that look like secrets: the record is read by many.
+    """Hide the values of Beam's flags that look like secrets: many people may read the record.
 
     >>> without_secrets(["--s3_secret_access_key=abc", "--api_token", "abc", "--s3_region_name=eu"])
     ['--s3_secret_access_key=[hidden]', '--api_token', '[hidden]', '--s3_region_name=eu']
@@ -178,7 +178,7 @@ def without_secrets(flags: Sequence[str]) -> list[str]:
 
 
 def _affordable(credits_: float, price: float) -> int:
-    """Count the calls that credits pay for; in decimals, by which 0.3 pays for three calls at 0.1."""
+    """Give the number of calls that credits pay for; decimal, so that 0.3 pays for three calls at 0.1."""
     return int(Decimal(str(credits_)) / Decimal(str(price)))
 
 
@@ -201,10 +201,10 @@ def _ca_data(options: RunOptions) -> str:
 def use_remote_files(
     paths: Iterable[str | None], beam_flags: Sequence[str] = (), runner: Runner = "local"
 ) -> None:
-    """Prepare Beam's file systems if one of the paths is remote; Beam is imported only then.
+    """Prepare Beam's file systems if one of the paths is remote; only then import Beam.
 
     Raises:
-        RunError: a flag of Beam's is wrong.
+        RunError: a flag of Beam is wrong.
     """
     if all(path is None or is_local(path) for path in paths):
         return

@@ -1,4 +1,4 @@
-"""`facebeam replay`: the dead letters of a run once more, as a new run into the same output."""
+"""`facebeam replay`: run the dead letters of earlier runs again, as a new run into the same output."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from facebeam.transforms.steps.no_face_rows import write_no_face_rows
 
 
 def replay(chosen: ReplayOptions) -> int:
-    """Run the rows that ended in these ways again; give the exit code of `facebeam annotate`.
+    """Run the rows with the chosen results again; give the exit code of `facebeam annotate`.
 
     Raises:
         RunError: there is no such run, or its rows cannot be run again with these flags.
@@ -43,7 +43,7 @@ def replay(chosen: ReplayOptions) -> int:
 
 
 def _options(chosen: ReplayOptions, inherited: Mapping[str, object]) -> RunOptions:
-    """Parse the flags of the new run, its manifest apart; a wrong one ends the process with exit code 2."""
+    """Parse the flags of the new run, without its manifest; a wrong flag ends the process with code 2."""
     ours = ["--manifest", "of the replay", "--output", chosen.output, "--ask-again", ",".join(chosen.codes)]
     strict = {"max_failure_share": 0.0}  # the exit code tells whether every row has its answer now
     options = parse_run(run_parser("facebeam replay"), [*ours, *chosen.flags], {**inherited, **strict})
@@ -56,27 +56,30 @@ def _options(chosen: ReplayOptions, inherited: Mapping[str, object]) -> RunOptio
 
 
 def committed_runs(output: str, run: str) -> list[str]:
-    """Name the committed runs that are meant: one, or `all` of an output.
+    """List the committed runs to replay: the run with this id, or `all` runs of an output.
 
     Raises:
-        RunError: there is none.
+        RunError: there is no such run.
     """
     if run == ALL_RUNS:
         if not (runs := publish.committed_runs(output)):
             raise RunError(f"{output} has no committed run: correct --output")
         return runs
     if not publish.is_committed(Layout(output, run)):
-        raise RunError(f"{output} has no committed run {run}: 'facebeam runs' lists them; or say --run all")
+        raise RunError(
+            f"{output} has no committed run {run}: 'facebeam runs' lists them; or give --run all"
+        )
     return [run]
 
 
 def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mapping[str, object]:
-    """Give the options that a replay takes over from its runs: those in which they agree.
+    """Give the options that a replay inherits from its runs: those with the same value in all of them.
 
-    Where a flag names the token's place, the runs' is none any more.
+    Options that a given flag sets or replaces are left out, for example the token file if the flags name a
+    secret.
 
     Raises:
-        RunError: they ask different questions, and no flag says which is meant.
+        RunError: the runs ask different questions about images, and no flag chooses one.
     """
     records = [publish.read_record(Layout(output, run)) for run in runs]
     agreed = agreed_options(records)
@@ -90,23 +93,23 @@ def options_of(output: str, runs: Iterable[str], flags: Sequence[str]) -> Mappin
             found[name] = agreed[name]
         elif flag.inherited is Inherited.QUESTION:
             differing = " and ".join(sorted(values))
-            raise RunError(f"these runs differ in {spelled(name)}, {differing}: say which with it")
+            raise RunError(f"these runs differ in {spelled(name)} ({differing}): give this flag")
     return found
 
 
 def dead_letter_files(output: str, run: str, codes: Collection[str]) -> list[str]:
-    """List the dead letters' files of one run, or of `all`, that have one of these codes."""
+    """List the files of dead letters with one of these codes, of one run or of `all` runs."""
     wanted = {f"error_code={code}" for code in codes}
     return [path for path in _files(output, run, "dead_letters") if path.split("/")[-2] in wanted]
 
 
 def _run_of(dead_letters: str) -> str:
-    """Read which run a file of dead letters is from."""
+    """Give the id of the run that wrote a file of dead letters."""
     return dead_letters.split("/")[-3].removeprefix("run=")
 
 
 def no_face_files(output: str, runs: Collection[str], codes: Collection[str]) -> list[str]:
-    """Write each run's rows without a face into a manifest beside its record, where they were asked for."""
+    """If `no_face` is chosen, write each run's rows without a face into a manifest beside its record."""
     if Outcome.NO_FACE not in codes:
         return []
     manifests = {run: Layout(output, run).no_face_manifest for run in runs}
@@ -116,6 +119,6 @@ def no_face_files(output: str, runs: Collection[str], codes: Collection[str]) ->
 
 
 def _files(output: str, run: str, table: str) -> list[str]:
-    """List a table's files, of one run or of `all`."""
+    """List the files of a table, of one run or of `all` runs."""
     folder = Layout(output, "").folder(table) if run == ALL_RUNS else Layout(output, run).published(table)
     return sorted(files_below(folder))

@@ -1,4 +1,4 @@
-"""`facebeam report`: a committed run as one HTML page, with pictures of its faces."""
+"""`facebeam report`: write a committed run as one HTML page, with pictures of its faces."""
 
 from functools import partial
 from uuid import uuid4
@@ -70,7 +70,7 @@ def _fetch_one(fetch: Fetch, url: str) -> bytes:
 
 
 def _comparison(run: str, options: ReportOptions) -> Comparison | None:
-    """Compare the run with the other one, if another one is named."""
+    """Compare the run with another one, if the options name one."""
     if not options.has_other:
         return None
     return compare_runs(*sides(options.output, run, options), options.key, options.images // 2)

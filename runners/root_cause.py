@@ -1,17 +1,17 @@
-"""Find the one line that says why a pipeline failed in what an engine says of it."""
+"""Find the one line that explains a failure in the text that an engine reports."""
 
 import re
 from typing import Final
 
 _RAISED: Final = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Interrupt)): (.+)$", re.MULTILINE)
 OURS: Final = frozenset({"RunError", "SetUpError", "ManifestError", "UnreachableError", "WeightsError"})
-"""RunError and all its subclasses by name: those of a worker's process may not be imported here."""
+"""RunError and all its subclasses by name: the classes of a worker's errors may not be imported here."""
 
 
 def root_cause(failure: str) -> str:
-    r"""Give the last of our own errors in a traceback's text, else the last error of all with its class.
+    r"""Give the last error of facebeam in the text of a traceback; otherwise the last error with its class.
 
-    Engines hand failures on as text: the exception's class is gone, its line is not.
+    Engines pass failures on as text, so only the last line of a traceback shows the class of the exception.
 
     >>> root_cause("Traceback ...\nschemas.errors.RunError: no space [while running 'WriteFaces']")
     'no space'
@@ -23,5 +23,5 @@ def root_cause(failure: str) -> str:
 
 
 def is_wrong_set_up(failure: str) -> bool:
-    """Tell from what an engine says of a failure whether a flag is wrong or missing."""
+    """Tell from the text of a failure whether a flag is wrong or missing (SetUpError)."""
     return any(name == "SetUpError" for name, _ in _RAISED.findall(failure))

@@ -1,6 +1,6 @@
-"""`facebeam serve`: the API's contract on this machine, answered by the local model.
+"""`facebeam serve`: answer the API's requests on this machine with the local model.
 
-What can be wrong is found before anything heavy is imported.
+The set-up is checked before slow modules are imported.
 """
 
 import os
@@ -25,7 +25,7 @@ def serve(options: ServeOptions) -> int:
     """Serve until Ctrl-C or SIGTERM; give the exit code that `--help` lists.
 
     Raises:
-        RunError: something is wrong with the set-up; nothing was started.
+        RunError: the set-up is wrong; nothing was started.
     """
     _check_set_up()
     tokens = find_tokens(options.token_file, os.environ)
@@ -46,7 +46,7 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host that IDNA cannot write
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host that IDNA cannot encode
         reason = getattr(error, "strerror", None) or error
         raise RunError(
             f"cannot listen on {host}, port {port}: {reason}; give another --host or --port"

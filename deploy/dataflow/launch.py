@@ -1,4 +1,4 @@
-"""Start `facebeam annotate` from a Flex template: translate the launcher's arguments into our flags.
+"""Start `facebeam annotate` from a Flex template: translate the launcher's arguments into facebeam's flags.
 
 Dataflow's launcher runs this file with `--name=value` for each parameter of flex_template.json. It adds
 Beam's `--runner=DataflowRunner`, `--project`, `--region`, `--temp_location`, `--staging_location`,
@@ -15,7 +15,7 @@ from facebeam.runners.flags.strict_parser import flag_names
 
 
 def our_flags(launched: Iterable[str]) -> Iterator[str]:
-    """Spell our own flags as `facebeam annotate` does; pass the other ones on unchanged, for Beam.
+    """Spell facebeam's flags as `facebeam annotate` does; pass other flags on unchanged, for Beam.
 
     >>> list(our_flags(["--runner=DataflowRunner", "--run_id=one", "--workers=", "--job_name=x"]))
     ['--runner=dataflow', '--run-id=one', '--job_name=x']

@@ -1,1 +1,1 @@
-"""Carry a run out on a cluster: preflight, submission, waiting, diagnosis, cancelling; one file an engine."""
+"""Execute a run on a cluster: check, submit, wait, explain a failure, cancel; one file per engine."""

@@ -1,4 +1,4 @@
-"""What an engine has to offer to carry out runs, and which one the flags describe."""
+"""The interface of an engine that executes runs, and the choice of an engine by the flags."""
 
 from collections.abc import Sequence
 from enum import StrEnum, auto
@@ -11,40 +11,40 @@ from facebeam.schemas.errors import RunError
 
 
 class JobState(StrEnum):
-    """How far a submitted job has come."""
+    """State of a submitted job."""
 
     RUNNING = auto()
-    """Submitted, starting, working or ending."""
+    """Submitted, starting, running or stopping."""
     DONE = auto()
     FAILED = auto()
     CANCELLED = auto()
     GONE = auto()
-    """The engine does not know it, or not any more."""
+    """The engine does not know the job, or has forgotten it."""
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing works on the job any more."""
+        """Whether the job has ended."""
         return self is not JobState.RUNNING
 
 
 class UnreachableError(RunError):
-    """The engine does not answer: what becomes of the job is not known."""
+    """The engine does not answer, so the state of the job is not known."""
 
 
 class Cluster(Protocol):
-    """An engine that runs elsewhere; a description, made from flags alone.
+    """Describes an engine that runs outside this process; it is made from flags alone.
 
-    Jobs are found again by the engine's own id, from any process.
+    Any process can find a job by the id that the engine has given it.
     """
 
     def check(self, job_name: str) -> None:
-        """See that this job can be submitted; raises RunError, naming value, rule and cure.
+        """Check that this job can be submitted, without sending anything; raises RunError if not.
 
-        No other job of its name may be at work: it would be the same run. Nothing is sent.
+        No other job of this name may be running, because it would be the same run.
         """
 
     def beam_flags(self, job_name: str) -> Sequence[str]:
-        """Give the flags of Beam that this engine needs; pure."""
+        """Give Beam's flags for this engine; a pure function."""
 
     def submit(self, pipeline: Pipeline) -> str:
         """Submit a built pipeline, whose options have the job's name; give the engine's id of the job.
@@ -55,21 +55,21 @@ class Cluster(Protocol):
         """
 
     def state(self, job_id: str) -> JobState:
-        """Ask the engine; raises UnreachableError."""
+        """Ask the engine for the state of a job; raises UnreachableError."""
 
     def why_failed(self, job_id: str) -> str:
-        """Give the failure as the engine tells it, the worker's traceback too; raises UnreachableError."""
+        """Give the failure that the engine reports, with the worker's traceback; raises UnreachableError."""
 
     def cancel(self, job_id: str) -> None:
-        """End a job, and delete what it left on the engine; raises UnreachableError."""
+        """Cancel a job, and delete what it has left on the engine; raises UnreachableError."""
 
 
 def choose_cluster(options: ClusterOptions, *, paced: bool = False) -> Cluster:
-    """Describe the engine of `--runner`; nothing is reached. Only that engine's module is imported.
+    """Describe the engine of `--runner`, without connecting to it. Only that engine's module is imported.
 
     Args:
-        options: the flags that say where a run is carried out.
-        paced: whether a rate holds the run to be submitted back; of a submitted run it does not matter.
+        options: the flags that say where to execute a run.
+        paced: whether a rate limits the run; it matters only for submitting.
     """
     match options.runner:
         case "portable":

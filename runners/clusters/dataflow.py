@@ -1,4 +1,4 @@
-"""Google's Dataflow: it starts the workers itself, from the image, and ends them with the job."""
+"""Google's Dataflow: it starts workers from a container image, and stops them when the job ends."""
 
 import re
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ from facebeam.transforms.files.remote import vendor_errors
 
 _TIMEOUT_S: Final = 20.0
 _SETTLES: Final = Retry(if_exception_type(NotFound), initial=1.0, maximum=2.0, timeout=10.0)
-"""Dataflow says 404 of a job that it has only just taken: https://github.com/apache/beam/issues/19350."""
+"""Dataflow may answer 404 for a new job at first: https://github.com/apache/beam/issues/19350."""
 _LOOKS: Final = 15
 _LOOK_EVERY_S: Final = 2.0
-"""The reason of a failure is told up to half a minute after the failure."""
+"""Dataflow reports the reason of a failure up to 30 s after the failure."""
 _STATES: Final = {
     dataflow.JobState.JOB_STATE_DONE: JobState.DONE,
     dataflow.JobState.JOB_STATE_FAILED: JobState.FAILED,
@@ -40,18 +40,18 @@ _STATES: Final = {
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
-    """Give what Google's clients and the network raise."""
+    """Give the exceptions of Google's clients and of the network."""
     return (OSError, *vendor_errors())
 
 
 @dataclass(frozen=True)
 class DataflowJobs:
-    """Jobs of a project in a region.
+    """The jobs of a project in a region.
 
     Args:
-        project: the project's id.
-        region: where the jobs run.
-        endpoint: another address than Google's; one that begins with `http://` is sent no credentials.
+        project: id of the project.
+        region: region in which the jobs run.
+        endpoint: address of the API. None: Google's. An address with `http://` gets no credentials.
     """
 
     project: str
@@ -59,12 +59,12 @@ class DataflowJobs:
     endpoint: str | None
 
     def active(self, name: str) -> str | None:
-        """Give the id of the job of this name that is at work, if there is one."""
+        """Give the id of the active job with this name; None if there is none."""
         with self._errors():
             return self._newest(name, dataflow.ListJobsRequest.Filter.ACTIVE)
 
     def state(self, job_id: str) -> JobState:
-        """Ask how far a job has come."""
+        """Ask for the state of a job."""
         with self._errors():
             client = dataflow.JobsV1Beta3Client(**self._connection)
             request = self._place | {"job_id": self._id(job_id)}
@@ -75,7 +75,7 @@ class DataflowJobs:
             return _STATES.get(job.current_state, JobState.RUNNING)
 
     def last_error(self, job_id: str) -> str | None:
-        """Give the last error with a traceback among a job's messages, or else the last error."""
+        """Give the last error with a traceback among a job's messages, otherwise the last error."""
         for _ in range(_LOOKS):
             if errors := [*self._errors_of(job_id)]:
                 return next((text for text in reversed(errors) if "Traceback" in text), errors[-1])
@@ -83,14 +83,14 @@ class DataflowJobs:
         return None
 
     def cancel(self, job_id: str) -> None:
-        """Ask for a job's end."""
+        """Ask Dataflow to cancel a job."""
         end = {"requested_state": dataflow.JobState.JOB_STATE_CANCELLED}
         with self._errors():
             request = {**self._place, "job_id": self._id(job_id), "job": end}
             dataflow.JobsV1Beta3Client(**self._connection).update_job(request, timeout=_TIMEOUT_S)
 
     def _id(self, job_id: str) -> str:
-        """Give an id as it is, and that of the newest job for a name; a name that no job has stays one."""
+        """Give the job id for a job id or name: for a name, that of the newest job, if there is one."""
         if re.match(r"\d{4}-\d\d-\d\d_", job_id):
             return job_id
         return self._newest(job_id, dataflow.ListJobsRequest.Filter.ALL) or job_id
@@ -100,7 +100,7 @@ class DataflowJobs:
         found = dataflow.JobsV1Beta3Client(**self._connection).list_jobs(request, timeout=_TIMEOUT_S)
         return max(
             (str(job.id) for job in found if job.name == name), default=None
-        )  # ids begin with the time
+        )  # job ids begin with the time
 
     def _errors_of(self, job_id: str) -> Iterator[str]:
         least = dataflow.JobMessageImportance.JOB_MESSAGE_ERROR
@@ -125,7 +125,7 @@ class DataflowJobs:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Translate what Google's client raises; raises UnreachableError."""
+        """Translate exceptions of Google's client into UnreachableError."""
         try:
             yield
         except _client_errors() as error:
@@ -136,37 +136,37 @@ class DataflowJobs:
             ) from error
 
 
-_NO_REASON = "Dataflow gives no reason; the worker logs in Cloud Logging may"
+_NO_REASON = "Dataflow reports no reason: look into the worker logs in Cloud Logging"
 
 
 @dataclass(frozen=True)
 class Dataflow:
-    """A project and region of Dataflow, and what its workers are like.
+    """Dataflow in a project and region, with the settings of its workers.
 
     Args:
         options: the flags of `--runner dataflow`.
-        paced: whether a rate holds the run back, so that more workers would only wait.
+        paced: whether a rate limits the run, so that additional workers would only wait.
     """
 
     options: ClusterOptions
     paced: bool = False
 
     def check(self, job_name: str) -> None:
-        """See that the names can be, that no job of this name is active, and that files can be staged."""
+        """Check the names, that no job with this name is active, and that files can be staged."""
         check_names(self.options)
         if job_id := self._jobs.active(job_name):
             raise _active_already(job_name, job_id)
         check_writable(f"{self.options.temp_location}/staging")
 
     def beam_flags(self, job_name: str) -> list[str]:
-        """Submit to Dataflow; run workers from the image."""
+        """Give the flags to submit to Dataflow, with workers from the image."""
         return dataflow_flags(self.options, job_name, paced=self.paced)
 
     def submit(self, pipeline: Pipeline) -> str:
-        """Stage and create the job; give its id.
+        """Stage the files and create the job; give its id.
 
-        In the launcher of a Flex template (`--template_location`) the job is only described, and Dataflow
-        creates it afterwards: its name is given then, which is good for all that an id is.
+        In the launcher of a Flex template (`--template_location`) this only describes the job, and Dataflow
+        creates it later. Then this gives the job's name, which can be used wherever an id can.
         """
         job_name = str(pipeline.options.view_as(GoogleCloudOptions).job_name)
         with _submission_errors(job_name):
@@ -174,7 +174,7 @@ class Dataflow:
         return str(result.job_id() if result.has_job else job_name)
 
     def state(self, job_id: str) -> JobState:
-        """Ask Dataflow."""
+        """Ask Dataflow for the state of a job."""
         return self._jobs.state(job_id)
 
     def why_failed(self, job_id: str) -> str:
@@ -182,7 +182,7 @@ class Dataflow:
         return self._jobs.last_error(job_id) or _NO_REASON
 
     def cancel(self, job_id: str) -> None:
-        """Ask for the job's end, unless it has ended already: Dataflow would refuse that."""
+        """Ask Dataflow to cancel the job, unless it has ended already: Dataflow would refuse that."""
         if not self.state(job_id).is_over:
             self._jobs.cancel(job_id)
 
@@ -194,23 +194,23 @@ class Dataflow:
 
 @contextmanager
 def _submission_errors(job_name: str) -> Iterator[None]:
-    """Translate what Beam's client raises while it stages files and creates the job."""
+    """Translate exceptions of Beam's client, which stages files and creates the job, into RunError."""
     try:
         yield
     except DataflowJobAlreadyExistsError as error:
         raise _active_already(job_name, str(error)) from error
     except _refusals() as error:
         cause = " ".join(str(error).split())[:500]
-        raise RunError(f"Dataflow does not take job {job_name}: {cause}") from error
+        raise RunError(f"Dataflow refuses job {job_name}: {cause}") from error
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """Give what Beam raises, and what Google's clients do."""
+    """Give the exceptions of Beam, of Google's clients and of the network."""
     return (ValueError, RuntimeError, *_client_errors())
 
 
 def _active_already(job_name: str, what: str) -> RunError:
     return RunError(
-        f"job {job_name} is active already ({what}): wait for it with 'facebeam finalize', end it with "
+        f"job {job_name} is active already ({what}): wait for it with 'facebeam finalize', cancel it with "
         "'facebeam cancel', or give another --run-id"
     )

@@ -1,4 +1,4 @@
-"""What Beam's Dataflow runner is told, and which names Google takes; pure."""
+"""Beam's flags for a job on Dataflow, and the names that Google accepts; pure functions."""
 
 import re
 from typing import Final
@@ -18,7 +18,7 @@ _RULES: Final = {
 
 
 def check_names(options: ClusterOptions) -> None:
-    """See that project, region and image are spelt as Google takes them; raises RunError."""
+    """Check that project, region and image have the form that Google accepts; raises RunError if not."""
     for name, (pattern, rule) in _RULES.items():
         value = getattr(options, name)
         if not re.fullmatch(pattern, value):
@@ -29,9 +29,10 @@ def dataflow_flags(options: ClusterOptions, job_name: str, *, paced: bool) -> li
     """Give Beam's flags for a job on Dataflow.
 
     Args:
-        options: where to, and with which image.
-        job_name: the same for the same run: Dataflow refuses a second active job of one name.
-        paced: whether a rate holds the run back. Workers that Dataflow would add could only wait then.
+        options: the flags of `--runner dataflow`.
+        job_name: name of the job, which depends on the run only: Dataflow refuses a second active job with
+            the same name.
+        paced: whether a rate limits the run, so that additional workers would only wait.
     """
     return [
         "--runner=DataflowRunner",
@@ -52,11 +53,11 @@ def dataflow_flags(options: ClusterOptions, job_name: str, *, paced: bool) -> li
 
 
 THREADS: Final = 2
-"""Shards that a worker takes side by side, a model for each: Dataflow's usual machine has two cores."""
+"""Shards that a worker processes in parallel, each with a model: Dataflow's default machine has two cores."""
 
 
 def _workers(most: int | None, *, paced: bool) -> list[str]:
-    """Give a paced run its workers from the start; of others let Dataflow start as many as the work takes."""
+    """Give a paced run a fixed number of workers; let Dataflow choose the number for other runs."""
     if paced:
         return ["--autoscaling_algorithm=NONE", f"--num_workers={most or 1}"]
     limit = [] if most is None else [f"--max_num_workers={most}"]

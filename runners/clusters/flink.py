@@ -1,4 +1,4 @@
-"""A Flink session cluster: Beam's runner and the pipeline go there in one jar, by REST."""
+"""A Flink session cluster: facebeam sends Beam's runner and the pipeline to it in one jar, by REST."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,28 +17,28 @@ from facebeam.runners.clusters.reach import check_open_port, is_this_machine, wo
 from facebeam.schemas.errors import RunError
 
 _REFUSED: Final = (RuntimeError, ValueError, OSError)
-"""An answer other than 200 or a jar that cannot be had; no jar; no connection, or no room for the jar."""
+"""Flink does not answer 200, or the jar cannot be downloaded; no valid jar; no connection, or a full disk."""
 
 
 class FlinkClient(FlinkRunner):
-    """Submits one pipeline. Job and jar are known from Beam's own objects: it has no public way to them."""
+    """Submits one pipeline. It reads job and jar from private objects of Beam: there is no public way."""
 
     def __init__(self) -> None:
         FlinkRunner.__init__(self)
         self._jobs: Mapping[str, FlinkBeamJob] = {}
 
     def default_job_server(self, options: PipelineOptions) -> FlinkUberJarJobServer:
-        """Keep what Beam submits with."""
+        """Give Beam's job server, and remember its jobs."""
         server = cast("FlinkUberJarJobServer", FlinkRunner.default_job_server(self, options))
-        Path(server._temp_dir).rmdir()  # noqa: SLF001 - Beam makes a folder, uses it for nothing and leaves it
+        Path(server._temp_dir).rmdir()  # noqa: SLF001 - Beam makes this folder, but never uses or deletes it
         self._jobs = cast("Mapping[str, FlinkBeamJob]", server._jobs)  # noqa: SLF001 - as the class says
         return server
 
     def start(self, pipeline: Pipeline) -> str:
-        """Start a pipeline's job; give Flink's id of it.
+        """Start a pipeline's job; give Flink's id of the job.
 
-        The uploaded jar is deleted at once: Flink works on from copies of its own, and Beam would delete it
-        only if it were asked for the job's state until the end.
+        The uploaded jar is deleted at once: Flink has its own copies, and Beam would delete the jar only if
+        this process watched the job until its end.
 
         Raises:
             RunError: Flink refuses the job, or the job server's jar cannot be downloaded.
@@ -51,7 +51,7 @@ class FlinkClient(FlinkRunner):
         finally:
             for job in self._jobs.values():
                 job.delete_jar()
-                Path(job._jar).unlink(missing_ok=True)  # noqa: SLF001 - Beam deletes its copy after a success only
+                Path(job._jar).unlink(missing_ok=True)  # noqa: SLF001 - Beam deletes it only after a success
         (job,) = self._jobs.values()
         return str(job._flink_job_id)  # noqa: SLF001 - as the class says
 
@@ -63,14 +63,14 @@ _STATES: Final = {"FINISHED": JobState.DONE, "FAILED": JobState.FAILED, "CANCELE
 
 @dataclass(frozen=True)
 class Flink:
-    """A JobManager, and the worker pool that its TaskManagers start workers in.
+    """A JobManager, and the worker pool in which its TaskManagers start workers.
 
     Args:
         flink_master: `host:port` of the JobManager's REST interface.
         worker_pool: `host:port` of the pool, as TaskManagers reach it.
-        job_server_jar: Beam's job server for that version of Flink; None lets Beam download it.
-        parallelism: slots to use; None is all that are free.
-        paced: whether a rate holds the run back; otherwise each slot has a worker process of its own.
+        job_server_jar: path of Beam's job server for this version of Flink. None: Beam downloads it.
+        parallelism: number of slots to use. None: all free slots.
+        paced: whether a rate limits the run; if not, each slot gets its own worker process.
     """
 
     flink_master: str
@@ -80,7 +80,7 @@ class Flink:
     paced: bool = False
 
     def check(self, job_name: str) -> None:
-        """See that Flink is there, of a version that Beam knows and with free slots; then jar and pool."""
+        """Check that Flink answers, has a version that Beam supports, and free slots; then jar and pool."""
         check_open_port("--flink-master", self.flink_master, "start Flink's JobManager there")
         self._check_version()
         self._check_name(job_name)
@@ -91,7 +91,7 @@ class Flink:
             check_open_port("--worker-pool", self.worker_pool, "start Beam's worker pool there")
 
     def beam_flags(self, job_name: str) -> list[str]:
-        """Submit by REST, without a job server of our own; run workers in the pool."""
+        """Give the flags to submit by REST, without a separate job server, with workers from the pool."""
         flags = [
             "--runner=FlinkRunner",
             f"--job_name={job_name}",
@@ -105,28 +105,28 @@ class Flink:
         return [*flags, *worker_pool_flags(self.worker_pool)]
 
     def submit(self, pipeline: Pipeline) -> str:
-        """Upload the pipeline and start its job; give Flink's id; raises RunError where Flink refuses."""
+        """Upload the pipeline and start its job; give Flink's id; raises RunError if Flink refuses it."""
         slots = self._rest.slots()
         if self.parallelism is None:
             pipeline.options.view_as(FlinkRunnerOptions).parallelism = slots.free
         workers = pipeline.options.view_as(PortableOptions)
         if not self.paced and workers.sdk_worker_parallelism == _BEAMS_DEFAULT:
-            # One Python process for all slots of a TaskManager would hold its models back by its one lock.
+            # In a single Python process for all slots, models would wait for each other's interpreter lock.
             workers.sdk_worker_parallelism = slots.each
         return FlinkClient().start(pipeline)
 
     def state(self, job_id: str) -> JobState:
-        """Ask the JobManager; after it was started anew it knows no job of before."""
+        """Ask the JobManager for the state of a job; after a restart it has forgotten all earlier jobs."""
         state = self._rest.job_state(job_id)
         return JobState.GONE if state is None else _STATES.get(state, JobState.RUNNING)
 
     def why_failed(self, job_id: str) -> str:
-        """Give a worker's traceback, or what Flink met itself."""
-        trace = self._rest.failure(job_id) or "Flink gives no reason; the JobManager's log may"
+        """Give a worker's traceback, or Flink's own failure."""
+        trace = self._rest.failure(job_id) or "Flink reports no reason: look into the JobManager's log"
         return explain_failure(trace, self.worker_pool)
 
     def cancel(self, job_id: str) -> None:
-        """End the job. Its jar went with the submission."""
+        """Cancel the job. Its jar was deleted when it was submitted."""
         self._rest.cancel(job_id)
 
     @property
@@ -139,14 +139,14 @@ class Flink:
         if not version.startswith(tuple(f"{each}." for each in known)):
             raise RunError(
                 f"--flink-master {self.flink_master} is Flink {version}, and Beam has a runner for "
-                f"{', '.join(known)}: use a cluster of one of these"
+                f"{', '.join(known)}: use a cluster with one of these versions"
             )
 
     def _check_name(self, job_name: str) -> None:
         if at_work := self._rest.job_at_work(job_name):
             raise RunError(
-                f"job {at_work} named {job_name} is at work on {self.flink_master}, and its record is not "
-                "under --output: wait for it, or cancel it in Flink"
+                f"job {at_work} named {job_name} is running on {self.flink_master}, but --output has no "
+                "record of it: wait for it, or cancel it in Flink"
             )
 
     def _check_slots(self) -> None:
@@ -158,14 +158,17 @@ class Flink:
             )
 
     def _sees_what_task_managers_see(self) -> bool:
-        """Tell whether the pool's address means the same here; a forwarded port looks like this machine."""
+        """Tell whether the pool's address is that of this machine both here and for all TaskManagers.
+
+        The address of Flink alone does not show it: it may be a forwarded port.
+        """
         hosts = self._rest.task_manager_hosts()
         return is_this_machine(self.worker_pool) and all(is_this_machine(f"{host}:0") for host in hosts)
 
 
 def _check_jar(path: str) -> None:
-    """See that a jar is there, whole, and holds Beam's Flink runner."""
-    cure = "give the beam-runners-flink-...-job-server jar of Beam's version, or leave the flag out"
+    """Check that a jar exists, is complete, and contains Beam's Flink runner; raises RunError if not."""
+    cure = "give the beam-runners-flink-...-job-server jar of Beam's version, or omit the flag"
     try:
         with ZipFile(path) as jar:
             damaged = jar.testzip()
@@ -173,8 +176,8 @@ def _check_jar(path: str) -> None:
     except OSError as error:
         raise RunError(f"--flink-job-server-jar {path} cannot be read ({error.strerror}): {cure}") from error
     except BadZipFile as error:
-        raise RunError(f"--flink-job-server-jar {path} is no jar ({error}): {cure}") from error
+        raise RunError(f"--flink-job-server-jar {path} is not a jar ({error}): {cure}") from error
     if damaged:
         raise RunError(f"--flink-job-server-jar {path} is damaged at {damaged}: {cure}")
     if _RUNNER_CLASS not in names:
-        raise RunError(f"--flink-job-server-jar {path} holds no Flink runner of Beam's: {cure}")
+        raise RunError(f"--flink-job-server-jar {path} does not contain Beam's Flink runner: {cure}")

@@ -1,4 +1,4 @@
-"""Flink's own REST interface, as far as a run needs it; the same paths on Flink 1 and 2.
+"""Call Flink's REST interface, as far as a run needs it; the paths are the same in Flink 1 and 2.
 
 https://nightlies.apache.org/flink/flink-docs-release-1.20/docs/ops/rest_api/
 """
@@ -15,13 +15,13 @@ from facebeam.runners.clusters.cluster import UnreachableError
 _CAUSE: Final = re.compile(r"^Caused by: (.+)$", re.MULTILINE)
 _CLASSES: Final = re.compile(r"^(?:(?:[a-z_]\w*\.)+([A-Z][\w$]*): )+")
 _STARTS_WORKERS: Final = "ExternalEnvironmentFactory"
-"""The class of Beam's that asks a worker pool for a worker."""
+"""The class in Beam that asks a worker pool for a worker."""
 
 
 def innermost_cause(trace: str) -> str:
-    r"""Give the last cause of a Java stack trace with its class; a text without causes as it is.
+    r"""Give the last cause of a Java stack trace with its class; a text without causes stays as it is.
 
-    Flink tells classes twice where it sends a failure on, and escapes lines where it answers by REST.
+    Flink repeats the class when it passes a failure on, and escapes line ends in answers by REST.
 
     >>> innermost_cause("a.AException: x\n  at B\nCaused by: c.CException: c.CException: no room")
     'CException: no room'
@@ -32,24 +32,24 @@ def innermost_cause(trace: str) -> str:
 
 
 def explain_failure(trace: str, worker_pool: str) -> str:
-    """Give a job's failure: a worker's traceback as it is, of Flink's own the innermost cause."""
+    """Give a job's failure: a worker's traceback as it is, or the innermost cause of a failure of Flink."""
     if "Traceback (most recent call last)" in trace:
         return trace
     cause = innermost_cause(trace)
     if _STARTS_WORKERS in trace:
         return (
-            f"RunError: Flink's TaskManagers get no worker from --worker-pool {worker_pool} ({cause}): "
+            f"RunError: Flink's TaskManagers cannot get a worker from --worker-pool {worker_pool} ({cause}): "
             "start Beam's worker pool there, or correct the flag"
         )
     return cause
 
 
 _TIMEOUT_S: Final = (5.0, 20.0)
-"""To connect; between two bytes of the answer."""
+"""Seconds to connect, and seconds between two bytes of the answer."""
 
 
 class Slots(NamedTuple):
-    """What a Flink cluster could work on side by side."""
+    """The slots of a Flink cluster: each processes one part of a job at a time."""
 
     total: int
     free: int
@@ -57,7 +57,7 @@ class Slots(NamedTuple):
 
     @property
     def each(self) -> int:
-        """Slots of one TaskManager, where all have as many."""
+        """Slots per TaskManager, if all have the same number."""
         return self.total // max(1, self.task_managers)
 
 
@@ -71,7 +71,7 @@ class FlinkRest:
         """Give Flink's version, such as `1.20.5`."""
         version = self._get("config").get("flink-version")
         if version is None:
-            raise UnreachableError(f"{self.master} is no JobManager: it does not tell Flink's version")
+            raise UnreachableError(f"{self.master} is not a JobManager: it does not report Flink's version")
         return str(version)
 
     def slots(self) -> Slots:
@@ -80,27 +80,27 @@ class FlinkRest:
         return Slots(overview["slots-total"], overview["slots-available"], overview["taskmanagers"])
 
     def task_manager_hosts(self) -> set[str]:
-        """Give where TaskManagers run, as they told the JobManager."""
+        """Give the hosts of the TaskManagers, as they have registered them."""
         paths = (each["path"] for each in self._get("taskmanagers")["taskmanagers"])
         return {found[1] for path in paths if (found := re.search(r"@(.+):\d+/", path))}
 
     def job_at_work(self, name: str) -> str | None:
-        """Give the id of a job of that name that is not over, if there is one."""
+        """Give the id of a job with this name that has not ended; None if there is none."""
         jobs = self._get("jobs/overview")["jobs"]
         return next((job["jid"] for job in jobs if job["name"] == name and job["end-time"] < 0), None)
 
     def job_state(self, job_id: str) -> str | None:
-        """Give Flink's word for a job's state; None where Flink does not know the job."""
+        """Give Flink's name for the state of a job; None if Flink does not know the job."""
         response = self._ask("GET", f"jobs/{job_id}", HTTPStatus.NOT_FOUND)
         return None if response.status_code == HTTPStatus.NOT_FOUND else str(response.json()["state"])
 
     def failure(self, job_id: str) -> str:
-        """Give the stack trace of a job's last failure; empty where it has none."""
+        """Give the stack trace of a job's last failure; empty if there is none."""
         history = self._get(f"jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
         return str(history[0]["stacktrace"]) if history else ""
 
     def cancel(self, job_id: str) -> None:
-        """Ask for a job's end; a job that is over, or not known, is as it should be."""
+        """Ask Flink to cancel a job; a job that has ended, or that Flink does not know, is ignored."""
         self._ask("PATCH", f"jobs/{job_id}?mode=cancel", HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
     def _get(self, path: str) -> dict[str, Any]:

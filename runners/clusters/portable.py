@@ -1,4 +1,4 @@
-"""Any engine that speaks Beam's job API: a job service here, a worker pool there."""
+"""Any engine with Beam's job API: a job service takes the job, and a worker pool starts the workers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ _STATES: Final = {
 
 @dataclass(frozen=True)
 class Portable:
-    """A Beam job service, and the worker pool that its engine starts workers in.
+    """A Beam job service, and the worker pool in which its engine starts workers.
 
     Args:
         job_endpoint: `host:port` of the job service.
@@ -45,7 +45,7 @@ class Portable:
         check_open_port("--worker-pool", self.worker_pool, "start Beam's worker pool there")
 
     def beam_flags(self, job_name: str) -> list[str]:
-        """Submit to the job service; run workers in the pool."""
+        """Give the flags to submit to the job service, with workers from the pool."""
         return [
             "--runner=PortableRunner",
             f"--job_name={job_name}",
@@ -60,14 +60,14 @@ class Portable:
         return str(result._job_id)  # noqa: SLF001 - Beam has no public way to a job's id
 
     def state(self, job_id: str) -> JobState:
-        """Ask the job service."""
+        """Ask the job service for the state of a job."""
         with self._service() as service:
             answer = service.GetState(job_api.GetJobStateRequest(job_id=job_id), timeout=_TIMEOUT_S)
         return _STATES.get(answer.state, JobState.RUNNING)
 
     def why_failed(self, job_id: str) -> str:
         """Give the last error among the job's messages."""
-        error = "the job service gives no reason; its log may"
+        error = "the job service reports no reason: look into its log"
         with self._service() as service:
             for message in service.GetMessageStream(
                 job_api.JobMessagesRequest(job_id=job_id), timeout=_TIMEOUT_S
@@ -78,7 +78,7 @@ class Portable:
         return error
 
     def cancel(self, job_id: str) -> None:
-        """Ask the service to end the job."""
+        """Ask the job service to cancel the job."""
         with self._service() as service:
             service.Cancel(job_api.CancelJobRequest(job_id=job_id), timeout=_TIMEOUT_S)
 

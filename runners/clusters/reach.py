@@ -1,4 +1,4 @@
-"""What the engine and its workers can reach: addresses, paths, the worker pool."""
+"""Check what an engine and its workers can reach: addresses, paths and the worker pool."""
 
 import socket
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _TIMEOUT_S = 5.0
 
 
 def check_open_port(flag: str, address: str, cure: str) -> None:
-    """See that a server takes connections at `host:port`; raises RunError with flag, address and cure."""
+    """Check that a server accepts connections at `host:port`; raises RunError with flag, address and cure."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_S).close()
@@ -32,7 +32,7 @@ def is_this_machine(address: str) -> bool:
 
 
 def as_workers_see_it(options: RunOptions) -> RunOptions:
-    """Spell local paths out, since workers start in another folder; refuse those that they cannot see."""
+    """Make local paths absolute, since workers start in another folder; refuse paths they cannot read."""
     _check_paths(options)
     return replace(
         options,
@@ -42,10 +42,10 @@ def as_workers_see_it(options: RunOptions) -> RunOptions:
 
 
 def _check_paths(options: RunOptions) -> None:
-    """See that workers reach the manifest, the output and the journal.
+    """Check that workers can read the manifest, the output and the journal.
 
     Raises:
-        RunError: a path is local, the engine is not, and `--shared-filesystem` was not given.
+        RunError: a path is on this machine, the engine is not, and `--shared-filesystem` was not given.
     """
     cluster = options.cluster
     engine = cluster.flink_master or cluster.job_endpoint
@@ -55,8 +55,8 @@ def _check_paths(options: RunOptions) -> None:
         if is_local(path) or path.startswith("file://"):
             cure = "give a path such as s3://bucket/... or gs://bucket/..."
             if cluster.runner != "dataflow":
-                cure += ", or --shared-filesystem where every worker sees it under the same name"
-            raise RunError(f"{flag} {path} lies on this machine, where workers do not see it; {cure}")
+                cure += ", or give --shared-filesystem if every worker can read it under the same path"
+            raise RunError(f"{flag} {path} is on this machine, where workers cannot read it; {cure}")
 
 
 def _paths(options: RunOptions) -> Iterator[tuple[str, str]]:
@@ -71,9 +71,9 @@ def _absolute(path: str) -> str:
 
 
 NOTHING_STAGED: Final = "--experiments=disable_logging_submission_environment"
-"""Else Beam stages this machine's `pip freeze`, in which an install from a URL shows its credentials."""
+"""Without it, Beam stages this machine's `pip freeze`, which shows the credentials of installs from URLs."""
 
 
 def worker_pool_flags(worker_pool: str) -> list[str]:
-    """Give Beam's flags for workers that a pool starts, one process each."""
+    """Give Beam's flags for workers that a pool starts, each in its own process."""
     return ["--environment_type=EXTERNAL", f"--environment_config={worker_pool}", NOTHING_STAGED]

@@ -1,4 +1,4 @@
-"""Submit a run to a cluster, wait for it there, and say what became of it."""
+"""Submit a run to a cluster, wait for it, and report how it ended."""
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -22,11 +22,10 @@ from facebeam.transforms.steps.publish import read_record
 
 
 def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
-    """Carry out one run on a cluster; give the exit code.
+    """Execute one run on a cluster; give the exit code.
 
     Raises:
-        RunError: something is wrong that can be seen from here, or the engine takes no job: nothing was
-            started.
+        RunError: a check on this machine has failed, or the engine refuses the job; nothing was started.
     """
     cluster = choose_cluster(options.cluster, paced=options.is_paced)
     name = job_name(layout)
@@ -40,7 +39,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         return show_summary(layout, read_record(layout), options)
     warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)
-    with stop_signals() as stop:  # a job that was submitted has a record, whatever comes in between
+    with stop_signals() as stop:  # no signal may come between submitting a job and recording it
         try:
             job = SubmittedJob.submit(pipeline, cluster, options.cluster, layout)
         except UnreachableError as error:
@@ -51,7 +50,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
             return _follow(job, options, stop)
         except RunError as error:
             LOGGER.error(
-                "%s; %s job %s of run %s may be at work: 'facebeam status' or the engine itself tells",
+                "%s; %s job %s of run %s may be running: check with 'facebeam status' or on the engine",
                 error,
                 options.cluster.runner,
                 job.id,
@@ -61,7 +60,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
 
 
 def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
-    """Wait for a submitted job as far as that is wanted, and say what became of it; give the exit code."""
+    """Wait for a submitted job, unless `--detach` was given, and report how it ended; give the exit code."""
     LOGGER.info("run %s is submitted: %s job %s", job.layout.run_id, options.cluster.runner, job.id)
     if options.cluster.detach and stop.number is None:
         return DONE
@@ -73,7 +72,7 @@ def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
 
 
 def _empty_pipeline(options: PipelineOptions) -> beam.Pipeline:
-    """Start a pipeline; raises RunError where Beam says that its flags cannot be."""
+    """Make an empty pipeline; raises RunError if Beam refuses its flags."""
     try:
         return beam.Pipeline(options=options)
     except (ValueError, ImportError) as error:
@@ -81,19 +80,19 @@ def _empty_pipeline(options: PipelineOptions) -> beam.Pipeline:
 
 
 def _refuse_second_job(layout: Layout) -> None:
-    """See that no job works on this run: what it has staged would be swept away under it."""
+    """Check that no job is working on this run: a second one would delete the files that it has staged."""
     if not exists(layout.job):
         return
     job = SubmittedJob.find(layout)
     if not job.state.is_over:
         raise RunError(
-            f"run {layout.run_id} is at work already, as {job.record.cluster.runner} job {job.id}: "
-            "'facebeam finalize' waits for it, 'facebeam cancel' ends it"
+            f"run {layout.run_id} is already running as {job.record.cluster.runner} job {job.id}: "
+            "'facebeam finalize' waits for it, 'facebeam cancel' cancels it"
         )
 
 
 def _cancel(job: SubmittedJob) -> None:
-    """Cancel the job that was waited for, and say what became of it."""
+    """Cancel the job, and report what became of its run."""
     try:
         committed = job.cancel()
     except UnreachableError as error:

@@ -1,4 +1,4 @@
-"""A submitted job: its name and record, waiting for it, cancelling it, and what became of its run."""
+"""A submitted job: its name and its record; wait for it, cancel it, and report how its run ended."""
 
 import re
 from dataclasses import asdict, dataclass, replace
@@ -35,12 +35,12 @@ def job_name(layout: Layout) -> str:
 
 
 _UNKNOWN: Final = ""
-"""The id of a job that is only about to be submitted."""
+"""The id in the record of a job that is being submitted."""
 
 
 @dataclass(frozen=True)
 class JobRecord:
-    """Where a run was submitted to, and as what."""
+    """The engine that a run was submitted to, and the name and id of its job."""
 
     job_name: str
     job_id: str
@@ -51,24 +51,24 @@ class JobRecord:
 _LOOK_EVERY_S: Final = 2.0
 _SAY_EVERY_S: Final = 60.0
 _SILENT_S: Final = 60.0
-"""An engine that does not answer for this long is given up on; its job may well go on."""
+"""After this long without an answer of the engine, a command stops waiting; the job may still be running."""
 
 
 def _cut_off(record: JobRecord, layout: Layout) -> str:
     return (
-        f"run {layout.run_id} was cut off while it was submitted: look for job {record.job_name} "
-        f"at the engine, cancel it if it is there, then delete {layout.job}"
+        f"run {layout.run_id} was interrupted while it was submitted: look for job {record.job_name} "
+        f"on the engine, cancel it if it is there, then delete {layout.job}"
     )
 
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """The job of one run on a cluster, which every process finds again by the job's record.
+    """The job of one run on a cluster; any process can find it by the job's record.
 
     Args:
-        record: where the run was submitted to, and as what.
+        record: the engine, and the name and id of the job.
         cluster: the engine that has the job.
-        layout: where the run's files are; the record is one of them until the job is over.
+        layout: paths of the run's files; the record is one of them until the job has ended.
     """
 
     record: JobRecord
@@ -77,7 +77,7 @@ class SubmittedJob:
 
     @classmethod
     def find(cls, layout: Layout) -> Self:
-        """Find a run's job by its record; raises RunError where the run was not submitted to a cluster."""
+        """Find a run's job by its record; raises RunError if the run was not submitted to a cluster."""
         if not exists(layout.job):
             raise RunError(
                 f"run {layout.run_id} of {layout.output} was not submitted to a cluster, or has ended"
@@ -90,14 +90,14 @@ class SubmittedJob:
 
     @classmethod
     def submit(cls, pipeline: Pipeline, cluster: Cluster, options: ClusterOptions, layout: Layout) -> Self:
-        """Submit a pipeline. A record is written before: a job that cannot be recorded is not submitted.
+        """Submit a pipeline. The record is written first: a job that cannot be recorded is not submitted.
 
-        The record gets the job's id only by `keep`. It stays without one where it is unknown whether there is
-        a job.
+        The record gets the id of the job only when the caller calls `keep`. It stays without an id if it is
+        not known whether there is a job.
 
         Raises:
             UnreachableError: the engine stopped answering; it may have the job.
-            RunError: the record cannot be written, or the engine refuses the job; there is no job then.
+            RunError: the record cannot be written, or the engine refuses the job; then there is no job.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         job = cls(JobRecord(job_name(layout), _UNKNOWN, now, options), cluster, layout)
@@ -112,27 +112,27 @@ class SubmittedJob:
 
     @property
     def id(self) -> str:
-        """The engine's id of the job."""
+        """The id that the engine has given the job."""
         return self.record.job_id
 
     @property
     def state(self) -> JobState:
-        """How far it has come, as the engine says now; raises UnreachableError."""
+        """The state of the job, which the engine is asked for; raises UnreachableError."""
         return self.cluster.state(self.id)
 
     def keep(self) -> None:
-        """Write the record, which stays until the run is committed or given up; raises RunError."""
+        """Write the record, which stays until the run is committed or has failed; raises RunError."""
         write_json(self.layout.job, asdict(self.record))
 
     def forget(self) -> None:
-        """Delete the record of a job that is over; raises RunError."""
+        """Delete the record of a job that has ended; raises RunError."""
         if exists(self.layout.job):
             remove_files([self.layout.job])
 
     def wait(self, stop: Stop, max_wait_s: float | None = None) -> JobState:
-        """Watch the job until it is over; RUNNING: the waiting was given up, and it was said why."""
+        """Wait until the job has ended, and give its state; RUNNING: this stopped waiting, and logged why."""
         layout = self.layout
-        later = f"'facebeam finalize --run {layout.run_id} --output {layout.output}' goes on from here"
+        later = f"continue with 'facebeam finalize --run {layout.run_id} --output {layout.output}'"
         began = said = answered = monotonic()
         while stop.number is None:
             try:
@@ -140,28 +140,28 @@ class SubmittedJob:
                 answered = monotonic()
             except UnreachableError as error:
                 if monotonic() - answered > _SILENT_S:
-                    LOGGER.error("%s; the job may go on there; %s", error, later)
+                    LOGGER.error("%s; the job may still be running; %s", error, later)
                     break
             else:
                 if state.is_over:
                     return state
             if max_wait_s is not None and monotonic() - began > max_wait_s:
-                LOGGER.error("job %s is not over after --max-wait; %s", self.id, later)
+                LOGGER.error("job %s has not ended within --max-wait; %s", self.id, later)
                 break
             if monotonic() - said > _SAY_EVERY_S:
                 said = monotonic()
-                LOGGER.info("job %s is at work for %.0f s", self.id, said - began)
+                LOGGER.info("job %s has been running for %.0f s", self.id, said - began)
             stop.asked.wait(_LOOK_EVERY_S)
         return JobState.RUNNING
 
     def cancel(self) -> bool:
-        """Cancel the job, wait until nothing works on it, delete what the run staged.
+        """Cancel the job, wait until it has ended, and delete the run's staged files.
 
         Returns:
-            Whether the run was committed, or checked and then published here, before that.
+            Whether the run was committed before that, or was checked before and has been published here.
 
         Raises:
-            UnreachableError: the engine does not answer; the job may go on.
+            UnreachableError: the engine does not answer; the job may still be running.
         """
         self.cluster.cancel(self.id)
         while not self.state.is_over:
@@ -171,12 +171,13 @@ class SubmittedJob:
         return committed
 
     def finish(self, state: JobState, talk: TalkOptions) -> int:
-        """Tell how the run ended whose job is over; give its exit code.
+        """Report how the run of a job that has ended has ended; give its exit code.
 
-        A run that was checked but not published is published; what an unfinished one staged is deleted.
+        If the run was checked but not published, this publishes it. If it was not checked, this deletes its
+        staged files.
 
         Raises:
-            UnreachableError: the job failed, and the engine does not say why.
+            UnreachableError: the job failed, and the engine does not answer when asked for the reason.
         """
         layout = self.layout
         if is_committed(layout) or resume(layout):

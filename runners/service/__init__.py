@@ -1,1 +1,1 @@
-"""The API's contract, answered by the local model: what `facebeam serve` is made of."""
+"""The server of `facebeam serve`: it answers requests of the API's contract with the local model."""

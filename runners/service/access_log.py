@@ -1,4 +1,4 @@
-"""One line a request: what was asked, what came of it, how long it took; no query, no token, no header."""
+"""Log one line per request: path, result and time, but no query, token or header."""
 
 from dataclasses import asdict, dataclass
 from time import monotonic
@@ -12,18 +12,18 @@ from facebeam.runners.logs import LOGGER
 from facebeam.transforms.http.shown_text import shown_url
 
 _NOT_LOGGED: Final = "/healthz"
-"""Asked for every few seconds by whatever watches the server."""
+"""Monitoring asks for it every few seconds."""
 
 
 @dataclass
 class Call:
-    """One request as its log line tells it."""
+    """One request, with what its log line shows."""
 
     trace_id: str
     method: str
     path: str
     status: int = 0
-    """Stays 0 where the caller hung up before the answer."""
+    """HTTP status; 0 if the caller closed the connection before the answer."""
     code: str | None = None
     faces: int | None = None
     image: str | None = None
@@ -37,13 +37,13 @@ class Call:
 
 
 def call_of(request: Request) -> Call:
-    """Give the log's line of a request, to be filled in."""
+    """Give the `Call` of a request, so that handlers can add to its log line."""
     call: Call = request.state.call
     return call
 
 
 class AccessLog:
-    """An ASGI application around another: gives each request a trace id, and logs it once it is answered."""
+    """An ASGI application around another one: it gives each request a trace id, and logs it at its end."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Which requests are taken: those with a token, under a ceiling in time, as far as a queue has places."""
+"""Decide which requests to accept: with an accepted token, within a rate, while the queue has places."""
 
 import asyncio
 from collections import deque
@@ -22,16 +22,16 @@ _SCHEME: Final = "bearer"
 
 @dataclass(frozen=True)
 class AcceptedTokens:
-    """The accepted tokens, as sha256 digests: the tokens themselves are kept nowhere. None: any will do."""
+    """The accepted tokens as sha256 digests; the tokens are not stored. No digests: accept any token."""
 
     digests: tuple[bytes, ...] = ()
 
     def check(self, authorization: str | None) -> None:
-        """Check a request's header.
+        """Check the header `authorization` of a request.
 
         Raises:
-            FailureError: `authorization_missing` without the header, `invalid_token` with any but
-                `Bearer <an accepted token>`.
+            FailureError: `authorization_missing` if there is no header; `invalid_token` if it is anything
+                except `Bearer <an accepted token>`.
         """
         if authorization is None:
             raise refused(ErrorCode.AUTHORIZATION_MISSING, "send the header 'authorization: Bearer <token>'")
@@ -41,15 +41,15 @@ class AcceptedTokens:
 
     def _accepts(self, token: str) -> bool:
         presented = _digest(token)
-        same = [compare_digest(presented, known) for known in self.digests]  # all of them: time tells nothing
+        same = [compare_digest(presented, known) for known in self.digests]  # all: timing must not help
         return not self.digests or any(same)
 
 
 def find_tokens(token_file: str | None, environment: Mapping[str, str]) -> AcceptedTokens:
-    """Read the tokens from a file, else from the environment; with neither, any token is accepted.
+    """Read the accepted tokens from a file, or else from the environment; without either, accept any token.
 
     Raises:
-        RunError: the file cannot be read, or what was given has no token in it: an empty list must not open
+        RunError: the file cannot be read, or file or variable contain no token: an empty list must not open
             the server to everybody.
     """
     if token_file is not None:
@@ -62,19 +62,17 @@ def find_tokens(token_file: str | None, environment: Mapping[str, str]) -> Accep
 def _content(token_file: str) -> str:
     try:
         return Path(token_file).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a zero byte in the path
-        reason = getattr(error, "strerror", None) or "it is no text"
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a zero byte in the path
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise RunError(f"--token-file {token_file} cannot be read: {reason}") from None
 
 
 def _parse(text: str, where: str) -> AcceptedTokens:
     tokens = text.split()
     if not tokens:
-        raise RunError(
-            f"{where} has no token in it: write one a line, or leave it away to accept every token"
-        )
+        raise RunError(f"{where} contains no token: write one per line, or omit it to accept every token")
     if not all(token.isascii() and token.isprintable() for token in tokens):
-        raise RunError(f"{where} has a token that no HTTP header can carry: use printable ASCII only")
+        raise RunError(f"{where} has a token that does not fit into a header: use printable ASCII only")
     return AcceptedTokens(tuple(map(_digest, tokens)))
 
 
@@ -83,7 +81,7 @@ def _digest(token: str) -> bytes:
 
 
 class RateCeiling:
-    """Take at most `rate` requests in any window of one second; without a rate, all of them."""
+    """Accepts at most `rate` requests in any window of one second; without a rate, all requests."""
 
     def __init__(self, rate: int | None, clock: Callable[[], float] = monotonic) -> None:
         self._rate = rate
@@ -91,19 +89,19 @@ class RateCeiling:
         self._taken_at: deque[float] = deque(maxlen=rate)
 
     def admit(self) -> None:
-        """Take one request; raises FailureError `too_many_requests`, which counts for nothing."""
+        """Accept and count one request; raises FailureError `too_many_requests` for one request too many."""
         if self._rate is None:
             return
         now = self._clock()
         if len(self._taken_at) == self._rate and now - self._taken_at[0] < 1:
-            raise _too_many(f"this server takes {self._rate} requests a second")
+            raise _too_many(f"this server accepts {self._rate} requests per second")
         self._taken_at.append(now)
 
 
 class WaitingRoom:
-    """Let `at_work` requests in at a time, and `waiting` more wait for their turn, in one event loop.
+    """Lets `at_work` requests run at a time, and `waiting` more requests wait for a turn; for one event loop.
 
-    Images of one host take at most half of the turns, so that a slow host holds up its own callers only.
+    Images of one host use at most half of the turns, so that a slow host delays only its own callers.
     """
 
     def __init__(self, at_work: int, waiting: int) -> None:
@@ -112,13 +110,13 @@ class WaitingRoom:
         self._most_of_a_host = max(1, at_work // 2)
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self.inside = 0
-        """Callers that wait for an answer."""
+        """Number of callers that wait for an answer."""
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Have a place for the block; raises FailureError `too_many_requests` when there is none."""
+        """Take a place for the block; raises FailureError `too_many_requests` if there is none."""
         if self.inside >= self._most:
-            raise _too_many(f"{self.inside} requests are under way or waiting")
+            raise _too_many(f"{self.inside} requests are in progress or waiting")
         self.inside += 1
         try:
             yield
@@ -127,7 +125,7 @@ class WaitingRoom:
 
     @asynccontextmanager
     async def turn(self, host: str) -> AsyncIterator[None]:
-        """Wait for a turn and keep it for the block."""
+        """Wait for a turn, and hold it during the block."""
         turn = self._turns.setdefault(host, asyncio.Semaphore(self._most_of_a_host))
         async with turn, self._turn:
             yield

@@ -1,4 +1,4 @@
-"""The contract of `POST /face/analyze`: its models and its answers."""
+"""The contract of `POST /face/analyze`: the models of requests, answers and errors."""
 
 import json
 from pathlib import Path
@@ -12,14 +12,14 @@ from facebeam.schemas.landmarks import REGIONS
 from facebeam.schemas.values import MAX_FACES, Face, FoundFaces
 
 FACE_MODEL_VERSION: Final = "3.0"
-"""The contract's one version; an answer names it, whatever the local model's own name is."""
+"""The only version in the contract; answers name it instead of the local model's version."""
 
 GUIDE_EXAMPLE: Final = json.loads(Path(__file__).with_name("guide_example.json").read_bytes())
-"""The response that the service's guide shows."""
+"""The example response in the service's guide."""
 
 
 class FaceAnalyzeRequest(BaseModel):
-    """What is asked for; other keys are ignored."""
+    """The body of a request; other keys are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -30,7 +30,7 @@ class FaceAnalyzeRequest(BaseModel):
 
 
 class Point(BaseModel):
-    """A landmark in pixels of the upright image; it may lie outside."""
+    """A landmark in pixels of the upright image; it may lie outside the image."""
 
     x: int
     y: int
@@ -43,7 +43,7 @@ def _all_of(region: str) -> FieldInfo:
 
 
 class FaceShape(BaseModel):
-    """The 90 landmarks of a face; left is the image's left."""
+    """The 90 landmarks of a face; `left` is the left side of the image."""
 
     face_profile: Annotated[list[Point], _all_of("face_profile")]
     left_eye: Annotated[list[Point], _all_of("left_eye")]
@@ -68,14 +68,14 @@ class FaceAnalyzeResponse(BaseModel):
 
 
 class ErrorDetail(BaseModel):
-    """Why there are no faces."""
+    """The reason of an error."""
 
     code: str
     message: str
 
 
 class ErrorResponse(BaseModel):
-    """The contract's error."""
+    """The body of an error."""
 
     success: Literal[False]
     error: ErrorDetail
@@ -86,7 +86,7 @@ _Points = list[dict[str, int]]
 
 
 def answer_body(answer: FoundFaces) -> dict[str, object]:
-    """Give the JSON of a successful response; each coordinate is half a pixel off at most."""
+    """Give the JSON of a successful response; coordinates are rounded to whole pixels."""
     return {
         "image_width": answer.image_width,
         "image_height": answer.image_height,

@@ -1,4 +1,4 @@
-"""From a request to the model's answer: its body bounded, parsed and checked, its image fetched."""
+"""Answer a request: read and check its body, fetch its image, and find the faces."""
 
 import asyncio
 from asyncio import timeout
@@ -29,15 +29,15 @@ from facebeam.transforms.images.fetch_image import Fetch, url_scheme
 
 MAX_BODY_S: Final = 10
 MAX_BODY_BYTES: Final = 64 * 1024
-"""Eight times the longest URL: escapes may make six bytes of one character."""
+"""Eight times the longest URL: JSON may escape one character as six bytes."""
 
 
 async def read_request(request: Request) -> ImageRequest:
-    """Read what is asked for.
+    """Read and check the body of a request.
 
     Raises:
-        FailureError: `request_too_large`, `bad_request`, and what the service's upstream refuses: another
-            model version, a URL that is none.
+        FailureError: `request_too_large`, `bad_request`, or what the service's upstream refuses: another
+            model version, or an image_url that is not a URL.
     """
     return image_request(await _body(request))
 
@@ -60,10 +60,10 @@ def image_request(body: bytes) -> ImageRequest:
 
 
 async def _body(request: Request) -> bytes:
-    """Read to the end, so that who sends too much can still read the answer; keep what is allowed.
+    """Read a body to its end, so that a caller who sends too much can still read the answer.
 
-    FastAPI's own reading comes before the token is looked at, keeps whatever is sent, and takes one content
-    type.
+    Only `MAX_BODY_BYTES` of it are held in memory. FastAPI would read the body before the token is checked,
+    hold all of it, and accept only one content type.
     """
     body, size = bytearray(), 0
     try:
@@ -72,9 +72,9 @@ async def _body(request: Request) -> bytes:
                 size += len(chunk)
                 body += chunk if size <= MAX_BODY_BYTES else b""
     except TimeoutError:
-        raise refused(ErrorCode.BAD_REQUEST, f"the body did not come within {MAX_BODY_S} s") from None
+        raise refused(ErrorCode.BAD_REQUEST, f"the body did not arrive within {MAX_BODY_S} s") from None
     if size > MAX_BODY_BYTES:
-        message = f"the body has {size} bytes, and at most {MAX_BODY_BYTES} are taken: send a URL, no image"
+        message = f"the body has {size} bytes, and the limit is {MAX_BODY_BYTES}: send a URL, not an image"
         raise refused(ErrorCode.REQUEST_TOO_LARGE, message)
     return bytes(body)
 
@@ -86,7 +86,7 @@ def _check_url(url: str) -> str | None:
 
 
 def _first_of(error: ValidationError) -> str:
-    """Name the first thing that is wrong, without the value: it may be long, and may be secret."""
+    """Describe the first error, without the value, which may be long or secret."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"])) or "the body"
     return f"{where}: {first['msg']}"
@@ -94,7 +94,7 @@ def _first_of(error: ValidationError) -> str:
 
 @dataclass(frozen=True)
 class FaceAnalyze:
-    """What an answer takes."""
+    """Answers `POST /face/analyze` with the parts that it is made of."""
 
     tokens: AcceptedTokens
     ceiling: RateCeiling
@@ -104,7 +104,7 @@ class FaceAnalyze:
     models: ModelWorkers
 
     async def respond(self, request: Request) -> JSONResponse:
-        """Respond with faces, or as the upstream does where there are none; raises FailureError."""
+        """Respond with the faces, or, without a face, with the upstream's error; raises FailureError."""
         call = call_of(request)
         self.tokens.check(request.headers.get("authorization"))
         self.ceiling.admit()
@@ -120,7 +120,7 @@ class FaceAnalyze:
 
 
 class _Work:
-    """The work for one request. Once begun it keeps its turn to the end: a download cannot be stopped."""
+    """The work for one request. Once begun, it holds its turn to the end: a download cannot be stopped."""
 
     def __init__(self, parts: FaceAnalyze, asked: ImageRequest) -> None:
         self._parts = parts
@@ -128,7 +128,7 @@ class _Work:
         self.has_begun = False
 
     async def annotate(self) -> FoundFaces:
-        """Wait for a turn, fetch the image and look at it; raises FailureError."""
+        """Wait for a turn, fetch the image and find its faces; raises FailureError."""
         parts = self._parts
         async with parts.room.turn(urlsplit(self._asked.image_url).netloc):
             self.has_begun = True
@@ -137,7 +137,7 @@ class _Work:
 
 
 async def unless_hung_up(request: Request, work: _Work) -> FoundFaces:
-    """Wait for an answer as long as there is a caller; raises ClientDisconnect when the caller is gone."""
+    """Wait for an answer; raises ClientDisconnect if the caller closes the connection meanwhile."""
     annotating = asyncio.create_task(work.annotate())
     listening = asyncio.create_task(_hang_up(request))
     try:
@@ -155,13 +155,13 @@ async def unless_hung_up(request: Request, work: _Work) -> FoundFaces:
 
 
 _ABANDONED: Final[set[asyncio.Task[FoundFaces]]] = set()
-"""Tasks that nobody waits for: a task without a reference may be collected in the middle."""
+"""References to tasks without a caller: Python may garbage-collect a running task without a reference."""
 
 
 def _forget(task: asyncio.Task[FoundFaces]) -> None:
     _ABANDONED.discard(task)
     if not task.cancelled():
-        task.exception()  # looked at, so that nobody complains
+        task.exception()  # otherwise asyncio logs that the exception was never retrieved
 
 
 async def _hang_up(request: Request) -> None:

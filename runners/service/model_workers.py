@@ -1,4 +1,4 @@
-"""Worker processes with a local model each, and the queue before them."""
+"""Worker processes, each with a local model, and the queue of images before them."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from facebeam.transforms.local_model.face_model import FaceModel
 
 
 def start() -> None:
-    """Load the model. The process ends when the server says so or dies, not by a signal meant for both."""
+    """Load the model. The process ends with the server, and ignores signals, which go to both processes."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
@@ -27,7 +27,7 @@ def start() -> None:
 
 
 def annotate(data: bytes, request: ImageRequest) -> FoundFaces:
-    """Decode and look at one image; raises FailureError of stage `decode`."""
+    """Decode one image and find its faces; raises FailureError of stage `decode`."""
     return answer_image(_model(), data, request)
 
 
@@ -37,39 +37,39 @@ def _model() -> FaceModel:
 
 
 def _end_with_parent() -> None:
-    """Wait for the parent's end: a killed one cannot tell its workers, who would wait for work for ever."""
+    """Exit when the parent ends: a killed parent cannot stop its workers, and they would wait forever."""
     if parent := parent_process():
         parent.join()
         os._exit(1)
 
 
 _AHEAD: Final = 2
-"""Images that a worker is given: one to look at, one to go on with while its answer travels."""
+"""Images that a worker gets at a time: it can begin the second one while the first answer is sent back."""
 
 
 def _new_process() -> ProcessPoolExecutor:
-    """Start a process; spawned, since a fork would copy the server's threads in the middle of their work."""
+    """Start a process by spawn, since a fork would copy the state of the server's threads in mid-work."""
     pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=start)
-    pool.submit(int)  # a process is started by its first work
+    pool.submit(int)  # the pool starts its process with the first work
     return pool
 
 
 @dataclass
 class _Worker:
     pool: ProcessPoolExecutor = field(default_factory=_new_process)
-    """A pool of one process: one that dies takes down its own pool only."""
+    """A pool of one process: if the process dies, only this pool is broken."""
     images: int = 0
 
     def replace(self, broken: ProcessPoolExecutor) -> None:
-        """Put a new process in the place of a broken one, which all its images report."""
+        """Replace a broken process by a new one; called for each of its images, but done only once."""
         if self.pool is broken:
-            LOGGER.warning("a model's process ended on its own; a new one takes its place")
+            LOGGER.warning("a model's process ended unexpectedly; a new one replaces it")
             broken.shutdown(wait=False)
             self.pool = _new_process()
 
 
 class ModelWorkers:
-    """So many processes with a model each; a context, in which they run."""
+    """Runs `count` processes, each with a model; a context manager."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -77,25 +77,25 @@ class ModelWorkers:
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
-        """Wait until every model is loaded; raises RunError where one cannot be."""
+        """Wait until every model is loaded; raises RunError if one cannot be loaded."""
         self._workers = [_Worker() for _ in range(self._count)]
         try:
             for worker in self._workers:
                 worker.pool.submit(int).result()
         except BrokenProcessPool:
-            raise RunError("the local model could not be loaded; its process says why above") from None
+            raise RunError("the local model could not be loaded; see the error above") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the processes once they have done their work."""
+        """End the processes when they have finished their work."""
         for worker in self._workers:
             worker.pool.shutdown()
 
     async def annotate(self, data: bytes, request: ImageRequest) -> FoundFaces:
-        """Look at one image in the process with the least to do.
+        """Find the faces of one image in the process with the fewest images.
 
         Raises:
-            FailureError: of stage `decode`; `busy`, where the process died over it or beside it.
+            FailureError: of stage `decode`; or `busy` if the process died on this image or on another one.
         """
         async with self._turn:
             worker = min(self._workers, key=lambda each: each.images)
@@ -111,5 +111,5 @@ class ModelWorkers:
 
 
 _BUSY: Final = Failure(
-    ErrorCode.BUSY, "the model's process ended before its answer; ask again", stage="serve"
+    ErrorCode.BUSY, "the model's process ended before its answer; send it again", stage="serve"
 )

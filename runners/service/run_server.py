@@ -1,4 +1,4 @@
-"""Serve by uvicorn: bounded in connections and in the time of a request's head, until a signal."""
+"""Run the server with uvicorn until a signal; limit connections, and the time for a request's head."""
 
 import asyncio
 import json
@@ -29,24 +29,24 @@ from facebeam.runners.service.web_app import web_app
 from facebeam.schemas.errors import ErrorCode
 
 MAX_HEAD_S: Final = 10.0
-"""As much as the body gets."""
+"""The body has the same limit, `MAX_BODY_S`."""
 MOST_CONNECTIONS: Final = 4096
 
 
 def most_connections() -> int:
-    """Give how many connections there may be: fewer than files that this process may open."""
+    """Give the largest number of connections, as far as this process may open files."""
     return max(1, raise_limit(MOST_CONNECTIONS + OWN) - OWN)
 
 
 class BoundedHTTP(H11Protocol):
-    """One connection. It is refused when there are too many, and closed when its head does not come."""
+    """One connection. It is refused if there are too many, and closed if a request's head takes too long."""
 
     most: int = MOST_CONNECTIONS
-    """Connections at a time; set by the server before it listens."""
+    """Largest number of connections; the server sets it before it listens."""
     _late: TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; from the first of a head on, the rest has so long to come."""
+        """Handle received bytes; while a head is incomplete, watch that it arrives in time."""
         if self._is_too_many:
             self._refuse(ErrorCode.TOO_MANY_REQUESTS, f"{self.most} connections are open already")
             return
@@ -58,19 +58,19 @@ class BoundedHTTP(H11Protocol):
             self._watch_head()
 
     def connection_made(self, transport: object) -> None:
-        """Begin; a connection that says nothing is closed too."""
+        """Start the time for the first head; a connection that sends nothing is closed too."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows asyncio's own type
         self._since = self.loop.time()
         self._is_too_many = len(self.connections) > self.most
         self._watch_head()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next head."""
+        """Start the time for the next head."""
         self._since = self.loop.time()
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP in the contract's shape."""
+        """Answer a request that is not HTTP, in the contract's shape."""
         self._refuse(ErrorCode.BAD_REQUEST, msg)
 
     def _waits_for_head(self) -> bool:
@@ -82,7 +82,7 @@ class BoundedHTTP(H11Protocol):
 
     def _close_late(self) -> None:
         if self._waits_for_head():
-            self._refuse(ErrorCode.BAD_REQUEST, f"the request's head did not come within {MAX_HEAD_S:.0f} s")
+            self._refuse(ErrorCode.BAD_REQUEST, f"the request's head took more than {MAX_HEAD_S:.0f} s")
 
     def _refuse(self, code: ErrorCode, message: str) -> None:
         refusal = Refusal(code, message, str(uuid4()), retry_after_s=1)
@@ -102,15 +102,15 @@ class BoundedHTTP(H11Protocol):
 
 
 DOWNLOADS: Final = 16
-"""Images that are fetched while others are looked at; so many and the workers' are held in memory."""
+"""Images that are fetched while the workers process others; all of these are in memory."""
 GRACE_S: Final = 75
-"""What requests under way are given to end after a signal: the longest download, and a wait."""
+"""Seconds that requests in progress may take after a signal: the longest download, and a wait."""
 
 
 def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.socket) -> int:
     """Serve on a listening socket until SIGINT or SIGTERM.
 
-    Requests under way are answered first; a second Ctrl-C ends the process at once, and with it its workers.
+    Requests in progress are answered first. A second Ctrl-C ends the process and its workers at once.
 
     Raises:
         RunError: a model could not be loaded.
@@ -119,7 +119,7 @@ def run_server(options: ServeOptions, tokens: AcceptedTokens, listener: socket.s
     fetcher = image_fetcher(options, authorities(options.ca_file, {}))
     at_once = replace(
         fetcher.host_limits, longest_wait_s=0.0
-    )  # a caller waits for no host that asked for a pause
+    )  # a caller does not wait for a host that asked for a pause
     fetcher = replace(fetcher, window=at_work, host_limits=at_once)
     models, fetchers = ModelWorkers(options.workers), ThreadPoolExecutor(at_work, "fetch")
     with fetchers, fetcher.open() as fetch:
@@ -137,7 +137,7 @@ class _Server(Server):
     _said: str | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Have what the event loop reports said once, and not again until something else comes."""
+        """Log each error of the event loop only once in a row, since some are repeated many times."""
         asyncio.get_running_loop().set_exception_handler(self._say_once)
         await super().startup(sockets)
 
@@ -148,7 +148,7 @@ class _Server(Server):
         self._said = said
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End the process at a second Ctrl-C: uvicorn waits for open connections since Python 3.12."""
+        """End the process at a second Ctrl-C: since Python 3.12, uvicorn would wait for open connections."""
         super().handle_exit(sig, frame)
         if self.force_exit:
             os._exit(STOPPED)
@@ -170,7 +170,7 @@ def _server(face_analyze: FaceAnalyze) -> _Server:
 
 
 def _stop_by_signal(server: Server) -> None:
-    """Stop in order before uvicorn listens for signals, and after: it raises again those that stopped it."""
+    """Handle signals before uvicorn does, and after: when it has stopped, it raises the signal again."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True

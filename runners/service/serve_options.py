@@ -1,4 +1,4 @@
-"""The flags of `facebeam serve`: strict, checked, and cheap, since nothing heavy is imported here."""
+"""The flags of `facebeam serve`; no slow module is imported here."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ examples:
   curl -X POST http://127.0.0.1:8080/face/analyze -H 'authorization: Bearer any' \\
       -H 'content-type: application/json' -d '{{"image_url": "https://host/photo.jpg"}}'
 
-Tokens come from --token-file, else from {TOKENS_VARIABLE}, separated by spaces or line ends; where there is
-neither, every token is accepted. /docs shows the API, /healthz tells that the server answers.
+The accepted tokens come from --token-file or else from {TOKENS_VARIABLE}, separated by spaces or line ends.
+Without either, every token is accepted. /docs shows the API; /healthz answers if the server is running.
 
 exit codes:
-  0  stopped by Ctrl-C or SIGTERM; every request under way was answered
+  0  stopped by Ctrl-C or SIGTERM; every request in progress was answered
   2  a flag or the set-up is wrong; nothing was started
   130  stopped at once by a second Ctrl-C
 """
@@ -39,12 +39,12 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Access:
-    TITLE: ClassVar[str] = "who may ask for what"
+    TITLE: ClassVar[str] = "address and access"
 
     host: Annotated[str, Flag("address to listen on", str)] = "127.0.0.1"
-    port: Annotated[int, Flag("port to listen on; 0: any free one", _whole_number(0, 65535), "N")] = 8080
+    port: Annotated[int, Flag("port to listen on; 0: any free port", _whole_number(0, 65535), "N")] = 8080
     token_file: Annotated[
-        str | None, Flag("the tokens that are accepted", str, "FILE", default_is="see below")
+        str | None, Flag("file with the accepted tokens", str, "FILE", default_is="see below")
     ] = None
 
 
@@ -55,36 +55,39 @@ class _Load:
     workers: Annotated[
         int,
         Flag(
-            "processes with a model each, or 'auto'", types.workers, "N", default_is="auto: one per CPU core"
+            "number of processes, each with its own model, or 'auto'",
+            types.workers,
+            "N",
+            default_is="auto: one per CPU core",
         ),
     ] = field(default_factory=types.cores)
     max_waiting: Annotated[
         int,
-        Flag("requests that wait for their turn; further ones get 429", _whole_number(0, 10_000), "N"),
+        Flag("largest number of waiting requests; further ones get 429", _whole_number(0, 10_000), "N"),
     ] = 64
     rate: Annotated[
         int | None,
         Flag(
-            "requests taken in any one second; further ones get 429",
+            "largest number of requests per second; further ones get 429",
             _whole_number(1, 100_000),
             "N",
-            default_is="no ceiling",
+            default_is="unlimited",
         ),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions(_Access, _Load, DownloadOptions, TalkOptions):
-    """What the user asked for; every value is checked."""
+    """The flags with their values; every value is checked."""
 
 
 def parse_serve(argv: Sequence[str]) -> ServeOptions:
-    """Parse and check the flags; a wrong one ends the process with exit code 2."""
+    """Parse and check the flags; a wrong flag ends the process with exit code 2."""
     return serve_parser().parse_all(argv)
 
 
 def serve_parser() -> OptionsParser[ServeOptions]:
     """Build the parser of `facebeam serve`."""
     return OptionsParser(
-        ServeOptions, "facebeam serve", "Answer the API's POST /face/analyze with the local model.", EPILOG
+        ServeOptions, "facebeam serve", "Answer POST /face/analyze of the API with the local model.", EPILOG
     )

@@ -1,4 +1,4 @@
-"""The web application: its paths, its page, and every error in the contract's shape."""
+"""The web application: its paths, its documentation page, and all errors in the contract's shape."""
 
 from importlib.metadata import version
 from traceback import format_exception
@@ -38,7 +38,7 @@ _HERE: Final = "this server has POST /face/analyze, GET /healthz, GET /docs and 
 
 
 def web_app(face_analyze: FaceAnalyze) -> AccessLog:
-    """Put the application together: /face/analyze, /healthz, /docs and /openapi.json."""
+    """Build the application: /face/analyze, /healthz, /docs and /openapi.json."""
     app = FastAPIOffline(
         title="facebeam", version=version("facebeam"), redoc_url=None, redirect_slashes=False
     )
@@ -53,7 +53,7 @@ def web_app(face_analyze: FaceAnalyze) -> AccessLog:
         dependencies=[Security(HTTPBearer(auto_error=False))],
         openapi_extra={"requestBody": _BODY},
     )
-    app.add_api_route("/healthz", _healthz, summary="Tell that the server answers")
+    app.add_api_route("/healthz", _healthz, summary="Show that the server is running")
     app.exception_handler(FailureError)(_on_failure)
     app.exception_handler(HTTPException)(_on_no_route)
     app.exception_handler(ClientDisconnect)(_on_hang_up)
@@ -70,20 +70,20 @@ async def _on_failure(request: Request, error: FailureError) -> JSONResponse:
 
 
 async def _on_no_route(request: Request, error: HTTPException) -> JSONResponse:
-    """Refuse with codes that tell a client to stop: its base URL is wrong, whatever it sends."""
+    """Answer with codes that make a client stop: its base URL is wrong, so every request would fail."""
     code = _NO_ROUTE.get(error.status_code, ErrorCode.BAD_REQUEST)
     response = refuse(request, Refusal(code, _HERE, call_of(request).trace_id))
-    response.headers.update(error.headers or {})  # which methods there are
+    response.headers.update(error.headers or {})  # such as Allow, the list of methods
     return response
 
 
 async def _on_hang_up(request: Request, _error: ClientDisconnect) -> JSONResponse:
-    """Make an answer that nobody reads, for the log."""
-    return refuse(request, Refusal(ErrorCode.BAD_REQUEST, "the caller hung up", call_of(request).trace_id))
+    """Make an answer for the log only: the caller has closed the connection."""
+    return refuse(request, Refusal(ErrorCode.BAD_REQUEST, "the caller is gone", call_of(request).trace_id))
 
 
 async def _on_defect(request: Request, error: Exception) -> JSONResponse:
-    """Answer all the same; the traceback is for whoever runs the server."""
+    """Answer after an unexpected exception, and log its traceback for the operator of the server."""
     LOGGER.error("%s", "".join(format_exception(error)))
-    message = "the server failed; its log says why"
+    message = "the server failed; see its log"
     return refuse(request, Refusal(ErrorCode.API_ERROR, message, call_of(request).trace_id))

@@ -188,7 +188,7 @@ def test_a_job_is_cancelled(idle: Cloud) -> None:
     assert workers["autoscalingSettings"] == {"algorithm": 2}  # AUTOSCALING_ALGORITHM_BASIC: nothing paces it
     second = idle.annotate(*start)
     assert (second.returncode, len(idle.service.jobs)) == (2, 1)
-    assert f"run one is at work already, as dataflow job {job.job_id}: 'facebeam finalize'" in second.stderr
+    assert f"run one is already running as dataflow job {job.job_id}: 'facebeam finalize'" in second.stderr
     cancelled = idle.facebeam("cancel", *run)
     assert cancelled.returncode == 0, cancelled.stderr
     assert idle.service.updates == [{"requestedState": 5}]

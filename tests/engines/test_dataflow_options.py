@@ -135,7 +135,7 @@ def test_a_path_of_this_machine_is_refused(tmp_path: Path) -> None:
     """A run with a local output exits with 2, names flag, path and reason, and writes nothing there."""
     code, said = annotate(output=str(tmp_path / "out"))
     assert code == 2
-    assert f"--output {tmp_path}/out lies on this machine, where workers do not see it" in said
+    assert f"--output {tmp_path}/out is on this machine, where workers cannot read it" in said
     assert not (tmp_path / "out").exists()
 
 

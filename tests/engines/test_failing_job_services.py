@@ -72,6 +72,6 @@ def test_a_submission_that_is_cut_off_is_told(tmp_path: Path) -> None:
     assert f"the job service at {address} does not answer: UNAVAILABLE" in finished.stderr
     assert "Traceback" not in finished.stderr
     for told in (finished, status, again):
-        assert "run one was cut off while it was submitted: look for job facebeam-one-" in told.stderr
+        assert "run one was interrupted while it was submitted: look for job facebeam-one-" in told.stderr
         assert f"then delete {tmp_path / 'out/_runs/one/job.json'}" in told.stderr
     assert (status.returncode, again.returncode) == (2, 2)

@@ -22,7 +22,7 @@ def overview(**times: int) -> Mapping[str, Script]:
 
 def test_a_second_job_of_one_name_is_refused() -> None:
     """`check` refuses a second job of one name, names the running job and the cure, and uploads nothing."""
-    refused = pytest.raises(RunError, match=r"job new named facebeam-one is at work on .*, or cancel it")
+    refused = pytest.raises(RunError, match=r"job new named facebeam-one is running on .*, or cancel it")
     with job_manager(jobs=overview(old=1700000000000, new=-1)) as server, refused:
         Flink(server.authority, POOL).check("facebeam-one")
     assert {request.method for request in server.seen} == {"GET"}
@@ -83,7 +83,7 @@ Caused by: java.lang.Exception: The user defined 'open()' method caused an excep
 Caused by: java.net.UnknownHostException: java.net.UnknownHostException: pool.invalid
 """
 NO_WORKER_TOLD = (
-    "Flink's TaskManagers get no worker from --worker-pool localhost:50000 "
+    "Flink's TaskManagers cannot get a worker from --worker-pool localhost:50000 "
     "(UnknownHostException: pool.invalid): start Beam's worker pool there, or correct the flag"
 )
 LOST = """\

@@ -91,7 +91,7 @@ def test_a_master_that_is_not_there_is_told() -> None:
     ("says", "told"),
     [
         (not_found, "does not answer: HTTPError"),
-        (tells({"name": "something else"}), "it does not tell Flink's"),
+        (tells({"name": "something else"}), "it does not report Flink's"),
     ],
 )
 def test_a_server_that_is_no_job_manager_is_told(says: Script, told: str) -> None:
@@ -133,9 +133,9 @@ def another(path: Path) -> None:
     ("harm", "told"),
     [
         (absent, "cannot be read (No such file or directory)"),
-        (cut, "is no jar (File is not a zip file)"),
+        (cut, "is not a jar (File is not a zip file)"),
         (changed, f"is damaged at {RUNNER_CLASS}"),
-        (another, "holds no Flink runner of Beam's"),
+        (another, "does not contain Beam's Flink runner"),
     ],
 )
 def test_a_jar_that_is_missing_or_altered_is_refused(
@@ -173,6 +173,6 @@ def test_paths_of_this_machine_are_refused_for_a_master_elsewhere(tmp_path: Path
     flags = ("--runner", "flink", "--flink-master", "flink.invalid:8081", "--worker-pool", POOL)
     finished = rehearse(manifest, tmp_path / "out", *flags)
     assert finished.returncode == 2
-    assert f"--manifest {manifest} lies on this machine" in finished.stderr
+    assert f"--manifest {manifest} is on this machine" in finished.stderr
     assert "--shared-filesystem" in finished.stderr
     assert not (tmp_path / "out").exists()

@@ -196,13 +196,13 @@ def test_paths_of_this_machine_are_refused_for_workers_elsewhere(manifest: Path,
     )
     finished = rehearse(manifest, tmp_path / "out", *flags)
     assert finished.returncode == 2
-    assert f"--manifest {manifest} lies on this machine" in finished.stderr
+    assert f"--manifest {manifest} is on this machine" in finished.stderr
     assert "--shared-filesystem" in finished.stderr
     assert not (tmp_path / "out").exists()
 
 
 def test_an_engine_that_dies_is_given_up_on(tmp_path: Path, manifest: Path) -> None:
-    """A run that is not over after --max-wait exits with 1 and shows the `finalize` command.
+    """A run that has not ended within --max-wait exits with 1 and shows the `finalize` command.
 
     `status` exits with 2 if the job service has ended since.
     """
@@ -212,7 +212,7 @@ def test_an_engine_that_dies_is_given_up_on(tmp_path: Path, manifest: Path) -> N
     ):
         waiting = submit(Engine(address, pool), manifest, tmp_path / "out", "--max-wait", "1s")
     assert waiting.returncode == 1
-    assert "is not over after --max-wait" in waiting.stderr
+    assert "has not ended within --max-wait" in waiting.stderr
     assert f"'facebeam finalize --run one --output {tmp_path / 'out'}'" in waiting.stderr
     finished = facebeam("status", "--run", "one", "--output", tmp_path / "out")
     assert (finished.returncode, finished.stdout) == (2, "")

@@ -40,4 +40,4 @@ def test_prism_is_never_downloaded(manifest: Path, tmp_path: Path) -> None:
     assert "--runner prism needs --prism-location" in finished.stderr
     finished = rehearse(manifest, tmp_path / "out", "--runner", "prism", "--prism-location", manifest)
     assert finished.returncode == 2
-    assert f"--prism-location {manifest} is no program" in finished.stderr
+    assert f"--prism-location {manifest} is not a program" in finished.stderr

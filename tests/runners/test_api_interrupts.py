@@ -93,7 +93,7 @@ def test_a_stopped_run_loses_no_answer(tmp_path: Path) -> None:
         with running_by_api(server.base_url, manifest, output, *flags) as process:
             wait_until(service.is_reached)
             process.send_signal(signal.SIGTERM)
-            wait_for_line(process.stderr, "stopping: the images under way are finished first")
+            wait_for_line(process.stderr, "stopping: the images in progress are finished first")
             service.let_go.set()
             said = process.stderr.read()
             assert process.wait(DEADLINE_S) == 143
@@ -127,7 +127,7 @@ def test_runs_at_the_same_time_are_told_of_each_other(tmp_path: Path) -> None:
     """A run whose journal another run uses prints a warning and commits; a run alone prints no warning."""
     manifest, service = write_urls(tmp_path / "photos.txt", images(1)), Holding(0)
     other, output = write_urls(tmp_path / "others.txt", images(3, first=10)), tmp_path / "out"
-    warned = f"another run asks through {output}/responses just now"
+    warned = f"another run is using the journal {output}/responses"
     with service.server as server:
         with running_by_api(server.base_url, manifest, output, *UNPACED) as process:
             wait_until(lambda: server.calls == 1)

@@ -32,11 +32,11 @@ def test_a_file_where_the_output_should_be(manifest: Path) -> None:
 @pytest.mark.parametrize(
     ("foreign", "said"),
     [
-        ("faces/old.parquet", "is not ours, and readers of"),
-        ("images/2024/a.parquet", "is not ours, and readers of"),
-        ("dead_letters/notes.txt", "is not ours, and readers of"),
-        ("faces", "is a file where a folder of runs belongs"),
-        ("_staging", "is a file where a folder of runs belongs"),
+        ("faces/old.parquet", "is not from facebeam, and readers of"),
+        ("images/2024/a.parquet", "is not from facebeam, and readers of"),
+        ("dead_letters/notes.txt", "is not from facebeam, and readers of"),
+        ("faces", "is a file, but must be a folder of runs"),
+        ("_staging", "is a file, but must be a folder of runs"),
     ],
 )
 def test_what_is_not_ours_is_left_alone(manifest: Path, foreign: str, said: str) -> None:

@@ -121,7 +121,7 @@ def test_a_private_authority_is_trusted_where_it_is_named(tmp_path: Path, photos
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read (No such file or directory)"), ("none", "holds no certificate")],
+    [(None, "cannot be read (No such file or directory)"), ("none", "contains no PEM certificate")],
 )
 def test_a_wrong_ca_file_is_found_before_the_run(tmp_path: Path, content: str | None, said: str) -> None:
     """A file that is not there, or has no certificate, ends with 2 and its name."""

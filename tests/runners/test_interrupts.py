@@ -110,7 +110,7 @@ def test_one_signal_ends_a_run_in_order(
     """
     with held_run(host, tmp_path) as process:
         process.send_signal(number)
-        wait_for_line(process.stderr, "stopping: the images under way are finished first")
+        wait_for_line(process.stderr, "stopping: the images in progress are finished first")
         host.let_go.set()
         said = process.stderr.read()
         assert process.wait(DEADLINE_S) == exit_code
@@ -222,7 +222,10 @@ def test_runs_side_by_side_do_not_harm_each_other(host: SlowHost, tmp_path: Path
         assert other.returncode == 0, other.stderr
         same = rehearse(manifest, output, "--run-id", "one")
         assert same.returncode == 2
-        assert "run one is under way in another process; wait for it or give another --run-id" in same.stderr
+        assert (
+            "run one is already running in another process; wait for it or give another --run-id"
+            in same.stderr
+        )
         assert staged(output) != []
         host.let_go.set()
         assert process.wait(DEADLINE_S) == 0

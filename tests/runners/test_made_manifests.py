@@ -143,7 +143,7 @@ def test_photographs_that_the_model_cannot_decode_are_found_too(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("pattern", "flags", "said"),
     [
-        ("shots", (), "2 images; give --allow-local-files to take them"),
+        ("shots", (), "2 images; give --allow-local-files to read them"),
         ("empty", ("--allow-local-files",), "is a folder without images: name its files"),
         ("shots/*", ("--allow-local-files",), "unknown ending"),
         ("shots", ("--allow-local-files", *FLINK), "write a manifest where the workers see it"),

@@ -66,7 +66,7 @@ def test_a_plan_counts_rows_images_and_calls(plans: Plans) -> None:
     """Before the first run, the plan's table has exactly these rows."""
     assert plans.first == {
         "rows": "75",
-        "no image in them": "14",
+        "without a valid URL": "14",
         "duplicates": "30",
         "images": "31",
         "answered already": "0",

@@ -91,7 +91,7 @@ def test_a_replay_of_all_runs_asks_as_they_did(tmp_path: Path) -> None:
         annotate_by_api(server.base_url, manifest, output, "--run-id", "two", *UNPACED, "--mode", 1)
         differing = with_token(*again)
         assert (differing.returncode, server.calls) == (2, 4)
-        assert "these runs differ in --mode, 0 and 1: say which with it" in differing.stderr
+        assert "these runs differ in --mode (0 and 1): give this flag" in differing.stderr
         told = with_token(*again, "--max-failure-share", 1, "--mode", 1)
         assert (told.returncode, server.calls) == (0, 5), told.stderr
     assert run_json(output, "three")["options"]["source"] == "api"

@@ -1,1 +1,1 @@
-"""What is made of committed runs: exports, the report, the comparison. Everything reads tables as streams."""
+"""Exports, reports and comparisons of committed runs. All of them read tables one batch at a time."""

@@ -15,7 +15,7 @@ from facebeam.schemas.tables import BOX_COLUMNS, COORDINATE_COLUMNS, FACES, RESE
 from facebeam.transforms.results.chosen_rows import ChosenRows, Table
 
 QUALITY_COLUMNS: Final = ("score", "predicted_error", "yaw_deg", "pitch_deg", "roll_deg")
-"""What a source may say of a face besides its points; tables of older runs have no such columns."""
+"""What a source may report about a face besides its points; tables of older runs lack these columns."""
 _OF_IMAGES: Final = ("image_id", "image_url", "image_width", "image_height", "source", "face_model_version")
 
 
@@ -28,7 +28,7 @@ class AnsweredImage:
         own: values of the manifest's own columns.
         points: float32[n, 90, 2], pixels: n faces in the order of the source.
         boxes: float32[n, 4], pixels: left, top, width and height of the smallest rectangle around the points.
-        quality: score, pose, ... of each face, as far as its run has them; None: the source says nothing.
+        quality: score, pose, ... of each face, if its run has them; None: the source does not report it.
     """
 
     about: Mapping[str, object]
@@ -44,7 +44,7 @@ class AnsweredImage:
 
     @property
     def image_id(self) -> str:
-        """The manifest's name of the image."""
+        """The manifest's id of the image."""
         return str(self.about["image_id"])
 
     @property
@@ -54,7 +54,7 @@ class AnsweredImage:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height of the upright image in pixels; None: the source did not say."""
+        """Width and height of the upright image in pixels; None: the source did not report them."""
         width, height = self.about["image_width"], self.about["image_height"]
         return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
@@ -74,7 +74,7 @@ def answered_images(rows: ChosenRows) -> Iterator[AnsweredImage]:
 def images_called(
     rows: ChosenRows, keys: Collection[tuple[str, str]]
 ) -> Mapping[tuple[str, str], AnsweredImage]:
-    """Read the images with these ids and URLs, by `(id, URL)`; one that several rows name comes once.
+    """Read the images with these keys, `(id, URL)`; an image that is in several rows is given once.
 
     Raises:
         RunError: the tables cannot be read.
@@ -105,7 +105,7 @@ def images_without_faces(batches: Iterable[pa.RecordBatch]) -> Iterator[Answered
 def images_with_faces(batches: Iterator[pa.RecordBatch]) -> Iterator[AnsweredImage]:
     """Join the rows of `faces` that belong to one image; they follow one another, and begin with face 0.
 
-    An image whose faces are in two batches comes out once.
+    The faces of an image may be in two batches.
     """
     waiting: AnsweredImage | None = None
     for batch in batches:
@@ -121,7 +121,7 @@ def images_with_faces(batches: Iterator[pa.RecordBatch]) -> Iterator[AnsweredIma
 
 
 def _images_of(batch: pa.RecordBatch) -> Iterator[tuple[bool, AnsweredImage]]:
-    """Cut a batch where an image begins; tell whether a part continues the image before it."""
+    """Split a batch into images, each with whether it continues the last image of the batch before."""
     if not len(batch):
         return
     index = batch["face_index"].to_numpy()

@@ -14,12 +14,12 @@ from facebeam.transforms.steps.progress import PROGRESS
 
 Table = Literal["faces", "images", "dead_letters"]
 LATEST: Final = "latest"
-"""Stands for the run that was committed last."""
+"""Text of `--run` for the run that was committed last."""
 
 
 @contextmanager
 def reading_tables(output: str) -> Iterator[None]:
-    """Translate what reading tables raises.
+    """Translate exceptions of reading tables into RunError.
 
     Raises:
         RunError: the output has no committed run, or its tables cannot be read.

@@ -18,7 +18,7 @@ from facebeam.transforms.results.chosen_rows import ChosenRows, committed_tables
 from facebeam.transforms.results.match_faces import match_faces, region_distances
 
 _FACES_AT_A_TIME: Final = 250_000
-"""Of the other run, held in memory: some 300 MB."""
+"""Faces of the other run that are in memory at a time: about 300 MB."""
 _NO_FACES: Final = np.empty((0, LANDMARK_COUNT, 2), np.float32)
 ALL: Final = "all_points"
 MEASURED: Final = (*REGIONS, ALL)
@@ -28,7 +28,7 @@ class Pair(NamedTuple):
     """Two faces, or faces without a partner, of one image."""
 
     image: AnsweredImage
-    """As the first run has it."""
+    """The image with the answer of the first run."""
     one: NDArray[np.float32]
     """float32[n, 90, 2], pixels: faces of the first run."""
     other: NDArray[np.float32]
@@ -38,7 +38,7 @@ class Pair(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """How a distance is spread over the matched faces, in % of the eye distance."""
+    """The distribution of a distance over the matched faces, in % of the eye distance."""
 
     median: float
     p90: float
@@ -50,16 +50,16 @@ class Side:
     """One of the two runs.
 
     Args:
-        output: its `--output`.
-        run: its id.
+        output: the `--output` of the run.
+        run: the id of the run.
     """
 
     output: str
     run: str
     rows: int = 0
-    """Rows with different names; of rows with the same name the first one counts."""
+    """Rows with different images; of rows with the same image the first one counts."""
     repeated: int = 0
-    """Rows that repeat the name of another one."""
+    """Rows that repeat the image of an earlier row."""
     only_here: int = 0
     """Images that the other run does not have."""
     unmatched: int = 0
@@ -75,7 +75,7 @@ class Comparison:
     Args:
         one: the first run.
         other: the run that it is compared with.
-        most: number of examples to keep of each kind.
+        most: largest number of examples of each kind.
     """
 
     one: Side
@@ -102,19 +102,19 @@ class Comparison:
         return {*self.one.models} != {*self.other.models}
 
     def spreads(self) -> Mapping[str, Spread]:
-        """Give the spread of each region's distance, and of all points'; empty without matched faces."""
+        """Give the distributions of distances, per region and of all points; empty without matched faces."""
         if not self.matched:
             return {}
         values = np.quantile(np.concatenate(self._distances), [0.5, 0.9, 1.0], axis=0)
         return {name: Spread(*values[:, i].tolist()) for i, name in enumerate(MEASURED)}
 
     def add_distances(self, distances: NDArray[np.float64]) -> None:
-        """Take the distances of matched faces, float64[n, 10]."""
+        """Add the distances of matched faces, float64[n, 10]."""
         self._distances.append(distances)
 
 
 class _End(NamedTuple):
-    """What became of an image: `ok`, `no_face` or an error code, and its faces."""
+    """The result of an image: `ok`, `no_face` or an error code, and its faces."""
 
     name: str
     outcome: str
@@ -131,8 +131,8 @@ def compare_runs(one: Side, other: Side, key: Key, most: int = 0) -> Comparison:
     Args:
         one: the first run.
         other: the run that it is compared with.
-        key: the column that names an image in both.
-        most: number of examples to keep.
+        key: the column that identifies an image in both runs.
+        most: largest number of examples of each kind.
 
     Raises:
         RunError: no image is in both, or the tables cannot be read.
@@ -170,7 +170,7 @@ def _compare_part(found: Comparison, key: Key, part: int, parts: int) -> None:
 
 
 def _ends(side: Side, key: Key, part: int, parts: int) -> Iterator[_End]:
-    """Read the ends of a run's images in one part, each image once; count what is repeated."""
+    """Read the results of a run's images in one part, each image once, and count repeated rows."""
     seen: set[str] = set()
     for end in _all_ends(ChosenRows(side.output, side.run), key):
         if crc32(end.name.encode()) % parts != part:
@@ -220,11 +220,11 @@ def _measure(
 
 
 def _small(image: AnsweredImage) -> AnsweredImage:
-    """Copy an image's faces: as they are, they keep their whole batch in memory."""
+    """Copy an image's faces: without a copy, the whole batch would stay in memory."""
     return replace(image, points=image.points.copy(), boxes=image.boxes.copy())
 
 
 def side_names(sides: Sequence[Side]) -> list[str]:
-    """Name the runs: with their outputs where the ids are equal or the outputs differ."""
+    """Name the runs by their ids, and also by their outputs if these differ."""
     is_one_output = len({side.output for side in sides}) == 1
     return [side.run if is_one_output else f"{side.output}, {side.run}" for side in sides]

@@ -1,4 +1,4 @@
-"""The report's view of a comparison: numbers as text, and pictures with the points of both runs."""
+"""Prepare a comparison for the report: numbers as text, and pictures with the points of both runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class ComparisonView:
     """A comparison as the page shows it."""
 
     names: Sequence[str]
-    """Of the two runs."""
+    """Names of the two runs."""
     models: Sequence[str]
-    """Of each run: sources and versions of their models."""
+    """Sources and versions of models, per run."""
     models_differ: bool
     counts: Sequence[tuple[str, str, str]]
     """What is counted, and its value in each run."""
@@ -29,7 +29,7 @@ class ComparisonView:
 
 
 def comparison_view(found: Comparison, images: int, fetch: Fetch) -> ComparisonView:
-    """Lay a comparison out, with at most `images` pictures."""
+    """Prepare a comparison, with at most `images` pictures."""
     alone = found.alone[: images // 2]
     farthest = found.farthest[: images - len(alone)]
     sides = [found.one, found.other]

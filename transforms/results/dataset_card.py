@@ -1,4 +1,4 @@
-"""The card of an exported dataset: what is in it, in the form that Hugging Face's hub and `datasets` read."""
+"""Write the card of an exported dataset, in the form that Hugging Face's hub and `datasets` read."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from facebeam.transforms.http.shown_text import kept_text
 
 @dataclass(frozen=True)
 class Counts:
-    """What an export holds.
+    """The counts of an export.
 
     Args:
-        images: its images.
-        faces: its faces.
-        images_by: outcome, source, model version and run -> images.
+        images: number of images.
+        faces: number of faces.
+        images_by: outcome, source, model version and run -> number of images.
     """
 
     OF: ClassVar = ("outcome", "source", "face_model_version", "run")
@@ -70,7 +70,7 @@ check the rights on the images, and the law that applies to you.
 
 
 def dataset_card(counts: Counts) -> str:
-    """Write the card in Markdown. It names no licence: only the user knows the rights on the images."""
+    """Give the card in Markdown. It has no licence: only the user knows the rights on the images."""
     rows = [
         f"| {name.replace('face_', '').replace('_', ' ')} | {_cell(value)} | {count:,} |"
         for name in Counts.OF
@@ -88,7 +88,7 @@ def dataset_card(counts: Counts) -> str:
 
 
 def _cell(value: str) -> str:
-    """Show a value in a table of Markdown; backticks and bars would end it."""
+    """Format a value for a table in Markdown, without backticks and bars, which would end the cell."""
     return f"`{kept_text(value).replace('`', chr(39)).replace('|', '/')}`"
 
 

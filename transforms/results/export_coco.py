@@ -25,13 +25,13 @@ CATEGORY: Final = {
 }
 _VISIBLE, _HIDDEN = 2, 1
 _DIGITS: Final = 2
-"""Decimals of a pixel: the model is not exact to a hundredth."""
+"""Decimals of coordinates in pixels: models are not more exact than that."""
 
 
 def export_coco(rows: ChosenRows, folder: str) -> tuple[int, int]:
     """Write the chosen rows as one COCO file; one image and its faces are in memory at a time.
 
-    The images, which follow the annotations in the file, wait in a temporary file meanwhile.
+    The images come after the annotations in the file, so they are first written into a temporary file.
 
     Returns:
         The numbers of images and of faces.
@@ -56,8 +56,8 @@ def export_coco(rows: ChosenRows, folder: str) -> tuple[int, int]:
 def coco_image(image: AnsweredImage, number: int) -> dict[str, object]:
     """Describe an image.
 
-    `file_name` is the path of a local image, and a web URL without its scheme: the path under which
-    `wget --force-directories` stores it. Without a known size there is no `width` and no `height`.
+    `file_name` is the path of a local image, or a URL without its scheme, which is the path under which
+    `wget --force-directories` stores it. If the size is not known, `width` and `height` are missing.
     """
     size = dict(zip(("width", "height"), image.size, strict=True)) if image.size else {}
     scheme, separator, rest = image.url.partition("://")
@@ -91,7 +91,7 @@ def coco_faces(image: AnsweredImage, image_number: int, first: int) -> Iterator[
 
 
 def _visibility(points: NDArray[np.float32], size: Sequence[int] | None) -> NDArray[np.int64]:
-    """Tell points in the picture, int[n, 90] of 2, from points beyond its border, 1."""
+    """Give COCO's visibility, int[n, 90]: 2 for points in the image, 1 for points outside its border."""
     width, height = size or (np.inf, np.inf)
     x, y = points[..., 0], points[..., 1]
     is_inside = (x >= 0) & (y >= 0) & (x <= width) & (y <= height)

@@ -14,7 +14,7 @@ from facebeam.transforms.results.dataset_card import Counts, dataset_card
 
 _ROWS_A_GROUP: Final = 10_000
 ROWS_A_FILE: Final = 250_000
-"""Some 200 MB of faces."""
+"""About 200 MB of faces."""
 
 
 def export_parquet(rows: ChosenRows, folder: str) -> Counts:
@@ -51,7 +51,7 @@ def _write_table(rows: ChosenRows, table: Table, folder: str, found: Counter[tup
 
 
 def _counted(batches: Iterable[pa.RecordBatch], found: Counter[tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
-    """Count what passes by, where it has outcomes."""
+    """Pass batches on, and count the rows of batches that have outcomes."""
     for batch in batches:
         if "outcome" in batch.schema.names:
             grouped = pa.table(batch.select(Counts.OF)).group_by([*Counts.OF]).aggregate([([], "count_all")])
@@ -61,7 +61,7 @@ def _counted(batches: Iterable[pa.RecordBatch], found: Counter[tuple[str, ...]])
 
 
 def _regrouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Gather batches, which may be tiny once rows were left out, until they fill a row group."""
+    """Join batches, which may be small because rows were left out, until they fill a row group."""
     gathered: list[pa.RecordBatch] = []
     for batch in batches:
         gathered.append(batch)
@@ -73,7 +73,7 @@ def _regrouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator
 
 
 def _parts(groups: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
-    """Deal groups out to files; a table without rows has one file too, so that readers find its columns."""
+    """Divide groups among files; a table without rows has one file too, so that readers find its columns."""
     first: pa.Table | None = next(groups, None)
     if first is None:
         yield iter(())

@@ -1,4 +1,4 @@
-"""Export as WebDataset: tar files of samples, each an image's bytes, its points and what is known of it."""
+"""Export as WebDataset: tar files of samples, each with an image's bytes, its points and its other values."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from facebeam.transforms.results.answered_images import AnsweredImage, answered_
 from facebeam.transforms.results.chosen_rows import ChosenRows
 
 _AT_A_TIME: Final = 8
-"""Images that are fetched, or wait to be written: at most 64 MiB each."""
+"""Images that are being fetched or wait to be written, of at most 64 MiB each."""
 SAMPLES_A_TAR: Final = 10_000
 BYTES_A_TAR: Final = 1 << 30
 _FIRST_BYTES: Final = {
@@ -37,7 +37,7 @@ _FIRST_BYTES: Final = {
 
 @dataclass
 class Shipped:
-    """What an export came to; it grows while the export goes on."""
+    """The counts of an export; they grow while it runs."""
 
     images: int = 0
     faces: int = 0
@@ -97,7 +97,8 @@ def _samples(
 def sample(image: AnsweredImage, data: bytes) -> dict[str, bytes]:
     """Make the files of one sample: ending -> content.
 
-    The image as it was fetched; `npy`: float32[n, 90, 2], pixels of the upright image; `json`: the rest.
+    The image file as it was fetched; `npy`: float32[n, 90, 2], pixels of the upright image; `json`: the
+    other values.
     """
     points = io.BytesIO()
     np.save(points, image.points)

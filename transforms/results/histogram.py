@@ -1,4 +1,4 @@
-"""How often values fall between edges: what the report's small plots show."""
+"""Count values between edges, for the small plots of the report."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ EDGES: Final[Mapping[str, Sequence[float]]] = {
     "pitch_deg": _DEGREES,
     "roll_deg": (-180, -135, -90, -60, -30, -15, 0, 15, 30, 60, 90, 135, 180),
 }
-"""What is measured -> the edges between its bars; the first and the last bar are open."""
+"""Name of a value -> the edges between its bars; the first and the last bar are open."""
 
 
 @dataclass
@@ -24,14 +24,14 @@ class Histogram:
     """Counts of values between edges.
 
     Args:
-        edges: ascending, n of them; there are n + 1 bars.
+        edges: n edges in ascending order; there are n + 1 bars.
     """
 
     edges: Sequence[float]
     counts: list[int] = field(default_factory=list)
 
     def add(self, values: NDArray[np.float64]) -> None:
-        """Count values, float64[n]; one that is an edge belongs to the bar above it."""
+        """Count values, float64[n]; a value equal to an edge belongs to the bar above the edge."""
         bars = np.bincount(np.searchsorted(self.edges, values, side="right"), minlength=len(self.edges) + 1)
         self.counts = (
             bars.tolist() if not self.counts else [*map(sum, zip(self.counts, bars.tolist(), strict=True))]

@@ -1,4 +1,4 @@
-"""Which face of one answer is which face of another, and how far their points are apart."""
+"""Match the faces of two answers for one image, and measure how far their points are apart."""
 
 from typing import Final
 
@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from facebeam.schemas.landmarks import REGIONS, region_slice
 
 FARTHEST: Final = 0.25
-"""Faces are the same one up to this mean distance of their points, as a share of the face's size. Two people
-side by side are a whole size apart, two models on one face a few hundredths."""
+"""Two faces match up to this mean distance of their points, as a share of the face's size.
+
+The faces of two people side by side are about one size apart; the results of two models for one face differ
+by a few hundredths.
+"""
 _SMALLEST_PX: Final = 1.0
 
 Faces = NDArray[np.float32]
@@ -23,7 +26,7 @@ def match_faces(one: Faces, other: Faces) -> list[tuple[int, int]]:
         other: float32[m, 90, 2], pixels of the same image.
 
     Returns:
-        Pairs of indices; a face without a near partner is in none.
+        Pairs of indices; a face without a partner is in no pair.
     """
     if not len(one) or not len(other):
         return []
@@ -33,20 +36,20 @@ def match_faces(one: Faces, other: Faces) -> list[tuple[int, int]]:
         i, j = divmod(int(np.argmin(apart)), len(other))
         pairs.append((i, j))
         apart[i, :] = apart[:, j] = np.inf
-        assert nearest >= 0  # noqa: S101 - NaN would never end
+        assert nearest >= 0  # noqa: S101 - with NaN the loop would not end
     return pairs
 
 
 def region_distances(one: Faces, other: Faces) -> NDArray[np.float64]:
-    """Measure matched faces.
+    """Measure the distances between matched faces.
 
     Args:
-        one: float32[n, 90, 2], pixels; its eye distances are the measure.
-        other: float32[n, 90, 2], face by face the same people.
+        one: float32[n, 90, 2], pixels; distances are relative to its eye distances.
+        other: float32[n, 90, 2], pixels: the same faces in the same order.
 
     Returns:
         float64[n, 10]: the mean distance of the points of each region, then of all points, in % of the eye
-        distance. Eyes nearer than one pixel count as one pixel apart.
+        distance. Eyes less than one pixel apart count as one pixel apart.
     """
     apart = np.linalg.norm(one.astype(np.float64) - other, axis=-1)
     regions = [apart[:, region_slice(region)].mean(axis=1) for region in REGIONS]
@@ -54,7 +57,7 @@ def region_distances(one: Faces, other: Faces) -> NDArray[np.float64]:
 
 
 def _sizes(faces: Faces) -> NDArray[np.float64]:
-    """Give the size of each face in pixels: the side of a square as large as its box."""
+    """Give the size of each face in pixels: the side of a square with the area of its box."""
     sides = (faces.max(axis=1) - faces.min(axis=1)).astype(np.float64)
     return np.maximum(np.sqrt(sides.prod(axis=1)), _SMALLEST_PX)
 

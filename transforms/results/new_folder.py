@@ -1,4 +1,4 @@
-"""Write a new folder: whole or not there, and never over an existing one."""
+"""Write a new folder, which is complete or absent at the end, and never replace an existing one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from facebeam.transforms.files.any_store import exists, files_below, has_folders
 
 @contextmanager
 def new_folder(path: str) -> Iterator[str]:
-    """Give a folder to write into, which is at `path` when the block ends.
+    """Give a temporary folder to write into, and rename it to `path` at the end of the block.
 
-    On an object store, which cannot rename folders, it is at `path` from the start. If the block fails,
-    everything in it is removed.
+    An object store cannot rename folders, so the folder is at `path` from the start. If the block fails,
+    the folder is deleted with everything in it.
 
     Raises:
-        RunError: something is at `path` already.
+        RunError: `path` exists already.
     """
     path = path.rstrip("/") or path
     if exists(path) or files_below(path):

@@ -1,4 +1,4 @@
-"""A picture in the report: a small JPEG of a part of an image, or the reason why there is none."""
+"""Make a picture for the report: a small JPEG of a part of an image, or the reason why there is none."""
 
 import io
 from base64 import b64encode
@@ -19,17 +19,17 @@ from facebeam.transforms.local_model.decode_image import DecodedImage, decode_im
 from facebeam.transforms.results.answered_images import AnsweredImage
 
 MOST_BYTES: Final = 27_000
-"""Of one JPEG. A hundred of them, in base64 and with their points, have to fit into 5 MB."""
+"""Largest size of a JPEG. A hundred of them, in base64 and with their points, must fit into 5 MB."""
 _ATTEMPTS: Final = ((420, 80), (420, 60), (340, 50), (260, 45), (180, 35), (120, 25))
 """Longest side in pixels and quality of JPEGs, the best first."""
 _AT_A_TIME: Final = 4
 _MARGIN: Final = 0.6
-"""What is shown around faces, in sides of the largest one."""
+"""Margin around faces, as a multiple of the side of the largest face."""
 _SAME_SHAPE: Final = 0.01
 
 
 class View(NamedTuple):
-    """The part of an image that is shown, in pixels of the image as it was annotated."""
+    """The part of an image that is shown, in pixels of the image when it was annotated."""
 
     x: float
     y: float
@@ -39,12 +39,12 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class Picture:
-    """What is shown of one image.
+    """A picture of one image.
 
     Args:
-        view: the part that is shown.
-        jpeg: its pixels as a `data:` URL. None: there is no picture.
-        note: why there is no picture, or what is strange about it.
+        view: the part of the image that is shown.
+        jpeg: a JPEG of this part as a `data:` URL. None: there is no picture.
+        note: why there is no picture, or what has changed in the image.
     """
 
     view: View
@@ -58,7 +58,7 @@ class Wanted:
 
     Args:
         image: the image with its answer.
-        points: float32[n, 90, 2], pixels: what the view has to show. Empty: the whole image.
+        points: float32[n, 90, 2], pixels: faces that must be in the picture. Empty: show the whole image.
     """
 
     image: AnsweredImage
@@ -86,7 +86,7 @@ def _picture(wanted: Wanted, fetched: Future[bytes]) -> Picture:
 
 
 def shown(wanted: Wanted, decoded: DecodedImage) -> Picture:
-    """Make the picture of an image whose pixels are there."""
+    """Make the picture of a decoded image."""
     now = (decoded.width, decoded.height)
     then = wanted.image.size or now
     view = _view(wanted.points, then)
@@ -101,7 +101,7 @@ def shown(wanted: Wanted, decoded: DecodedImage) -> Picture:
 
 
 def _extent(points: NDArray[np.float32]) -> tuple[float, float]:
-    """Give the size of the smallest image that holds all points."""
+    """Give the size of the smallest image that contains all points."""
     if not len(points):
         return 4, 3
     width, height = np.maximum(points.max(axis=(0, 1)), 1).tolist()
@@ -109,7 +109,7 @@ def _extent(points: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _view(points: NDArray[np.float32], size: Sequence[float]) -> View:
-    """Choose the part around the faces; faces that fill half of the image are shown with all of it."""
+    """Choose the part around the faces; if it is more than half of the image, choose the whole image."""
     if not len(points):
         return View(0, 0, *size)
     low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
@@ -122,7 +122,10 @@ def _view(points: NDArray[np.float32], size: Sequence[float]) -> View:
 
 
 def _jpeg(decoded: DecodedImage, view: View, size: Sequence[float]) -> str:
-    """Cut the view out and pack it as small as needed; `size` is the image's when it was annotated."""
+    """Cut out the view and compress it to `MOST_BYTES` if possible.
+
+    `size` is the image's size in pixels when it was annotated.
+    """
     x, y = decoded.pixels.width / size[0], decoded.pixels.height / size[1]
     right, bottom = (view.x + view.width) * x, (view.y + view.height) * y
     box = (view.x * x, view.y * y, min(right, decoded.pixels.width), min(bottom, decoded.pixels.height))

@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs no network, no script and no server."""
+"""Make the report: one HTML page that needs no network, no script and no server."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class Section:
 
 
 class Bar(NamedTuple):
-    """A bar of a plot; `height` is a share of the tallest one, 0 to 100."""
+    """A bar of a plot; `height` is in % of the tallest bar."""
 
     label: str
     number: int
@@ -50,7 +50,7 @@ class Plot(NamedTuple):
 
 
 class Dead(NamedTuple):
-    """An error code of the run."""
+    """An error code of the run, with its dead letters."""
 
     code: str
     letters: int
@@ -66,13 +66,13 @@ class ShownRun(NamedTuple):
     output: str
     record: RunRecord
     credits: float | None
-    """What its calls cost at most; None where they are free."""
+    """The most that its calls may have cost. None: the calls are free."""
     examples: Mapping[str, DeadExample]
     """Error code -> one dead letter."""
 
 
 def report_page(run: ShownRun, survey: Survey, sections: Sequence[Section], comparison: object = None) -> str:
-    """Make the page. Every text goes through Jinja's escaping, and the page's policy forbids all scripts."""
+    """Make the page. Jinja escapes all texts, and the page's security policy forbids all scripts."""
     output, record = run.output, run.record
     environment = Environment(
         autoescape=True,
@@ -97,7 +97,7 @@ def report_page(run: ShownRun, survey: Survey, sections: Sequence[Section], comp
 
 
 def _options(record: RunRecord) -> Mapping[str, str]:
-    """Show the flags that have a value."""
+    """Give the flags that have a value, as texts."""
     given = {
         name: value for name, value in record.facts.options.items() if value not in (None, False, [], "")
     }

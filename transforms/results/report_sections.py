@@ -1,4 +1,4 @@
-"""Choose the report's pictures and draw them: which images, in which section, with which faces."""
+"""Choose the images and faces of each section of the report, and draw their pictures."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def report_sections(rows: ChosenRows, survey: Survey, images: int, fetch: Fetch)
 
     Args:
         rows: the rows of the run.
-        survey: which images are worth a look.
+        survey: the images to choose from for each section.
         images: number of pictures in all sections together.
         fetch: fetches an image.
 
@@ -47,7 +47,7 @@ def report_sections(rows: ChosenRows, survey: Survey, images: int, fetch: Fetch)
 
 
 def share_out(total: int, wanted: Sequence[int]) -> list[int]:
-    """Share pictures out as evenly as the sections can use them.
+    """Divide pictures among sections as evenly as the sections can use them.
 
     >>> share_out(10, [2, 8, 0, 8])
     [2, 4, 0, 4]
@@ -62,7 +62,7 @@ def share_out(total: int, wanted: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class _Shown:
-    """An image in a section, and the face that it is about. None: it is about all of them."""
+    """An image in a section, and the index of the face to show. None: show all faces."""
 
     image: AnsweredImage
     face: int | None
@@ -84,7 +84,7 @@ def _tiles(shown: Collection[_Shown], fetch: Fetch) -> Iterator[Tile]:
 
 
 def _faces(one: _Shown) -> NDArray[np.float32]:
-    """Give the faces that a picture is about, float32[n, 90, 2]."""
+    """Give the faces to show in a picture, float32[n, 90, 2]."""
     return one.image.points if one.face is None else one.image.points[one.face : one.face + 1]
 
 

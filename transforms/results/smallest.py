@@ -1,4 +1,4 @@
-"""Keep the few rows with the smallest values of a table that streams past."""
+"""Find the few rows with the smallest values in a table that is read one batch at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,21 +15,21 @@ class Smallest:
     """The rows with the smallest values so far; of equal rows only one.
 
     Args:
-        most: number of rows to keep.
+        most: largest number of rows.
     """
 
     most: int
     _kept: dict[tuple[object, ...], tuple[float, Row]] = field(default_factory=dict)
 
     def offer(self, values: NDArray[np.float64], rows: pa.RecordBatch) -> None:
-        """Look at some rows.
+        """Take more rows into account.
 
         Args:
             values: float64[n], the value of each row; a row with NaN is left out.
-            rows: n rows; what tells them apart, and is needed of them later.
+            rows: n rows, with the columns that `rows()` returns; rows that are equal in them count once.
         """
         usable = np.flatnonzero(~np.isnan(values))
-        # equal rows may stand side by side, so more rows than are kept have to be looked at
+        # more rows than `most`, because some of them may be equal
         chosen = usable[np.argsort(values[usable], kind="stable")[: 4 * self.most]]
         for value, row in zip(values[chosen].tolist(), rows.take(pa.array(chosen)).to_pylist(), strict=True):
             self._kept.setdefault(tuple(row.values()), (value, row))

@@ -1,4 +1,4 @@
-"""Survey a run's tables for its report: distributions, and which images are worth a look."""
+"""Read a run's tables for its report: distributions of values, and the images that are worth a look."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Survey:
     models: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Source and version of its model -> images."""
     histograms: dict[str, Histogram] = field(default_factory=dict)
-    """`face_size`, `score`, `yaw_deg`, ... -> how many faces have which value; only what the tables have."""
+    """`face_size`, `score`, `yaw_deg`, ... -> distribution over faces; only of columns in the tables."""
     lowest_scores: Sequence[Row] = ()
     """Faces, the lowest score first: `image_id`, `image_url`, `face_index`."""
     at_random: Sequence[Row] = ()

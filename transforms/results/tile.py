@@ -1,4 +1,4 @@
-"""A tile of the report: a picture with the points of its faces, and what is known of the image."""
+"""Make a tile of the report: a picture with the points of its faces, and facts about the image."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ _MOST_CHARACTERS: Final = 80
 
 @dataclass(frozen=True)
 class Drawn:
-    """Points that are drawn alike.
+    """Points that are drawn in the same way.
 
     Args:
         switch: the switch that shows and hides them.
-        kind: `main`, `others` (faces that the tile is not about) or `with` (those of the other run).
+        kind: `main`, `others` (other faces of the image) or `with` (faces of the other run).
         path: an SVG path in pixels of the image: one line of length zero per point.
     """
 
@@ -52,7 +52,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Tile:
-    """What the page shows of one image; every text is plain text.
+    """What the page shows about one image; all texts are plain text, not HTML.
 
     Args:
         title: the image's id.
@@ -72,7 +72,7 @@ class Tile:
 
 
 def make_tile(image: AnsweredImage, picture: Picture, drawn: Sequence[Drawn], facts: Sequence[str]) -> Tile:
-    """Put a tile together."""
+    """Make a tile."""
     own = {
         kept_text(name): kept_text(str(value), _MOST_CHARACTERS)
         for name, value in image.own.items()
@@ -96,7 +96,7 @@ def draw(points: NDArray[np.float32], kind: str) -> Iterator[Drawn]:
 
 
 def facts_of(image: AnsweredImage, face: int | None = None) -> Iterator[str]:
-    """Say what is known of an image, or of one of its faces."""
+    """Give facts about an image, or about one of its faces."""
     if face is None:
         count = len(image.points)
         yield f"{count} face{'' if count == 1 else 's'}" if count else "no face"

@@ -86,7 +86,7 @@ def test_a_detached_run_is_cancelled_and_run_again(
     assert job("status", out).stdout == "running\n"
     second = annotate(manifest, out, *flags)
     assert second.returncode == 2
-    assert f"run one is at work already, as flink job {flink.jobs()[0]['jid']}" in second.stderr
+    assert f"run one is already running as flink job {flink.jobs()[0]['jid']}" in second.stderr
     cancelled = job("cancel", out)
     assert cancelled.returncode == 0, cancelled.stderr
     assert states(flink)[0] == "CANCELED"
@@ -134,7 +134,7 @@ def test_a_master_that_dies_is_given_up_on(logs: Path, pool: str, manifest: Path
             _, said = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
         assert f"the JobManager at {cluster.address} does not answer" in said
-        assert f"'facebeam finalize --run one --output {tmp_path / 'out'}' goes on from here" in said
+        assert f"continue with 'facebeam finalize --run one --output {tmp_path / 'out'}'" in said
         assert job("status", tmp_path / "out").returncode == 2
         cluster.start_job_manager()
         finished = job("finalize", tmp_path / "out")

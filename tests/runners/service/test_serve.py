@@ -301,7 +301,7 @@ def test_half_a_request_is_not_waited_for(served: FaceServer) -> None:
         response = connection.getresponse()
         error = json.load(response)["error"]
     assert (response.status, error["code"]) == (400, "bad_request")
-    assert error["message"] == "the body did not come within 10 s"
+    assert error["message"] == "the body did not arrive within 10 s"
 
 
 def test_many_at_once_are_answered_each_its_own(served: FaceServer, images: ScriptedServer) -> None:
@@ -334,7 +334,7 @@ def test_private_addresses_are_refused_without_saying_which(images: ScriptedServ
         reply = process.ask(images.url("/obama.jpg").replace("127.0.0.1", "localhost"))
     assert "code:InvalidParameterValue.UrlIllegal" in reply.message
     assert "127.0.0.1" not in reply.message
-    assert "started with --allow-private-urls, this server takes such images" in reply.message
+    assert "this server accepts such images if it is started with --allow-private-urls" in reply.message
     assert images.connections == before
 
 
