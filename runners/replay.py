@@ -66,9 +66,7 @@ def committed_runs(output: str, run: str) -> list[str]:
             raise RunError(f"{output} has no committed run: correct --output")
         return runs
     if not publish.is_committed(Layout(output, run)):
-        raise RunError(
-            f"{output} has no committed run {run}: 'facebeam runs' lists them; or give --run all"
-        )
+        raise RunError(f"{output} has no committed run {run}: 'facebeam runs' lists them; or give --run all")
     return [run]
 
 
