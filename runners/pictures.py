@@ -1,4 +1,4 @@
-"""Fetch pictures for the commands about committed runs, with the flags about downloads of those runs."""
+"""Fetch pictures for the commands about committed runs, with the download flags of those runs."""
 
 import os
 from collections.abc import Mapping, Sequence
