@@ -1,4 +1,4 @@
-"""Check before the run that this process may open enough files, so that no call is paid for in vain."""
+"""Check that this process may open enough files, before the run pays for any call."""
 
 import resource
 from contextlib import suppress

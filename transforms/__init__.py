@@ -1,1 +1,1 @@
-"""The steps: pure functions first, then the PTransform of the same words; and the face sources."""
+"""The steps of the pipeline, and what they use: face sources, HTTP, manifests, journal, files, results."""

@@ -171,7 +171,7 @@ class SubmittedJob:
         return committed
 
     def finish(self, state: JobState, talk: TalkOptions) -> int:
-        """Report how the run of a job that has ended has ended; give its exit code.
+        """Report how the run ended, when its job has ended; give the run's exit code.
 
         If the run was checked but not published, this publishes it. If it was not checked, this deletes its
         staged files.

@@ -89,7 +89,7 @@ class RateCeiling:
         self._taken_at: deque[float] = deque(maxlen=rate)
 
     def admit(self) -> None:
-        """Accept and count one request; raises FailureError `too_many_requests` for one request too many."""
+        """Count one request; raises FailureError `too_many_requests` if it is over the rate."""
         if self._rate is None:
             return
         now = self._clock()

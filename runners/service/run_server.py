@@ -29,7 +29,7 @@ from facebeam.runners.service.web_app import web_app
 from facebeam.schemas.errors import ErrorCode
 
 MAX_HEAD_S: Final = 10.0
-"""The body has the same limit, `MAX_BODY_S`."""
+"""Time limit for a request's head, in seconds; the body has the same limit."""
 MOST_CONNECTIONS: Final = 4096
 
 

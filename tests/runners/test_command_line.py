@@ -133,7 +133,7 @@ def test_beams_names_of_the_local_runner_are_taken(manifest: Path, runner: str) 
     """A run by Beam's name for this machine says which engine it is."""
     finished = rehearse(manifest, manifest.parent / "out", "--runner", runner)
     assert finished.returncode == 0, finished.stderr
-    assert "on this machine, by Beam's FnApiRunner" in finished.stderr
+    assert "on this machine, with Beam's FnApiRunner" in finished.stderr
 
 
 def test_our_flags_may_be_spelled_as_beams(manifest: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_second_signal_ends_a_run_at_once(host: SlowHost, tmp_path: Path) -> N
     """A second signal ends the run at once with 130 and leaves nothing, even if the host never answers."""
     with held_run(host, tmp_path) as process:
         process.send_signal(signal.SIGINT)
-        wait_for_line(process.stderr, "once more stops at once")
+        wait_for_line(process.stderr, "a second signal stops at once")
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_S) == 130
         assert_nothing_is_left(process, tmp_path / "out")

@@ -98,7 +98,7 @@ def test_no_place_for_standard_input_is_said(tmp_path: Path) -> None:
     prepare = partial(without_space, stdin)
     finished = run_warm(Command(command, dict(os.environ), prepare=prepare), DEADLINE_S)
     assert finished.returncode == 2
-    assert "set TMPDIR to a folder with space" in finished.stderr
+    assert "set TMPDIR to a folder with free space" in finished.stderr
 
 
 @pytest.fixture
@@ -146,8 +146,8 @@ def test_photographs_that_the_model_cannot_decode_are_found_too(tmp_path: Path) 
         ("shots", (), "2 images; give --allow-local-files to read them"),
         ("empty", ("--allow-local-files",), "is a folder without images: name its files"),
         ("shots/*", ("--allow-local-files",), "unknown ending"),
-        ("shots", ("--allow-local-files", *FLINK), "write a manifest where the workers see it"),
-        ("-", FLINK, "write a manifest where the workers see it"),
+        ("shots", ("--allow-local-files", *FLINK), "put a manifest where workers can read it"),
+        ("-", FLINK, "put a manifest where workers can read it"),
     ],
 )
 def test_what_cannot_be_a_manifest_is_said(

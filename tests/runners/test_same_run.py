@@ -41,7 +41,7 @@ def test_another_manifest_is_refused(output: Path, name: str) -> None:
     assert refused.returncode == 2
     assert "run one is committed already as another run: its manifest was" in refused.stderr
     assert f"and this one is {other} (sha256:" in refused.stderr
-    assert "give this run a --run-id of its own" in refused.stderr
+    assert "give this run another --run-id" in refused.stderr
     assert len(table(output, "images", "one")) == 2
 
 

@@ -146,7 +146,7 @@ def test_an_output_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     """A file where the staging folder should be raises a RunError that names the path."""
     (tmp_path / "_staging").touch()
     step = WriteTable("images", flatten_images, pa.schema([]), Layout(str(tmp_path), "r1"))
-    with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/.*rights there"):
+    with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/.*permissions there"):
         written(tmp_path, beam.Create([annotation()]), step)
 
 

@@ -16,7 +16,7 @@ __all__ = ["TokenReference"]
 
 MASK: Final = "[token]"
 _SHORTEST_MASKED: Final = 8
-"""A shorter token is not masked: it cannot be a secret, and texts may contain it by chance."""
+"""A shorter token is not masked: it is too short for a secret, and texts may contain it by chance."""
 _ESCAPES: Final = ("\\", "%", "&")
 _JSON_LETTERS: Final = frozenset("bfnrtu")
 """After a backslash, these letters stand for other characters in JSON, such as a line end."""

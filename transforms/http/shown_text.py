@@ -1,4 +1,4 @@
-"""Make URLs and texts from outside fit to show: without possible secrets, on one line, printable."""
+"""Make URLs and texts from outside safe to show: without possible secrets, on one line, printable."""
 
 import re
 from typing import Final

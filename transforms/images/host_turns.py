@@ -18,7 +18,7 @@ from facebeam.transforms.steps.progress import PROGRESS, stop_if_asked
 MOST_REFUSED_ROUNDS: Final = 5
 """After this many refusals in a row, with longer and longer pauses, a host gets no requests for some time."""
 LEFT_ALONE_S: Final = 300.0
-"""For this long, in seconds, if it does not ask for a longer pause itself."""
+"""After `MOST_REFUSED_ROUNDS` refusals a host gets no requests for at least this many seconds."""
 LONGEST_PAUSE_S: Final = 60.0
 """Longest pause in seconds after a refusal that does not say how long to wait."""
 _MOST_IDLE_HOSTS: Final = 10_000

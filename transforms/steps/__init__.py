@@ -1,1 +1,1 @@
-"""The steps of the pipeline: pure functions first, then the PTransform of the same words."""
+"""The steps of the pipeline: in each file pure functions come first, then the PTransform that uses them."""

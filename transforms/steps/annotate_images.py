@@ -88,7 +88,8 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
         min_score: faces with a lower score, 0 to 1, are left out of the annotations. The journal stores them.
         asked_by: this run and this try of it. Stored answers of any try of this run are reused even if
             `ask_again` names them, because the run has paid for them. Those of this try also count as its
-            calls: the engine has retried a bundle. None: the journal does not record who asked.
+            calls: the journal has them only if the engine has retried a bundle. None: the journal does not
+            record who asked.
         leases: lets a worker notice that another one has taken over its shard. None: the engine never gives
             a shard to two workers.
         policy: how often to retry a failure with fate `retry`.

@@ -1,4 +1,4 @@
-"""Turn an unexpected exception into the failure of its image, and end the run if there are too many."""
+"""Turn an unexpected exception into the failure of its image; end the run if there are too many of them."""
 
 import traceback
 from datetime import UTC, datetime

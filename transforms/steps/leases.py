@@ -1,4 +1,4 @@
-"""Leases: files by which only one process works on a run or a shard, where the file system has no locks."""
+"""Lease files, by which only one process works on a run or a shard; they need no locks of the file system."""
 
 import os
 import socket

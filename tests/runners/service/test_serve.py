@@ -135,7 +135,7 @@ def test_a_host_that_asks_for_a_pause_is_not_waited_for(served: FaceServer) -> N
         replies = [served.ask(host.url("/a")) for _ in range(2)]
         assert len(host.seen) == 1
     assert "HTTP 429" in replies[0].message
-    assert f"{host.authority} asks for fewer requests and is left alone" in replies[1].message
+    assert f"{host.authority} asks for fewer requests, so it gets none for" in replies[1].message
     assert all("FailedOperation.ImageDownloadError" in reply.message for reply in replies)
 
 
