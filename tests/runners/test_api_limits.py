@@ -62,6 +62,7 @@ def test_a_refused_token_stops_all_sending(bad_account: Stopped) -> None:
         "retries": 0,
         "maybe_billed": refused,
         "not_sent": 300 - bad_account.calls,
+        "faces_left_out": 0,
     }
 
 

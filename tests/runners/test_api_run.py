@@ -164,6 +164,7 @@ def test_the_record_counts_what_the_service_counted(runs: Runs) -> None:
         "retries": 18,
         "maybe_billed": len(ATTEMPTED),
         "not_sent": 0,
+        "faces_left_out": 0,
     }
 
 

@@ -353,7 +353,7 @@ def test_the_url_column_can_have_another_name(manifest: Path) -> None:
     table.write_text("picture,Image URL\n1,https://example.com/a.jpg\n")
     wrong = rehearse(table, manifest.parent / "out")
     assert wrong.returncode == 2
-    assert "has no column 'image_url': rename 'Image URL', or give --url-column Image URL" in wrong.stderr
+    assert "has no column 'image_url': rename 'Image URL', or give --url-column 'Image URL'" in wrong.stderr
     right = rehearse(table, manifest.parent / "out", "--url-column", "Image URL", "--run-id", "one")
     assert right.returncode == 0, right.stderr
     assert run_json(manifest.parent / "out", "one")["counts"]["rows_read"] == 1
