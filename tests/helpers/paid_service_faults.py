@@ -51,6 +51,7 @@ ANSWERS: Final[dict[str, Script]] = {
     "gzip": raw(gzip.compress(_ONE_FACE.encode(), mtime=0), {"Content-Encoding": "gzip"}),
     "chunked": torn(f"{_OK}Transfer-Encoding: chunked\r\n\r\n{len(_ONE_FACE):x}\r\n{_ONE_FACE}\r\n0\r\n\r\n"),
     "no_content_length": torn(f"{_OK}\r\n{_ONE_FACE}"),
+    "nan_width": raw(_ONE_FACE.replace('"image_width": 640', '"image_width": NaN')),
     "no_face_in_photo": upstream("InvalidParameterValue.NoFaceInPhoto"),
     "created_201": says(whole(_ONE_FACE.encode(), "201 Created")),
 }

@@ -145,14 +145,14 @@ def _failure(message: str) -> Failure:
 def strict_json(body: bytes) -> Json:
     """Read JSON in UTF-8; a byte order mark is ignored, as RFC 8259, section 8.1, allows.
 
+    NaN and Infinity, which Python writes, are floats: a size that is NaN must not cost a paid answer.
+
     Raises:
-        ValueError: the body is not UTF-8 or not JSON, has NaN or Infinity, has a key twice in an object, is
-            nested too deeply, or has a number with too many digits.
+        ValueError: the body is not UTF-8 or not JSON, has a key twice in an object, is nested too deeply, or has
+            a number with too many digits.
     """
     try:
-        found: Json = json.loads(
-            body.decode("utf-8-sig"), object_pairs_hook=_without_repetition, parse_constant=_no_number
-        )
+        found: Json = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return found
@@ -163,7 +163,3 @@ def _without_repetition(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(found) < len(pairs):
         raise ValueError("a key appears twice in one object")
     return found
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number in JSON")

@@ -42,9 +42,11 @@ def plain_type(stored: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one for e
 
 
 def flaw_of_type(plain: pa.DataType) -> str | None:
-    """Say why facebeam cannot read or write values of a type, and the cure; None for nearly every type."""
-    if pa.types.is_struct(plain) and len({field.name for field in plain}) < plain.num_fields:
-        return "which has two fields with the same name: rename one of them"
+    """Say why facebeam or Spark cannot read values of a type, and the cure; None for nearly every type."""
+    if pa.types.is_struct(plain) and len({field.name.lower() for field in plain}) < plain.num_fields:
+        return (
+            "which has two fields with the same name, or names that differ only in case: rename one of them"
+        )
     try:
         pa.array([], plain)
         if pa.types.is_timestamp(plain):
@@ -150,7 +152,8 @@ def _common_type(columns: Sequence[_Column]) -> pa.DataType | None:
         kind = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
-    return kind if all(keeps_values(field, kind) for _, field in columns) else None
+    is_common = flaw_of_type(kind) is None and all(keeps_values(field, kind) for _, field in columns)
+    return kind if is_common else None
 
 
 def _clash(columns: Sequence[_Column]) -> ManifestError:

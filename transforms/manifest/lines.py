@@ -1,6 +1,5 @@
 """Manifests of URLs, one per line; and the numbered lines that all text formats use."""
 
-import codecs
 from collections.abc import Iterator
 from itertools import count
 from typing import BinaryIO, Final
@@ -17,6 +16,8 @@ MAX_LINE_BYTES: Final = 16 << 20
 def numbered_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
     """Stream the lines of a part: number, and text with its line end but without a byte order mark.
 
+    A file that was saved as UTF-8 with a mark several times has several.
+
     Bytes that are not UTF-8 become surrogates (`surrogateescape`), so that a bad line does not stop the run.
 
     Raises:
@@ -31,8 +32,8 @@ def numbered_lines(part: ManifestPart) -> Iterator[tuple[int, str]]:
             if not line:
                 break
             position += len(line)
-            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-            yield number, text.decode("utf-8", "surrogateescape")
+            text = line.decode("utf-8", "surrogateescape")
+            yield number, text.lstrip("\ufeff") if number == 1 else text
 
 
 def read_line(stream: BinaryIO, part: ManifestPart, number: int) -> bytes:

@@ -150,6 +150,15 @@ def test_odd_answers_are_answers(name: str, faces: int, server: FaultyServer, to
     assert name in ANSWERS
 
 
+def test_a_width_that_is_no_number_does_not_cost_the_answer(
+    server: FaultyServer, token: TokenReference
+) -> None:
+    """A body with `NaN`, as Python writes it, is read; the points are whole and paid for."""
+    with client(server, token).open() as ask:
+        answer = ask(asked_for("nan_width"))
+    assert (len(answer.faces), answer.image_width, answer.image_height) == (1, None, 480)
+
+
 def test_no_face_in_photo_is_an_answer(server: FaultyServer, token: TokenReference) -> None:
     """The service's error for a photograph without a face becomes an answer: no faces, no size, trace id."""
     with client(server, token).open() as ask:

@@ -14,15 +14,13 @@ from facebeam.transforms.api.parse_answer import strict_json
     [
         (b"", "Expecting value"),
         (b"{}{}", "Extra data"),
-        (b"NaN", "NaN is not a number"),
-        (b'{"a": [Infinity]}', "Infinity is not a number"),
         (b'{"a": 1, "a": 1}', "a key appears twice"),
         (b'"\xff"', "can't decode byte 0xff"),
         ("{}".encode("utf-16"), "can't decode"),
         (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
         (b"9" * 5000, "4300 digits"),
     ],
-    ids=range(9),
+    ids=range(7),
 )
 def test_refuses_what_is_no_json(body: bytes, reason: str) -> None:
     """A body that is not JSON raises a ValueError with the reason, and no other exception."""

@@ -40,9 +40,10 @@ def test_header_alone_has_no_rows(tmp_path: Path) -> None:
     assert arrow_types(path) == {"caption": "string"}
 
 
-def test_mark_crlf_blank_lines_and_quotes(tmp_path: Path) -> None:
-    """A byte order mark, CRLF, blank lines, and quoted line ends and commas are read correctly."""
-    content = f'\ufeff"image_url","a"\r\n\r\n"{URL}?a,b","two\r\nlines, ""quoted"""\r\n\r\n{URL},x'
+@pytest.mark.parametrize("marks", ["\ufeff", "\ufeff\ufeff"])
+def test_mark_crlf_blank_lines_and_quotes(tmp_path: Path, marks: str) -> None:
+    """Byte order marks, CRLF, blank lines, and quoted line ends and commas are read correctly."""
+    content = f'{marks}"image_url","a"\r\n\r\n"{URL}?a,b","two\r\nlines, ""quoted"""\r\n\r\n{URL},x'
     assert rows(write(tmp_path / "a.csv", content)) == [
         ManifestRow(f"{URL}?a,b", default_image_id(f"{URL}?a,b"), ('two\r\nlines, "quoted"',)),
         ManifestRow(URL, default_image_id(URL), ("x",)),

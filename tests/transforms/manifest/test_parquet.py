@@ -263,6 +263,7 @@ def test_nanoseconds_of_a_time_of_day_cost_their_row(tmp_path: Path) -> None:
             pa.StructArray.from_arrays([pa.array([1, 2]), pa.array([3, 4])], ["d", "d"]),
             "which has two fields with the same name",
         ),
+        (pa.array([[{"d": 1, "D": 2}]] * 2), "names that differ only in case: rename one of them"),
     ],
     ids=type_of,
 )

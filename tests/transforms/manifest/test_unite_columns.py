@@ -171,6 +171,16 @@ def test_a_field_that_only_one_file_has_is_null(tmp_path: Path) -> None:
     assert [row.columns for row in rows(*paths)] == [({"x": 1, "y": None},), ({"x": None, "y": 1},)]
 
 
+def test_fields_that_together_differ_only_in_case_are_refused(tmp_path: Path) -> None:
+    """Spark reads no table with such a struct."""
+    paths = [
+        parquet(tmp_path / f"{name}.parquet", pa.struct([(name, pa.int8())]), [{name: 1}])
+        for name in ("x", "X")
+    ]
+    refusal, _ = inspect(paths)
+    assert "column 'a' is struct<x: int8> in " in refusal
+
+
 def test_formats_are_united_by_the_same_rule(tmp_path: Path) -> None:
     """Integers of a jsonl go with floats of a Parquet up to 2^53, and JSON texts with any texts."""
     floats = parquet(tmp_path / "floats.parquet", pa.float64(), [0.5])
