@@ -27,7 +27,7 @@ def test_changed_columns_are_told_at_the_start(tmp_path: Path) -> None:
         (
             "n3",
             NIGHT | {"score": 7.5},
-            f"{differ} n2: 'score' was int64 and is double. The run goes on; docs/r",
+            f"{differ} n2: 'score' was int64 and is double. The run continues; docs/r",
         ),
         ("n4", NIGHT | {"new": True}, f"{differ} n3: 'score' was double and is int64; 'new' is new (bool). "),
         ("n5", NIGHT, f"{differ} n4: 'new' is missing (was bool). "),
