@@ -86,7 +86,7 @@ def test_a_pool_that_task_managers_do_not_reach_is_told(flink: SessionCluster, t
     manifest = write_urls(tmp_path / "urls.txt", images(20))
     finished = annotate(manifest, tmp_path / "out", "--source", "fake", *on(flink, "pool.invalid:50000"))
     assert finished.returncode == 1
-    assert "no worker from --worker-pool pool.invalid:50000 (UnknownHostException" in finished.stderr
+    assert "get a worker from --worker-pool pool.invalid:50000 (UnknownHostException" in finished.stderr
     assert "start Beam's worker pool there, or correct the flag" in finished.stderr
     assert visible(tmp_path / "out") == []
 
