@@ -16,6 +16,7 @@ import pytest
 
 from facebeam.schemas.landmarks import landmark_names
 from facebeam.schemas.read_tables import newest
+from facebeam.schemas.skeleton import SKELETON
 from facebeam.schemas.tables import BOX_COLUMNS, face_points
 from tests.helpers.console import FACEBEAM, ROOT, Finished, annotate, facebeam, rehearse, table
 
@@ -141,6 +142,30 @@ print(json.dumps([len(truth.imgs), len(faces), judged.stats[0]]))
     )
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout.splitlines()[-1]) == [4, 6, pytest.approx(1.0)]
+
+
+@pytest.mark.slow
+def test_datumaro_loads_the_export(output: Path, tmp_path: Path) -> None:
+    """Datumaro, by which CVAT imports, recognizes the format and finds every point, name and line."""
+    if not (READERS / "ready").exists():
+        pytest.skip(f"{READERS} is not there: run 'make .readers/ready'")
+    export(output, tmp_path / "to", "--format", "coco", "--newest")
+    (tmp_path / "to/images").mkdir()  # where the images would be; CVAT, which has them, needs no folder
+    code = """
+import datumaro, json, sys
+(kind,) = datumaro.Environment().detect_dataset(sys.argv[1])
+found = datumaro.Dataset.import_from(sys.argv[1], kind)
+faces = [a for item in found for a in item.annotations if a.type == datumaro.AnnotationType.points]
+(category,) = found.categories()[datumaro.AnnotationType.points].items.values()
+numbers = [len(face.points) for face in faces]
+print(json.dumps([kind, len(found), numbers, category.labels, len(category.joints)]))
+"""
+    finished = subprocess.run(
+        [READERS / "bin/python", "-c", code, tmp_path / "to"], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    expected = ["coco_person_keypoints", 4, [180] * 6, landmark_names(), len(SKELETON)]
+    assert json.loads(finished.stdout.splitlines()[-1]) == expected
 
 
 @pytest.mark.slow
