@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -62,6 +64,21 @@ def test_parquet_holds_the_newest_answers_with_the_columns_of_all_runs(output: P
     expected = newest(str(output), "faces").read_all()
     assert np.array_equal(face_points(faces), face_points(expected))
     assert "6 faces in 4 images" in (tmp_path / "to/README.md").read_text()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "coco"])
+def test_models_that_differ_are_said(output: Path, tmp_path: Path, kind: str) -> None:
+    """An export of answers by two versions of a model warns; one of a single run does not."""
+    shutil.copytree(output, tmp_path / "out")
+    (path,) = (tmp_path / "out/images/run=2").glob("*.parquet")
+    images = pq.ParquetFile(path).read()
+    place = images.schema.get_field_index("face_model_version")
+    other = pa.array(["fake-2"] * len(images), images.schema.field(place).type)
+    pq.write_table(images.set_column(place, images.schema.field(place), other), path)
+    flags = ("--format", kind, "--newest")
+    said = export(tmp_path / "out", tmp_path / "to", *flags).stderr
+    assert "the faces come from models that differ: fake fake-1, fake fake-2; --run exports one" in said
+    assert "the faces come from" not in export(output, tmp_path / "to2", *flags).stderr
 
 
 def test_a_table_without_rows_has_a_file_with_its_columns(tmp_path: Path) -> None:
