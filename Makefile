@@ -64,7 +64,7 @@ demo: $(VENV)/ready .photos/ready ## annotate real photographs with the local mo
 # The libraries of docs/read.md, in environments of their own: their packages are none of ours. They are started
 # once or twice, so that they need no bytecode beforehand.
 .readers/ready: tests/readers.lock | $(VENV)/ready
-	@echo "making .readers, with polars, DuckDB, Spark, pycocotools and Hugging Face's datasets: 1 GB on disk"
+	@echo "making .readers, with polars, DuckDB, Spark, pycocotools, Datumaro and Hugging Face's datasets: 1 GB on disk"
 	@test -x .readers/bin/python || $(PYTHON) -m venv .readers
 	@UV_COMPILE_BYTECODE=0 $(BIN)/python deploy/install_locked.py tests/readers.lock --into .readers/bin/python
 	@touch $@
@@ -155,7 +155,7 @@ lock: $(VENV)/ready ## renew the locks from pyproject.toml; UPGRADE=--upgrade: t
 	    -o requirements-dev.lock pyproject.toml -
 	echo uv | $(COMPILE) -o requirements-uv.lock -
 	printf '%s\n' gcp-storage-emulator 'moto[s3]' flask flask-cors | $(COMPILE) -o tests/emulator.lock -
-	printf '%s\n' polars duckdb datasets pycocotools pyspark setuptools | $(COMPILE) -c requirements-dev.lock -o tests/readers.lock -
+	printf '%s\n' polars duckdb datasets datumaro pycocotools pyspark setuptools | $(COMPILE) -c requirements-dev.lock -o tests/readers.lock -
 	printf '%s\n' torch numpy pyarrow | $(COMPILE) -c requirements-dev.lock -o tests/torch.lock -
 	echo pip | $(COMPILE) --upgrade --no-annotate -o tests/pips/newest.lock -
 

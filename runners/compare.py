@@ -10,8 +10,7 @@ from facebeam.runners.logs import LOGGER, spared_output
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.schemas.errors import RunError
 from facebeam.transforms.results.chosen_rows import LATEST, committed_tables, run_called
-from facebeam.transforms.results.compare_runs import Comparison, Side, compare_runs, side_names
-from facebeam.transforms.results.comparison_view import count_rows
+from facebeam.transforms.results.compare_runs import Comparison, Side, compare_runs, count_rows, side_names
 
 
 def compare(options: CompareOptions) -> int:

@@ -32,7 +32,11 @@ def export(options: ExportOptions) -> int:
     PROGRESS.begin("exporting rows")
     progress = show_progress(WatchStages(), options)
     with progress, without_rights(options.umask), new_folder(options.to) as folder:
-        counts = _write(ChosenRows(options.output, run, options.newest, options.key), options, folder)
+        rows = ChosenRows(options.output, run, options.newest, options.key)
+        counts = _write(rows, options, folder)
+    if len(rows.models) > 1:
+        models = ", ".join(" ".join(model) for model in sorted(rows.models))
+        LOGGER.warning("the faces come from models that differ: %s; --run exports one run only", models)
     _tell(options, counts)
     return DONE
 

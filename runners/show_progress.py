@@ -169,7 +169,7 @@ class WatchRun:
         ceiling = self._options.rate if self._options.is_paced else None
         allowed = ceiling / _calls_per_row() if ceiling else None
         speeds = [speed for speed in (per_s, allowed) if speed]
-        return left / min(speeds) if speeds else None
+        return left / min(speeds) if speeds and left else None
 
     def _calls_in_all(self, left: int) -> float:
         calls = PROGRESS.calls + left * _calls_per_row()

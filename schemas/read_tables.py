@@ -12,6 +12,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from facebeam.schemas.common_type import common_type, has_wide_integers
+from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import RUNS, Layout
 
 __all__ = ["every_run", "newest"]
@@ -39,6 +40,7 @@ class CommittedTables:
 
     Raises:
         FileNotFoundError: the output has no committed run.
+        RunError: the record of a committed run is damaged.
     """
 
     def __init__(self, output: str) -> None:
@@ -80,12 +82,14 @@ class CommittedTables:
                     yield pa.record_batch([_column(batch, field, folders) for field in schema], schema)
 
     def _commits(self) -> Iterator[tuple[str, str]]:
-        """Find the committed runs: the time of the commit, and the id."""
-        for path in self._list(f"{self._root}/{RUNS}"):
-            if path.endswith("/_SUCCESS"):
-                with self._store.open_input_file(f"{path.rpartition('/')[0]}/run.json") as file:
-                    record = json.loads(file.read())
-                yield record["committed_at"], record["run_id"]
+        """Find the committed runs: time of the commit, and id. A power cut may leave an empty record."""
+        found = {*self._list(f"{self._root}/{RUNS}")}
+        for path in found:
+            if path.endswith("/run.json") and path.replace("/run.json", "/_SUCCESS") in found:
+                with self._store.open_input_file(path) as file:
+                    content = file.read()
+                if content:
+                    yield _commit(path, content)
 
     def _list_files(self, run: str, table: str) -> list[str]:
         folder = Layout(self._root, run).published(table)
@@ -102,6 +106,16 @@ class CommittedTables:
     def _footer(self, path: str) -> pq.FileMetaData:
         with self._store.open_input_file(path) as file:
             return pq.read_metadata(file)
+
+
+def _commit(path: str, content: bytes) -> tuple[str, str]:
+    try:
+        record = json.loads(content)
+        return record["committed_at"], record["run_id"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} is damaged ({type(error).__name__}): restore it, or delete that run's folders"
+        ) from error
 
 
 def _column(batch: pa.RecordBatch, field: pa.Field, folders: dict[str, str]) -> pa.Array:

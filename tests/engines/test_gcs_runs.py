@@ -1,6 +1,9 @@
 """Runs of this machine into a bucket, where no file system knows locks."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 from threading import Event
@@ -21,6 +24,31 @@ from tests.helpers.waiting import DEADLINE_S, wait_until
 from tests.helpers.worker_pool import worker_environment
 
 pytestmark = pytest.mark.slow
+
+
+def test_a_run_in_a_bucket_is_opened_listed_and_shown(tmp_path: Path) -> None:
+    """The summary's last line, `runs` and `report` find a run in a folder whose name has a space."""
+    manifest, output = write_urls(tmp_path / "urls.txt", images(3)), f"gs://{BUCKET}/Ann's photos"
+    with gcs_emulator(tmp_path / "store.log") as store, DataflowService() as google:
+        account = service_account(tmp_path / "account.json", f"{google.endpoint}/token")
+        extras = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+        arrow = {"CLOUD_STORAGE_EMULATOR_ENDPOINT": store.url, "PYTHONPATH": extras}
+        env = {**os.environ, **Cloud(store, google, account, TOKEN).env, **arrow}
+
+        def run(program: str, *arguments: object) -> str:
+            command = [str(worker_environment() / "bin" / program), *map(str, arguments)]
+            return subprocess.run(command, env=env, stdout=PIPE, text=True, check=True).stdout
+
+        flags = ("--source", "fake", "--manifest", manifest, "--run-id", "one")
+        said = run("facebeam", "annotate", *flags, "--output", output)
+        opening = said.splitlines()[-1].removeprefix("open them").strip()
+        faces = run("python", "-c", f"{opening}; print(len(faces))")
+        listed = run("facebeam", "runs", "--output", output).splitlines()
+        assert [line.split()[0] for line in listed] == ["run", "one"]
+        run("facebeam", "report", "--output", output, "--images", 0)
+        assert b"</html>" in store.read(f"{output}/_runs/one/report.html")
+        record = json.loads(store.read(f"{output}/_runs/one/run.json"))
+        assert int(faces) == record["counts"]["faces"] > 0
 
 
 def test_two_processes_of_one_run_pay_once(tmp_path: Path) -> None:

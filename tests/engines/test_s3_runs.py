@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import fromstring
@@ -15,6 +16,9 @@ from tests.helpers.worker_pool import worker_environment
 
 pytestmark = pytest.mark.slow
 
+ACCOUNT = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+EXTRAS = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+"""The workers' environment has no extra `report`; that of the tests has."""
 URLS = ["https://example.com/1.jpg", "https://example.com/2.jpg", "https://example.com/fail-timeout/3.jpg"]
 OUTPUT = f"s3://{BUCKET}/out"
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, Signature=0"}
@@ -41,10 +45,9 @@ class S3:
 
     def facebeam(self, *arguments: object, **variables: str) -> Finished:
         """Run the console script of the workers' environment, which has Amazon's client, to its end."""
-        account = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
         return subprocess.run(
             [worker_environment() / "bin/facebeam", *map(str, arguments)],
-            env={**os.environ, **account, **variables},
+            env={**os.environ, **ACCOUNT, **variables},
             cwd="/",
             capture_output=True,
             text=True,
@@ -99,3 +102,32 @@ def test_what_is_not_in_s3_is_said_in_one_line(s3: S3, manifest: str, output: st
     finished = s3.facebeam("annotate", "--manifest", manifest, "--output", output, *flags)
     assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
     assert said in finished.stderr
+
+
+def test_what_is_in_s3_is_listed_shown_compared_and_exported(s3: S3) -> None:
+    """`runs`, `report`, `compare` and `export` work on a bucket, in a folder whose name has a space."""
+    output, new = f"s3://{BUCKET}/Ann's photos", f"s3://{BUCKET}/new export"
+    manifest = s3.put("results/photos.txt", "\n".join(URLS))
+    place = {"AWS_ENDPOINT_URL": s3.url, "PYTHONPATH": EXTRAS}
+
+    def run(command: str, *arguments: str) -> Finished:
+        finished = s3.facebeam(command, "--output", output, *arguments, **place)
+        assert finished.returncode == 0, finished.stderr
+        return finished
+
+    flags = ("--source", "fake", "--manifest", manifest, "--max-failure-share", "1", "--run-id")
+    said = [run("annotate", *flags, run_id).stdout for run_id in ("one", "two")][-1]
+    opening = said.splitlines()[-1].removeprefix("open them").strip()
+    command = [str(worker_environment() / "bin/python"), "-c", f"{opening}; print(len(faces))"]
+    env = {**os.environ, **ACCOUNT, "AWS_ENDPOINT_URL": s3.url}
+    opened = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    listed = run("runs").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["run", "one", "two"]
+    assert opened.stdout == "6\n"
+    assert "images in both" in run("compare", "--run", "one", "--with", "latest").stdout
+    run("report", "--images", "0")
+    assert s3.names("Ann's photos/_runs/two/report.html") != []
+    run("export", "--format", "coco", "--newest", "--to", new)
+    assert s3.names("new export/") == ["new export/annotations/person_keypoints_default.json"]
+    again = s3.facebeam("export", "--output", output, "--format", "coco", "--newest", "--to", new, **place)
+    assert (again.returncode, "exists already" in again.stderr) == (2, True)

@@ -67,6 +67,16 @@ def test_what_needs_no_run_imports_nothing_heavy(arguments: Sequence[str]) -> No
     assert not [name for name in heavy if name in modules]
 
 
+@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"report", "serve"}))
+def test_only_report_and_serve_need_more_than_the_package(name: str) -> None:
+    """Every other command works where no extra is installed."""
+    hidden = "import sys; sys.modules.update(dict.fromkeys(['jinja2', 'PIL', 'fastapi', 'ai_edge_litert']))"
+    script = f"{hidden}; import facebeam.runners.{COMMANDS[name].act.partition(':')[0]}"
+    command = [sys.executable, "-c", script]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS.values())
 def test_each_command_takes_what_its_flags_give(command: Command) -> None:
     """The type of the options that a command's parser gives is the one that the command takes."""

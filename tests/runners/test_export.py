@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 from collections import Counter
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from facebeam.schemas.landmarks import landmark_names
 from facebeam.schemas.read_tables import newest
+from facebeam.schemas.skeleton import SKELETON
 from facebeam.schemas.tables import BOX_COLUMNS, face_points
 from tests.helpers.console import FACEBEAM, ROOT, Finished, annotate, facebeam, rehearse, table
 
@@ -61,6 +64,21 @@ def test_parquet_holds_the_newest_answers_with_the_columns_of_all_runs(output: P
     expected = newest(str(output), "faces").read_all()
     assert np.array_equal(face_points(faces), face_points(expected))
     assert "6 faces in 4 images" in (tmp_path / "to/README.md").read_text()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "coco"])
+def test_models_that_differ_are_said(output: Path, tmp_path: Path, kind: str) -> None:
+    """An export of answers by two versions of a model warns; one of a single run does not."""
+    shutil.copytree(output, tmp_path / "out")
+    (path,) = (tmp_path / "out/images/run=2").glob("*.parquet")
+    images = pq.ParquetFile(path).read()
+    place = images.schema.get_field_index("face_model_version")
+    other = pa.array(["fake-2"] * len(images), images.schema.field(place).type)
+    pq.write_table(images.set_column(place, images.schema.field(place), other), path)
+    flags = ("--format", kind, "--newest")
+    said = export(tmp_path / "out", tmp_path / "to", *flags).stderr
+    assert "the faces come from models that differ: fake fake-1, fake fake-2; --run exports one" in said
+    assert "the faces come from" not in export(output, tmp_path / "to2", *flags).stderr
 
 
 def test_a_table_without_rows_has_a_file_with_its_columns(tmp_path: Path) -> None:
@@ -141,6 +159,30 @@ print(json.dumps([len(truth.imgs), len(faces), judged.stats[0]]))
     )
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout.splitlines()[-1]) == [4, 6, pytest.approx(1.0)]
+
+
+@pytest.mark.slow
+def test_datumaro_loads_the_export(output: Path, tmp_path: Path) -> None:
+    """Datumaro, by which CVAT imports, recognizes the format and finds every point, name and line."""
+    if not (READERS / "ready").exists():
+        pytest.skip(f"{READERS} is not there: run 'make .readers/ready'")
+    export(output, tmp_path / "to", "--format", "coco", "--newest")
+    (tmp_path / "to/images").mkdir()  # where the images would be; CVAT, which has them, needs no folder
+    code = """
+import datumaro, json, sys
+(kind,) = datumaro.Environment().detect_dataset(sys.argv[1])
+found = datumaro.Dataset.import_from(sys.argv[1], kind)
+faces = [a for item in found for a in item.annotations if a.type == datumaro.AnnotationType.points]
+(category,) = found.categories()[datumaro.AnnotationType.points].items.values()
+numbers = [len(face.points) for face in faces]
+print(json.dumps([kind, len(found), numbers, category.labels, len(category.joints)]))
+"""
+    finished = subprocess.run(
+        [READERS / "bin/python", "-c", code, tmp_path / "to"], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    expected = ["coco_person_keypoints", 4, [180] * 6, landmark_names(), len(SKELETON)]
+    assert json.loads(finished.stdout.splitlines()[-1]) == expected
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import subprocess
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from PIL import Image
 
 from facebeam.schemas.tables import face_points
 from tests.helpers.browser import Page, chromium_page
-from tests.helpers.console import annotate, facebeam, rehearse, table, write_urls
+from tests.helpers.console import FACEBEAM, annotate, facebeam, rehearse, table, write_urls
 
 EVIL = (
     "<script>window.pwned=1</script>",
@@ -268,6 +269,29 @@ def test_a_run_in_which_everything_failed_has_a_report(tmp_path: Path) -> None:
     html = report(tmp_path / "out")
     assert "timeout: 1" in html
     assert "<figure" not in html
+
+
+@pytest.mark.parametrize("command", ["report", "compare --with one", "export --format coco --to new"])
+def test_a_damaged_record_is_named(tmp_path: Path, command: str) -> None:
+    """A committed run whose record cannot be read exits with 2 and the record's path."""
+    rehearse(write_urls(tmp_path / "a.txt", ["https://example.com/b0.jpg"]), tmp_path / "out")
+    (record,) = (tmp_path / "out/_runs").glob("*/run.json")
+    record.write_text('{"run_id": ')
+    finished = facebeam(*command.split(), "--output", tmp_path / "out", cwd=tmp_path)
+    assert finished.returncode == 2
+    assert f"{record} is damaged (JSONDecodeError): restore it, or delete that run's" in finished.stderr
+
+
+def test_a_page_that_does_not_fit_on_the_disk_is_not_left(tmp_path: Path) -> None:
+    """A page that cannot be written in whole exits with 2, and the page of before stays."""
+    rehearse(write_urls(tmp_path / "a.txt", ["https://example.com/b0.jpg"]), tmp_path / "out")
+    page = report(tmp_path / "out", "--images", 0)
+    command = f"{FACEBEAM} report --output {tmp_path}/out --images 0"
+    limited = ["/bin/bash", "-c", f"ulimit -f 4; exec {command}"]
+    finished = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert (finished.returncode, "cannot write" in finished.stderr) == (2, True)
+    (left,) = (tmp_path / "out/_runs").glob("*/report.html*")
+    assert left.read_text() == page
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ permission ends the run with a sentence that names the path.
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, BinaryIO, Final
 from uuid import uuid4
@@ -98,8 +98,14 @@ def write_whole(path: str, content: bytes, unfinished: str) -> None:
     once: an object becomes visible with its last byte, and a rename would cost three requests.
     """
     under = unfinished if has_folders(path) else path
-    with writing(under) as file:
-        file.write(content)
+    try:
+        with writing(under) as file:
+            file.write(content)
+    except RunError:
+        if under != path:
+            with suppress(RunError):
+                remove_files([under])
+        raise
     if under != path:
         make_durable(under)
         move({under: path})

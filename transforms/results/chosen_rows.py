@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from facebeam.transforms.files.any_store import file_errors
 from facebeam.transforms.steps.progress import PROGRESS
 
 Table = Literal["faces", "images", "dead_letters"]
+_MODEL: Final = ("source", "face_model_version")
 LATEST: Final = "latest"
 """Text of `--run` for the run that was committed last."""
 
@@ -75,6 +76,8 @@ class ChosenRows:
     run: str | None = None
     newest: bool = False
     key: Key = "image_url"
+    models: set[tuple[str, str]] = field(default_factory=set, compare=False)
+    """Source and version of each model in the images that were read so far."""
 
     def schema(self, table: Table) -> pa.Schema:
         """Give all columns of a table, united over all runs; raises RunError if it cannot be read."""
@@ -94,6 +97,9 @@ class ChosenRows:
         with reading_tables(self.output):
             for batch in self._read(table, columns):
                 yield batch
+                if table == "images" and {*_MODEL} <= {*batch.schema.names}:
+                    models = pa.table(batch.select(_MODEL)).group_by([*_MODEL]).aggregate([])
+                    self.models.update(tuple(row.values()) for row in models.to_pylist())
                 PROGRESS.rows_read += len(batch)
 
     def _read(self, table: Table, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:

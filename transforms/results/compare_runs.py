@@ -228,3 +228,16 @@ def side_names(sides: Sequence[Side]) -> list[str]:
     """Name the runs by their ids, and also by their outputs if these differ."""
     is_one_output = len({side.output for side in sides}) == 1
     return [side.run if is_one_output else f"{side.output}, {side.run}" for side in sides]
+
+
+def count_rows(found: Comparison) -> Iterator[tuple[str, str, str]]:
+    """Give what is counted, and its value in each run, as text."""
+    one, other = found.one, found.other
+    yield "images in both", f"{found.both:,}", f"{found.both:,}"
+    yield "images in one only", f"{one.only_here:,}", f"{other.only_here:,}"
+    if one.repeated or other.repeated:
+        yield "rows that repeat an image, not compared", f"{one.repeated:,}", f"{other.repeated:,}"
+    yield "faces in both", f"{found.matched:,}", f"{found.matched:,}"
+    yield "faces in one only", f"{one.unmatched:,}", f"{other.unmatched:,}"
+    for (left, right), count in found.outcomes.most_common():
+        yield f"outcome of {count:,} {'image' if count == 1 else 'images'}", left, right

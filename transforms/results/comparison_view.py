@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facebeam.transforms.images.fetch_image import Fetch
-from facebeam.transforms.results.compare_runs import Comparison, Pair, Spread, side_names
+from facebeam.transforms.results.compare_runs import Comparison, Pair, Spread, count_rows, side_names
 from facebeam.transforms.results.picture import Wanted, pictures
 from facebeam.transforms.results.report_page import Section
 from facebeam.transforms.results.tile import Tile, draw, make_tile
@@ -52,19 +52,6 @@ def comparison_view(found: Comparison, images: int, fetch: Fetch) -> ComparisonV
             ),
         ],
     )
-
-
-def count_rows(found: Comparison) -> Iterator[tuple[str, str, str]]:
-    """Give what is counted, and its value in each run, as text."""
-    one, other = found.one, found.other
-    yield "images in both", f"{found.both:,}", f"{found.both:,}"
-    yield "images in one only", f"{one.only_here:,}", f"{other.only_here:,}"
-    if one.repeated or other.repeated:
-        yield "rows that repeat an image, not compared", f"{one.repeated:,}", f"{other.repeated:,}"
-    yield "faces in both", f"{found.matched:,}", f"{found.matched:,}"
-    yield "faces in one only", f"{one.unmatched:,}", f"{other.unmatched:,}"
-    for (left, right), count in found.outcomes.most_common():
-        yield f"outcome of {count:,} {'image' if count == 1 else 'images'}", left, right
 
 
 def _tiles(pairs: Sequence[Pair], fetch: Fetch, fact: Callable[[Pair], str]) -> Iterator[Tile]:

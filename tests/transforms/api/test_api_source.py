@@ -1,5 +1,6 @@
 """The API source over real sockets: when it slows down, how much is in flight, what it never sends."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,8 +20,9 @@ from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.sources.face_source import OpenSource
 from facebeam.transforms.sources.retry import RetryPolicy
 from facebeam.transforms.steps.annotate_images import AnnotateImages, answer_or_failure
-from tests.helpers.paid_service import FaultyServer, Latency, in_bursts, slow
+from tests.helpers.paid_service import FaultyServer, Latency, by_image_url, image_url_of, in_bursts, slow
 from tests.helpers.paid_service_answers import answers, fails, retry_after
+from tests.helpers.scripted_server import Exchange
 from tests.helpers.values import row
 from tests.helpers.waiting import wait_until
 
@@ -80,6 +82,30 @@ def test_a_service_that_is_asked_too_much_is_asked_less(source: ApiSource, fault
         assert opened.window() == FIRST_WINDOW
         ask_for(opened, *faults)
         assert opened.window() < FIRST_WINDOW / 2
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ([], "None"),
+        (["bad_request"], "None"),
+        (["busy"], r"slowed to [\d.]+ calls/s: the service refused some"),
+        (["pause"], r"waiting \d\d s: the service asked for a pause"),
+        (["fin_before"] * 5, "waiting: the service cannot be reached"),
+        (["used_up"], "nothing more is sent: used_up"),
+    ],
+)
+def test_it_says_what_calls_wait_for(tmp_path: Path, faults: list[str], said: str) -> None:
+    """Progress shows what keeps calls from leaving; nothing where they leave as they may."""
+    with FaultyServer(pausing) as server, source_of(server, tmp_path).open() as opened:
+        ask_for(opened, *faults)
+        assert re.fullmatch(said, str(opened.why_slow()))
+
+
+def pausing(exchange: Exchange) -> None:
+    """Ask for a pause of 40 seconds, or answer by the image's URL."""
+    script = retry_after("40") if "/fault-pause/" in image_url_of(exchange) else by_image_url(answers())
+    script(exchange)
 
 
 @pytest.mark.parametrize(

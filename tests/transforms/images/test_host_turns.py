@@ -1,5 +1,6 @@
 """Image hosts are asked politely: few downloads at a time, at a rate, and not while they ask for a pause."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,12 +9,14 @@ from time import monotonic
 
 import pytest
 
-from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.values import Failure, FailureError
 from facebeam.transforms.http.addresses import any_address
 from facebeam.transforms.images.fetch_image import Fetch, ImageFetcher, host_of
 from facebeam.transforms.images.host_turns import MOST_REFUSED_ROUNDS, HostLimits
+from facebeam.transforms.steps.progress import PROGRESS
 from tests.helpers.scripted_server import Exchange, ScriptedServer
+from tests.helpers.waiting import wait_until
 
 
 def polite(limits: HostLimits) -> ImageFetcher:
@@ -61,6 +64,27 @@ def test_a_host_has_few_downloads_at_a_time() -> None:
         with polite(HostLimits(connections=2)).open() as fetch, ThreadPoolExecutor(12) as pool:
             assert set(pool.map(fetch, [server.url("/a"), other.url("/")] * 6)) == {b"image"}
     assert crowd.peak <= 2
+
+
+def test_a_pause_is_said_while_images_wait_for_it() -> None:
+    """Progress shows the host that asked for a pause, as long as an image of it waits."""
+    pause = {"Retry-After": "50"}
+    scripts = {"/": lambda exchange: exchange.answer(b"", "429 Too Many Requests", pause)}
+    with (
+        ScriptedServer(scripts) as server,
+        polite(HostLimits(connections=1)).open() as fetch,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        failure_of(fetch, server.url("/"))
+        assert fetch.turns.why_slow() is None
+        late = pool.submit(fetch, server.url("/"))
+        wait_until(lambda: fetch.turns.waiting == 1)
+        said = str(fetch.turns.why_slow())
+        PROGRESS.stop.set()
+        with pytest.raises(RunError):
+            late.result()
+        PROGRESS.stop.clear()
+    assert re.fullmatch(rf"waiting \d\d s: {server.authority} asked for a pause", said)
 
 
 def test_a_slow_host_holds_up_no_other() -> None:
