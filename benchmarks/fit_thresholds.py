@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy import TrueFace, TrueImage
+from facebeam.transforms.local_model.certainty import ERROR_SIGNS, SCORE_SIGNS, signs
 from facebeam.transforms.local_model.decode_image import decode_image
 from facebeam.transforms.local_model.detect_faces import detect_faces
 from facebeam.transforms.local_model.face_crop import crop_around_detection
@@ -41,9 +42,7 @@ _BINS: Final = (0, 0.5, 0.8, 0.95, 0.99, 1.01)
 class Candidate(NamedTuple):
     """The networks' outputs for a candidate, and its error in % of the face's size; None: not a face."""
 
-    disagreement: float
-    presence: float
-    score: float
+    signs: Numbers
     error: float | None
 
 
@@ -55,14 +54,15 @@ def candidates(folder: Path) -> Iterator[Candidate]:
         path = folder / name if (folder / name).exists() else folder.parent / name
         image = decode_image(path.read_bytes())
         for found in detect_faces(detector, image.pixels, (0,)):
-            mesh = face_mesh(mesher, image.pixels, crop_around_detection(found.boxes[0], found.points[0]))
+            score = float(found.scores[0])
+            crop = crop_around_detection(found.boxes[0], found.points[0])
+            mesh = face_mesh(mesher, image.pixels, crop, score)
             points = ninety_points(mesh.vertices) * image.shrunk_by
             middle = (points.min(axis=0) + points.max(axis=0)) / 2
             near = [face for face in labels["faces"] if _is_at(face, middle)]
             errors = [error_of(points, face) for face in near if {"points68", "points30"} & face.keys()]
             if errors or labels["n_faces"]["max"] == 0:
-                known = mesh.disagreement, mesh.presence, float(found.scores[0])
-                yield Candidate(*known, min(errors, default=None))
+                yield Candidate(signs(mesh, score), min(errors, default=None))
 
 
 def error_of(points: NDArray[np.float32], face: TrueFace) -> float:
@@ -110,18 +110,19 @@ def rank_correlation(first: Numbers, second: Numbers) -> float:
 def main(folders: list[Path]) -> None:
     """Measure, fit and print."""
     found = [one for folder in folders for one in candidates(folder)]
-    known = np.array([[1, np.log(one.disagreement), one.presence, one.score] for one in found])
+    known = np.array([one.signs for one in found])
+    judged = known[:, SCORE_SIGNS]
     right = np.array([float(one.error is not None and one.error <= RIGHT) for one in found])
     is_face = np.array([one.error is not None for one in found])
     errors = np.log([one.error for one in found if one.error is not None])
-    faces = known[is_face, :3]
+    faces = known[is_face][:, ERROR_SIGNS]
     others = [np.arange(len(faces)) != i for i in range(len(faces))]
     left_out = np.array([faces[i] @ fit_line(faces[k], errors[k]) for i, k in enumerate(others)])
     print(f"{len(found)} candidates, {is_face.sum()} faces, {right.sum():.0f} right within {RIGHT} %")
     print(f"error_fit {fit_line(faces, errors).round(3)}; Spearman {rank_correlation(left_out, errors):.2f}")
-    print(f"score_fit {fit_logistic(known, right).round(3)}")
+    print(f"score_fit {fit_logistic(judged, right).round(3)}")
     rest = [np.arange(len(known)) != i for i in range(len(known))]
-    shares = np.array([_share(known[i], fit_logistic(known[k], right[k])) for i, k in enumerate(rest)])
+    shares = np.array([_share(judged[i], fit_logistic(judged[k], right[k])) for i, k in enumerate(rest)])
     print("| score | faces | mean score | right |\n|---|---|---|---|")
     for low, high in pairwise(_BINS):
         within = (shares >= low) & (shares < high)

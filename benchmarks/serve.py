@@ -30,7 +30,7 @@ from PIL import Image
 
 from benchmarks.processes import machine
 from facebeam.transforms.local_model.decode_image import decode_image
-from facebeam.transforms.local_model.detect_faces import first_side
+from facebeam.transforms.local_model.detect_faces import sides
 from facebeam.transforms.local_model.face_model import FaceModel
 from facebeam.transforms.local_model.network import Network
 from facebeam.transforms.local_model.weights import DETECTOR, MESH
@@ -81,7 +81,7 @@ def bare_networks(data: bytes, images: int, start: Barrier) -> tuple[float, floa
     """Run the networks as often as this many photographs need them; give seconds, and seconds of CPU."""
     detector, mesh = Network(DETECTOR), Network(MESH)
     pixels = decode_image(data).pixels
-    look_side = first_side(max(SIZE))
+    look_side, _ = sides(max(SIZE))
     blocks = [-(-round(length * look_side / max(SIZE)) // 32) * 32 for length in pixels.size[::-1]]
     seen = np.zeros((*blocks, 3), np.float32)
     crop = np.zeros((mesh.side, mesh.side, 3), np.float32)

@@ -148,8 +148,8 @@ def strict_json(body: bytes) -> Json:
     NaN and Infinity, which Python writes, are floats: a size that is NaN must not cost a paid answer.
 
     Raises:
-        ValueError: the body is not UTF-8 or not JSON, has a key twice in an object, is nested too deeply, or has
-            a number with too many digits.
+        ValueError: the body is not UTF-8 or not JSON, has a key twice in an object, is nested too deeply, or
+            has a number with too many digits.
     """
     try:
         found: Json = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_without_repetition)

@@ -1,7 +1,7 @@
 """Where the faces are: CenterFace, at the size that a photograph asks for.
 
-A first look is small. Where it saw a doubtful face or a tiny one there are usually more: a second, large look
-decides. Source of the network's geometry: the authors' `centerface.py` (MIT).
+A first look is small. Where it saw a small face there are usually more: a second, larger look decides.
+Source of the network's geometry: the authors' `centerface.py` (MIT).
 """
 
 from collections.abc import Sequence
@@ -51,33 +51,33 @@ def detect_faces(network: Network, image: Image.Image, quarter_turns: Sequence[i
     return sorted(faces, key=lambda face: np.prod(face.boxes[0, 2:] - face.boxes[0, :2]), reverse=True)
 
 
-def first_side(long_side: int) -> int:
-    """Give the input's long side for a first look at a photograph.
+def sides(long_side: int) -> tuple[int, int]:
+    """Give the input's long side for a first and a second look at a photograph.
 
-    >>> [first_side(side) for side in (480, 850, 1280, 4000)]
-    [256, 320, 384, 480]
+    >>> [sides(long) for long in (480, 850, 1280, 4000)]
+    [(224, 512), (320, 640), (320, 800), (512, 1024)]
     """
-    return next(side for limit, side in THRESHOLDS.first_look if long_side <= limit)
+    return next((first, second) for limit, first, second in THRESHOLDS.looks if long_side <= limit)
 
 
 def _look_as_needed(network: Network, image: Image.Image, turns: int) -> Detections:
-    side = first_side(max(image.size))
-    seen = look(network, image, side, THRESHOLDS.seen, turns)
-    if _asks_for_more(seen, side / max(image.size)):
-        seen = look(network, image, THRESHOLDS.second_look, THRESHOLDS.candidate, turns)
+    first, second = sides(max(image.size))
+    seen = look(network, image, first, THRESHOLDS.seen, turns)
+    if _has_small_face(seen, first / max(image.size)):
+        seen = look(network, image, second, THRESHOLDS.candidate, turns)
     return _take(seen, np.flatnonzero(seen.scores >= THRESHOLDS.candidate))
 
 
-def _asks_for_more(seen: Detections, ratio: float) -> bool:
-    """Tell whether a face is doubtful, or small in the input."""
+def _has_small_face(seen: Detections, ratio: float) -> bool:
+    """Tell whether a face is small in the input, whose pixels are `ratio` of the image's."""
     short = (seen.boxes[:, 2:] - seen.boxes[:, :2]).min(axis=1, initial=np.inf) * ratio
-    return bool((seen.scores < THRESHOLDS.doubtful).any() or (short < THRESHOLDS.small).any())
+    return bool((short < THRESHOLDS.small).any())
 
 
 def look(network: Network, image: Image.Image, side: int, min_score: float, turns: int = 0) -> Detections:
     """Look once at the whole image, scaled to a long side and turned by quarters, counter-clockwise."""
     size = _fitted(image.size, side)
-    small = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    small = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0))
     (answer,) = network.run(_as_input(np.rot90(small, turns)))
     found = _decode(answer, min_score)
     scale = np.array([image.width / size[0], image.height / size[1]], np.float32)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facebeam.transforms.local_model.thresholds import THRESHOLDS
+
 _MARGIN = 1.5
 """Crop's side over the face's: what FaceMesh was trained with (MediaPipe's `face_landmark` graphs)."""
 
@@ -39,13 +41,15 @@ def crop_around_detection(box: NDArray[np.float32], points: NDArray[np.float32])
     left_eye, right_eye, _, left_mouth, right_mouth = points
     down = (left_mouth + right_mouth - left_eye - right_eye) / 2
     across = right_eye - left_eye + np.array([down[1], -down[0]], np.float32)
-    side = _MARGIN * float((box[2:] - box[:2]).max())
-    return FaceCrop((box[:2] + box[2:]) / np.float32(2), side, float(np.arctan2(across[1], across[0])))
+    side = float((box[2:] - box[:2]).max())
+    rough = FaceCrop((box[:2] + box[2:]) / np.float32(2), side, _angle_of(across))
+    lower = rough.centre + rough.axes[:, 1] * np.float32(THRESHOLDS.box_down * side)
+    return rough._replace(centre=lower, side=THRESHOLDS.box_margin * side)
 
 
 def crop_around_points(points: NDArray[np.float32], eyes: NDArray[np.float32]) -> FaceCrop:
     """Frame a face's points, float32[n, 2], by their box in the face's own upright frame."""
-    angle = _angle(eyes)
+    angle = _angle_of(eyes[1] - eyes[0])
     axes = FaceCrop(eyes[0], 0.0, angle).axes
     upright = points @ axes
     low, high = upright.min(axis=0), upright.max(axis=0)
@@ -54,6 +58,10 @@ def crop_around_points(points: NDArray[np.float32], eyes: NDArray[np.float32]) -
 
 def cut_out(image: Image.Image, crop: FaceCrop, side: int) -> NDArray[np.uint8]:
     """Show the crop as uint8[side, side, 3]; black outside the image."""
+    low, high = crop.box[:2], crop.box[2:]
+    if crop.angle == 0 and (low >= 0).all() and (high <= image.size).all():
+        upright = image.resize((side, side), Image.Resampling.BILINEAR, crop.box.tolist(), reducing_gap=1.0)
+        return np.asarray(upright)
     factor = max(1, int(crop.side / side))
     source, origin = _shrink_around(image, crop, factor) if factor > 1 else (image, np.zeros(2, np.float32))
     matrix = crop.axes * (crop.side / side / factor)
@@ -81,6 +89,6 @@ def _shrink_around(
     return image.reduce(factor, (low[0], low[1], high[0], high[1])), low.astype(np.float32)
 
 
-def _angle(eyes: NDArray[np.float32]) -> float:
-    across = eyes[1] - eyes[0]
-    return float(np.arctan2(across[1], across[0]))
+def _angle_of(across: NDArray[np.float32]) -> float:
+    angle = float(np.arctan2(across[1], across[0]))
+    return angle if abs(np.degrees(angle)) >= THRESHOLDS.upright_degrees else 0.0

@@ -1,4 +1,4 @@
-"""The 478 vertices of a face by FaceMesh-V2, seen twice: as it is, and in the mirror.
+"""The 478 vertices of a face by FaceMesh-V2, seen once where it is plain, else in the mirror too.
 
 Source: MediaPipe's `face_landmarks_detector` (Apache-2.0). Vertices 33 and 263 are the outer corners of the
 eyes at the image's left and right.
@@ -25,16 +25,21 @@ class Mesh(NamedTuple):
     """A face's vertices, and what says whether they can be trusted."""
 
     vertices: NDArray[np.float32]
-    """float32[478, 2]: x, y in pixels of the image; the mean of both passes."""
+    """float32[478, 2]: x, y in pixels of the image."""
     presence: float
-    """A logit: the surer pass's that there is a face."""
-    disagreement: float
-    """Mean distance of the two passes' vertices, in % of the face's size."""
+    """A logit: that there is a face; the mean of the passes."""
+    disagreement: float | None
+    """Mean distance of the two passes' vertices, in % of the face's size; None: one pass was enough."""
 
     @property
     def box(self) -> NDArray[np.float32]:
         """The vertices' box: x0, y0, x1, y1."""
         return np.concatenate([self.vertices.min(axis=0), self.vertices.max(axis=0)])
+
+    @property
+    def size(self) -> float:
+        """The longer side of the box, in pixels of the image, at least one."""
+        return max(float(np.ptp(self.vertices, axis=0).max()), 1.0)
 
 
 class _Pass(NamedTuple):
@@ -49,33 +54,37 @@ class _Pass(NamedTuple):
         return crop_around_points(self.vertices, self.vertices[list(EYE_CORNERS)])
 
 
-def face_mesh(network: Network, image: Image.Image, crop: FaceCrop) -> Mesh:
+def face_mesh(network: Network, image: Image.Image, crop: FaceCrop, score: float) -> Mesh:
     """Fit the mesh to what a crop shows, face or not.
 
-    The detector's crop is rough. The mirrored pass looks where the first mesh says the face is, and the first
-    pass is done again where that moved the crop much.
+    A pass costs 8 ms. A second one sees the crop in the mirror, and the mean of both counts. Where the first
+    mesh lies elsewhere than its crop, the second pass looks there instead, and it alone counts.
 
     Args:
         network: the loaded `weights.MESH`.
         image: upright, mode RGB.
         crop: where to look first.
+        score: the detector's.
     """
-    direct = _fit(network, image, crop)
+    pixels = cut_out(image, crop, network.side)
+    direct = _fit(network, pixels, crop)
     better = direct.crop
     if _moved(crop, better):
-        direct = _fit(network, image, better)
-    mirrored = _fit(network, image, better, mirrored=True)
+        mirrored = _fit(network, cut_out(image, better, network.side), better, mirrored=True)
+        return _joined(direct, mirrored, mirrored.vertices)
+    if score >= THRESHOLDS.sure and direct.presence >= THRESHOLDS.plain_presence:
+        return Mesh(direct.vertices, direct.presence, None)
+    mirrored = _fit(network, pixels, crop, mirrored=True)
+    return _joined(direct, mirrored, (direct.vertices + mirrored.vertices) / np.float32(2))
+
+
+def _joined(direct: _Pass, mirrored: _Pass, vertices: NDArray[np.float32]) -> Mesh:
+    mesh = Mesh(vertices, (direct.presence + mirrored.presence) / 2, None)
     apart = float(np.linalg.norm(direct.vertices - mirrored.vertices, axis=1).mean())
-    size = max(float(np.ptp(direct.vertices, axis=0).max()), 1e-6)
-    return Mesh(
-        (direct.vertices + mirrored.vertices) / np.float32(2),
-        max(direct.presence, mirrored.presence),
-        max(100 * apart / size, LEAST_DISAGREEMENT),
-    )
+    return mesh._replace(disagreement=max(100 * apart / mesh.size, LEAST_DISAGREEMENT))
 
 
-def _fit(network: Network, image: Image.Image, crop: FaceCrop, *, mirrored: bool = False) -> _Pass:
-    pixels = cut_out(image, crop, network.side)
+def _fit(network: Network, pixels: NDArray[np.uint8], crop: FaceCrop, *, mirrored: bool = False) -> _Pass:
     seen, presence, _ = network.run((pixels[:, ::-1] if mirrored else pixels) * np.float32(1 / 255))
     vertices = seen.reshape(-1, 3)[:, :2]
     if mirrored:

@@ -82,15 +82,12 @@ class FaceModel:
     def _surest(self, pixels: Image.Image, face: Detections) -> FittedFace | None:
         """Give the surest mesh among a face's detections, if there is one that is a face."""
         fitted = [
-            FittedFace(self._fit(pixels, box, points), float(score))
-            for box, points, score in zip(face.boxes, face.points, face.scores, strict=True)
+            FittedFace(face_mesh(self._mesh, pixels, crop_around_detection(box, points), score), score)
+            for box, points, score in zip(face.boxes, face.points, face.scores.tolist(), strict=True)
         ]
         turned = not (face.turns == 0).any()
         kept = [one for one in fitted if _lies_within(one.mesh, pixels.size) and is_face(*one, turned=turned)]
         return max(kept, key=lambda one: certainty(*one).score, default=None)
-
-    def _fit(self, pixels: Image.Image, box: NDArray[np.float32], points: NDArray[np.float32]) -> Mesh:
-        return face_mesh(self._mesh, pixels, crop_around_detection(box, points))
 
 
 def _lies_within(mesh: Mesh, size: tuple[int, int]) -> bool:

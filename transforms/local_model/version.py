@@ -13,7 +13,7 @@ from facebeam.transforms.local_model.mapping import MAPPING_BYTES
 from facebeam.transforms.local_model.thresholds import THRESHOLDS
 from facebeam.transforms.local_model.weights import SHA256
 
-_STEPS: Final = 1
+_STEPS: Final = 2
 """Counted up when the code between networks and answers changes."""
 
 
