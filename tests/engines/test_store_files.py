@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 import pytest
 
 from tests.helpers.dataflow_service import DataflowService
 from tests.helpers.google_account import service_account
 from tests.helpers.google_cloud import Cloud
+from tests.helpers.journal_entries import key_of, segments, write
 from tests.helpers.object_store import BUCKET, gcs_emulator, s3_emulator
 from tests.helpers.scripted_server import Exchange, ScriptedServer
 from tests.helpers.worker_pool import worker_environment
@@ -45,6 +47,7 @@ listed = sorted(files.files_below(folder))
 found = find_manifests([f"{sys.argv[1]}/out1/*"])
 globbed = {path: state.size_bytes for path, state in found.items()}
 read, gone = files.read_json(f"{folder}/a.json"), told(files.read_json, f"{folder}/gone")
+part, no_part = files.read_range(f"{folder}/a.json", 4, 7), told(files.read_range, f"{folder}/gone", 0, 1)
 files.remove_files([f"{folder}/deep/one"])
 left = sorted(files.files_below(folder))
 files.remove(folder)
@@ -54,6 +57,8 @@ json.dump(
         "globbed": globbed,
         "read": read,
         "gone": gone,
+        "part": part.decode(),
+        "no part": no_part,
         "left": left,
         "removed": sorted(files.files_below(folder)),
         "beside": files.exists(beside),
@@ -86,11 +91,14 @@ with Journal(sys.argv[1]).open(flush_every_s=60) as writer:
 """
 
 
-def in_workers_environment(script: str, argument: str, env: Mapping[str, str]) -> bytes:
+def in_workers_environment(script: str, argument: str, env: Mapping[str, str], stdin: str = "") -> bytes:
     """Run a script in the workers' environment, without this checkout; give what it printed."""
     command = [str(worker_environment() / "bin/python"), "-P", "-c", script, argument]
     env = {**os.environ, "NO_GCE_CHECK": "true", **env}
-    return subprocess.run(command, env=env, cwd="/", stdout=subprocess.PIPE, check=True, timeout=180).stdout
+    finished = subprocess.run(
+        command, input=stdin.encode(), env=env, cwd="/", stdout=subprocess.PIPE, check=True, timeout=180
+    )
+    return finished.stdout
 
 
 class Said(NamedTuple):
@@ -131,6 +139,7 @@ def test_a_folder_is_what_it_is_elsewhere(said: Said) -> None:
     assert found["listed"] == [f"{folder}/a.json", f"{folder}/deep/one", f"{folder}/deep/three"]
     assert found["left"] == [f"{folder}/a.json", f"{folder}/deep/three"]
     assert (found["read"], found["removed"], found["beside"]) == ({"n": [1]}, [], True)
+    assert found["part"] == '"n"'
     assert found["globbed"] == {f"{said.root}/out1/a": 1}
 
 
@@ -138,6 +147,7 @@ def test_a_folder_is_what_it_is_elsewhere(said: Said) -> None:
     ("case", "begins"),
     [
         ("gone", "RunError: cannot read {root}/out[1]/gone: "),
+        ("no part", "RunError: cannot read {root}/out[1]/gone: "),
         ("moved from nowhere", "RunError: cannot publish {root}/out[1]/new: "),
         ("vanished", "SegmentVanishedError: {root}/out[1]/gone.parquet"),
         ("nobody's", "RunError: cannot write {scheme}://nobody-has-it/a/_"),
@@ -171,3 +181,87 @@ def test_a_flush_writes_its_segments_side_by_side(tmp_path: Path) -> None:
         f"journal/bucket={bucket:03d}" for bucket in range(8)
     ]
     assert not [exchange.target for exchange in store.seen if "batch" in exchange.target]
+
+
+LOOK_UP = """
+import sys
+from facebeam.transforms.journal.journal import Journal
+
+keys = [bytes.fromhex(line) for line in sys.stdin]
+print(len(dict(Journal(sys.argv[1], tidy=False).stored(keys))))
+"""
+
+
+def test_a_look_up_reads_little_of_a_bucket_side_by_side(tmp_path: Path) -> None:
+    """One key in a hundred takes at most 8 % of a bucket's journal; its segments are read in parallel."""
+    keys = [key_of(number, bucket=0) for number in range(9_000)]
+    for start in range(0, len(keys), 3_000):
+        write(tmp_path, keys[start : start + 3_000])
+    names = {f"journal/bucket=000/{path.name}": path.read_bytes() for path in segments(tmp_path)}
+    together, sent = Barrier(len(names), timeout=20), []
+
+    def listing(exchange: Exchange) -> None:
+        when = "2026-11-23T12:00:00Z"
+        items = [
+            {"name": name, "bucket": BUCKET, "size": len(data), "updated": when}
+            for name, data in names.items()
+        ]
+        exchange.answer(json.dumps({"items": items}).encode(), headers={"Content-Type": "application/json"})
+
+    def part(exchange: Exchange) -> None:
+        name = unquote(exchange.target.partition("/o/")[2].partition("?")[0])
+        start, stop = map(int, exchange.headers["Range"].removeprefix("bytes=").split("-"))
+        if stop + 1 == len(names[name]):  # the first read of a segment is that of its end
+            together.wait()
+        sent.append(names[name][start : stop + 1])
+        where = {"Content-Range": f"bytes {start}-{stop}/{len(names[name])}"}
+        exchange.answer(sent[-1], "206 Partial Content", where)
+
+    def token(exchange: Exchange) -> None:
+        exchange.answer(b'{"access_token": "a", "expires_in": 3600}', headers={"Content-Type": "text/json"})
+
+    parts = {f"/download/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}": part for name in names}
+    with ScriptedServer({f"/storage/v1/b/{BUCKET}/o": listing, "/token": token, **parts}) as store:
+        account = service_account(tmp_path / "account.json", store.url("/token"))
+        env = {"STORAGE_EMULATOR_HOST": store.url(""), "GOOGLE_APPLICATION_CREDENTIALS": str(account)}
+        asked = "\n".join(key.hex() for key in keys[::100])
+        found = in_workers_environment(LOOK_UP, f"gs://{BUCKET}/journal", env, asked)
+    assert int(found) == 90
+    assert sum(map(len, sent)) <= 0.08 * sum(map(len, names.values()))
+
+
+COMMIT = """
+import http.client, json, sys
+import pyarrow as pa
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import CallCounts, RunFacts
+from facebeam.schemas.values import Annotation, Answer, ManifestRow
+from facebeam.transforms.files.any_store import files_below, writing
+from facebeam.transforms.steps.commit_run import commit_run
+from facebeam.transforms.steps.flatten import flatten_images
+from facebeam.transforms.steps.write_table import new_staged_file
+import pyarrow.parquet as pq
+
+FILES, NONE, layout, staged = 64, pa.schema([]), Layout(sys.argv[1], "r1"), []
+answer = Answer(faces=(), image_width=1, image_height=1, face_model_version="1", source="fake")
+batch = flatten_images([Annotation(ManifestRow("https://example.com/a.jpg", "a"), answer)], NONE)
+for number in range(FILES):
+    file = new_staged_file(layout, "images", "")
+    with writing(file.path) as opened:
+        pq.write_table(pa.Table.from_batches([batch]), opened)
+        staged.append(file.counting(batch)._replace(size_bytes=opened.tell()))
+sent = []
+put = http.client.HTTPConnection.putrequest
+http.client.HTTPConnection.putrequest = lambda self, *of, **more: (sent.append(of), put(self, *of, **more))[1]
+commit_run(layout, staged, FILES, CallCounts(), NONE, RunFacts())
+requests = len(sent)
+json.dump([requests, len(files_below(f"{sys.argv[1]}/images/run=r1"))], sys.stdout)
+"""
+
+
+def test_a_commit_asks_a_bucket_less_than_once_per_file(tmp_path: Path) -> None:
+    """A commit of 64 files in Google's store reads none of them, and renames them in lots."""
+    with googles_store(tmp_path) as env:
+        requests, published = json.loads(in_workers_environment(COMMIT, f"gs://{BUCKET}/out", env))
+    assert published == 64
+    assert requests <= 32

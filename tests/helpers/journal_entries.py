@@ -59,7 +59,7 @@ def reject(code: ErrorCode = ErrorCode.FORBIDDEN) -> Failure:
 def write(path: Path, keys: Iterable[bytes], at: datetime = NOON) -> Path:
     """Write one segment with one answer per key, all of one bucket; give its path."""
     entries = [Entry(key, REQUEST.image_url, answer(number, at), NOON) for number, key in enumerate(keys)]
-    return Path(write_segment(f"{path}/bucket={entries[0].key[0]:03d}", encode_entries(entries)))
+    return Path(write_segment(f"{path}/bucket={entries[0].key[0]:03d}", encode_entries(entries)).path)
 
 
 def write_newer(path: Path) -> None:

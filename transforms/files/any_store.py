@@ -135,6 +135,12 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
+def read_range(path: str, start: int, stop: int) -> bytes:
+    """Read the bytes of a file from `start` to before `stop`, by one request for just these bytes."""
+    with file_errors("read", path):
+        return store_of(path).read_range(path, start, stop)
+
+
 def exists(path: str) -> bool:
     """Tell whether a file exists."""
     with file_errors("look for", path):

@@ -20,6 +20,12 @@ def opened(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
+def read_range(path: str, start: int, stop: int) -> bytes:
+    """Read a part of a file."""
+    with Path(path).open("rb", buffering=0) as file:
+        return os.pread(file.fileno(), stop - start, start)
+
+
 @contextmanager
 def created(path: str) -> Iterator[BinaryIO]:
     """Open a new file for writing, and make its folders."""

@@ -22,6 +22,9 @@ class Store(Protocol):
     def opened(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open a file for reading, without decompressing it; the stream can seek."""
 
+    def read_range(self, path: str, start: int, stop: int) -> bytes:
+        """Read only the bytes from `start` to before `stop`; several threads may do so at a time."""
+
     def created(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open a new file for writing, and make its folders."""
 

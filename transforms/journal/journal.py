@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 
@@ -12,10 +13,17 @@ from facebeam.schemas.request_key import bucket_of
 from facebeam.schemas.values import Answer, Failure
 from facebeam.transforms.files.any_store import check_writable
 from facebeam.transforms.journal.compact import compact
-from facebeam.transforms.journal.entries import ENTRIES, decode_entries
+from facebeam.transforms.journal.entries import decode_entries
 from facebeam.transforms.journal.journal_writer import FLUSH_EVERY_S, JournalWriter
-from facebeam.transforms.journal.read_entries import read_newest
-from facebeam.transforms.journal.segments import SegmentVanishedError, at_once, bucket_folder, list_segments
+from facebeam.transforms.journal.look_up import look_up
+from facebeam.transforms.journal.segments import (
+    SegmentVanishedError,
+    SideBySide,
+    at_once,
+    bucket_folder,
+    list_segments,
+    side_by_side,
+)
 from facebeam.transforms.steps.thread_window import thread_window
 
 __all__ = ["Journal", "JournalWriter"]
@@ -50,8 +58,9 @@ class Journal:
             RunError: the journal cannot be read, or a newer facebeam wrote into it.
         """
         window = max(2, at_once(self.path))  # the next bucket is read while the caller uses this one
-        with ThreadPoolExecutor(window, "journal") as pool:
-            for _, entries in thread_window(pool, lambda: window, self._read, _by_bucket(keys).items()):
+        with side_by_side(self.path) as reads, ThreadPoolExecutor(window, "journal") as pool:
+            read = partial(self._read, reads)
+            for _, entries in thread_window(pool, lambda: window, read, _by_bucket(keys).items()):
                 yield from decode_entries(entries)
 
     def open(
@@ -74,23 +83,22 @@ class Journal:
         except RunError as error:
             raise RunError(f"{error}, or keep the journal elsewhere with --journal") from error
 
-    def _read(self, bucket: tuple[int, Collection[bytes]]) -> pa.Table:
+    def _read(self, reads: SideBySide, bucket: tuple[int, Collection[bytes]]) -> pa.Table:
         """Read the newest entries of a bucket; start again if another process merges it at the same time."""
         number, keys = bucket
         folder = bucket_folder(self.path, number)
-        wanted = pa.array(keys, ENTRIES.field("key").type)
         for _ in range(_MOST_LISTINGS):
             try:
-                listed = list_segments(folder)
-                segments = compact(folder, listed) if self.tidy else [*listed]
-                return read_newest(segments, wanted, self._not_before(), tidy=self.tidy)
+                sizes = list_segments(folder)
+                left = compact(folder, sizes, reads) if self.tidy else sizes
+                return look_up(left, keys, self._oldest(), reads, tidy=self.tidy)
             except SegmentVanishedError as vanished:
                 missing = vanished
         raise RunError(
             f"cannot read {missing}: its folder lists it, but it cannot be opened; delete it"
         ) from missing
 
-    def _not_before(self) -> datetime | None:
+    def _oldest(self) -> datetime | None:
         """Give the time before which answers do not count; None: all count."""
         return None if self.max_age_s is None else datetime.now(UTC) - timedelta(seconds=self.max_age_s)
 

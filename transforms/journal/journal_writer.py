@@ -11,12 +11,22 @@ from typing import Final, Self
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.request_key import bucket_of
 from facebeam.schemas.values import Answer, Failure, ImageRequest
+from facebeam.transforms.journal.compact import MOST_SMALL_SEGMENTS, compact, small_segments
 from facebeam.transforms.journal.entries import Entry, encode_entries, is_kept
-from facebeam.transforms.journal.segments import at_once, bucket_folder, write_segment
+from facebeam.transforms.journal.segments import (
+    Segment,
+    SegmentVanishedError,
+    at_once,
+    bucket_folder,
+    side_by_side,
+    write_segment,
+)
 
 FLUSH_EVERY_S: Final = 4.0
 """facebeam promises five seconds; the difference is for the writing itself."""
 FLUSH_AT: Final = 500
+MERGE_AT: Final = 50
+"""A writer with more small segments in a bucket merges them during the run, because readers open each one."""
 MOST_WAITING: Final = 5_000
 """With so many results waiting the disk is too slow: the thread that adds another one must write it too."""
 
@@ -57,6 +67,8 @@ class JournalWriter:
         self._may_go_on = may_go_on
         self._flush_every_s = flush_every_s
         self._entries: list[Entry] = []
+        self._segments: dict[str, dict[str, int]] = {}
+        """Of each bucket's folder, what this writer wrote there: path -> size in bytes."""
         self._adding = Lock()
         self._writing = Lock()
         self._error: RunError | None = None
@@ -69,8 +81,10 @@ class JournalWriter:
         _OPEN.add(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close()
+        if kind is None:
+            self._merge(MOST_SMALL_SEGMENTS, len(self._segments))
 
     def record(self, key: bytes, request: ImageRequest, result: Answer | Failure) -> None:
         """Take a result, and ignore it if it is not to be stored (`is_kept`).
@@ -100,7 +114,8 @@ class JournalWriter:
             with self._adding:
                 entries, self._entries = self._entries, []
             try:
-                _write(self._path, entries)
+                for folder, segment in _write(self._path, entries):
+                    self._segments.setdefault(folder, {})[segment.path] = segment.size_bytes
             except RunError as error:
                 self._error = error
                 raise
@@ -119,9 +134,20 @@ class JournalWriter:
                 self._due.wait(self._flush_every_s)
                 self._due.clear()
                 self.flush()
+                self._merge(MERGE_AT, 1)  # another one after the next flush, which must not wait
                 if self._may_go_on and not self._may_go_on():
                     self._error = RunError("another worker has taken over this shard, so this one stops")
                     return
+
+    def _merge(self, above: int, most: int) -> None:
+        """Merge this writer's segments, where a bucket has more than `above`; in `most` buckets at most."""
+        small = {folder: small_segments(sizes) for folder, sizes in self._segments.items()}
+        with side_by_side(self._path) as reads:
+            for folder in [folder for folder, sizes in small.items() if len(sizes) > above][:most]:
+                try:
+                    self._segments[folder] = compact(folder, small[folder], reads)
+                except (RunError, SegmentVanishedError):  # a reader merges them too
+                    del self._segments[folder]
 
     def _check(self) -> None:
         if self._error is not None:
@@ -130,11 +156,10 @@ class JournalWriter:
             raise RunError(f"the thread that writes the journal {self._path} has died; the log has its error")
 
 
-def _write(path: str, entries: Iterable[Entry]) -> None:
-    """Write one segment per bucket; raises RunError if one of them cannot be written."""
-    by_key = sorted(entries, key=lambda entry: entry.key)
-    buckets = groupby(by_key, key=lambda entry: bucket_of(entry.key))
+def _write(path: str, entries: Iterable[Entry]) -> list[tuple[str, Segment]]:
+    """Write one segment per bucket; give each with its folder. Raises RunError if one cannot be written."""
+    by_bucket = sorted(entries, key=lambda entry: bucket_of(entry.key))
+    buckets = groupby(by_bucket, key=lambda entry: bucket_of(entry.key))
     tables = {bucket_folder(path, bucket): encode_entries([*members]) for bucket, members in buckets}
     with ThreadPoolExecutor(at_once(path), "journal") as pool:
-        for _ in pool.map(write_segment, tables.keys(), tables.values()):
-            pass
+        return [*zip(tables, pool.map(write_segment, tables.keys(), tables.values()), strict=True)]

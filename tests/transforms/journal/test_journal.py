@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,15 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from facebeam.schemas.errors import RunError
-from facebeam.schemas.values import Answer
+from facebeam.schemas.values import Answer, Failure
 from facebeam.transforms.journal.compact import MOST_SMALL_SEGMENTS
 from facebeam.transforms.journal.entries import ENTRIES, VERSION_KEY
 from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.journal.older_entries import OLDER_ENTRIES
 from tests.helpers.journal_entries import (
     NOON,
     REQUEST,
     answer,
     key_of,
+    reject,
     segments,
     stored_keys,
     write,
@@ -106,9 +109,8 @@ def zeros(data: bytes) -> bytes:
 
 def flipped(data: bytes) -> bytes:
     """Flip one bit in the coordinates, which changes their values."""
-    columns = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0).to_dict()["columns"]
-    faces = next(column for column in columns if column["path_in_schema"].startswith("faces"))
-    at = (faces["dictionary_page_offset"] + faces["data_page_offset"]) // 2
+    packed = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0).column(0)
+    at = packed.data_page_offset + packed.total_compressed_size // 2
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
@@ -225,22 +227,38 @@ def test_a_journal_travels(tmp_path: Path) -> None:
 
 def test_the_version_stands_in_the_file(tmp_path: Path) -> None:
     """A segment has the journal's schema and its version, so that a later facebeam knows what it reads."""
-    assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"3"
+    assert pq.read_schema(write(tmp_path, KEYS)).metadata[VERSION_KEY] == b"4"
     assert pq.read_schema(segments(tmp_path)[0]).equals(ENTRIES)
 
 
-@pytest.mark.parametrize(
-    ("version", "later"),
-    [(b"1", ["asked_by", "faces_cut", "certainties"]), (b"2", ["faces_cut", "certainties"])],
-)
-def test_segments_of_older_versions_are_read(tmp_path: Path, version: bytes, later: list[str]) -> None:
-    """Answers that an older facebeam stored count, alone, beside new ones, and after merging with them."""
-    path = Path(write(tmp_path, KEYS[:1]))
-    old = pq.read_table(path).drop_columns(later)
-    pq.write_table(old.replace_schema_metadata({VERSION_KEY: version}), path)
-    assert stored_keys(tmp_path, KEYS) == {KEYS[0]}
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_segments_of_older_versions_are_read(tmp_path: Path, version: int) -> None:
+    """Results that an older facebeam stored count, alone, beside new ones, and after merging with them."""
+    expected: dict[bytes, Answer | Failure] = {
+        KEYS[0]: replace(answer(), attempts=0, latency_ms=None, from_journal=True),
+        KEYS[1]: replace(reject(), was_sent=False),
+    }
+    folder = tmp_path / "bucket=000"
+    folder.mkdir()
+    older = pa.Table.from_pylist([*map(older_row, expected.items())], schema=OLDER_ENTRIES[version - 1])
+    pq.write_table(older.replace_schema_metadata({VERSION_KEY: str(version)}), folder / "old.parquet")
+    assert dict(Journal(str(tmp_path)).stored(KEYS)) == expected
     for _ in range(MOST_SMALL_SEGMENTS + 1):
-        write(tmp_path, KEYS[1:2])
-    assert stored_keys(tmp_path, KEYS[:2]) == set(KEYS[:2])
-    assert len(segments(tmp_path)) < MOST_SMALL_SEGMENTS
-    assert stored_keys(tmp_path, KEYS[:2]) == set(KEYS[:2])
+        write(tmp_path, KEYS[2:3])
+    for _ in range(2):
+        found = dict(Journal(str(tmp_path)).stored(KEYS))
+        assert {key: found[key] for key in KEYS[:2]} == expected
+        assert found.keys() == set(KEYS[:3])
+    assert len(segments(tmp_path)) == 1
+
+
+def older_row(stored: tuple[bytes, Answer | Failure]) -> dict[str, object]:
+    """Give a result as a row of the older versions, without the columns of only some of them."""
+    key, result = stored
+    if isinstance(result, Answer):
+        columns: dict[str, object] = {"outcome": "ok", "faces": result.faces[0].points.ravel().tolist()}
+    else:
+        columns = {"error_code": result.code}
+    names = {name for schema in OLDER_ENTRIES for name in schema.names} - {"faces", "faces_cut"}
+    of_result = {name: getattr(result, name) for name in names if hasattr(result, name)}
+    return {**of_result, **columns, "key": key, "image_url": "u", "attempts": 3, "answered_at": NOON}

@@ -35,10 +35,10 @@ def many_segments(path: Path, number: int = MANY) -> list[Path]:
 def test_many_become_one(tmp_path: Path) -> None:
     """A lookup merges a bucket's segments into one with all answers, also of keys that nobody asked for."""
     many_segments(tmp_path)
-    before = pq.read_table(tmp_path).sort_by("key")
+    before = pq.read_table(tmp_path).sort_by("key_bits")
     assert stored_keys(tmp_path, KEYS[:1]) == {KEYS[0]}
     assert len(segments(tmp_path)) == 1
-    assert pq.read_table(tmp_path).sort_by("key").equals(before)
+    assert pq.read_table(tmp_path).sort_by("key_bits").equals(before)
 
 
 def test_few_stay(tmp_path: Path) -> None:
@@ -110,13 +110,34 @@ def test_what_is_no_segment_is_not_deleted(tmp_path: Path, caplog: pytest.LogCap
     assert len([entry for entry in caplog.records if entry.levelno == logging.WARNING]) == 2
 
 
+def test_all_small_segments_are_merged_at_once(tmp_path: Path) -> None:
+    """One lookup merges lots of segments, as many as there are, into segments of a limited size."""
+    keys = [key_of(number, bucket=0) for number in range(20 * 1000)]
+    for start in range(0, len(keys), 1000):
+        results = [replace(answer(), faces=(noise(i),)) for i in range(1000)]
+        pairs = zip(keys[start : start + 1000], results, strict=True)
+        entries = [Entry(key, "url", result, NOON) for key, result in pairs]
+        write_segment(f"{tmp_path}/bucket=000", encode_entries(entries))
+    before = sum(path.stat().st_size for path in segments(tmp_path))
+    assert stored_keys(tmp_path, keys[:5]) == set(keys[:5])
+    sizes = [path.stat().st_size for path in segments(tmp_path)]
+    assert len(sizes) == -(-before // LARGEST_MERGED_BYTES)
+    assert max(sizes) <= LARGEST_MERGED_BYTES
+    assert stored_keys(tmp_path, keys) == set(keys)
+
+
+def noise(number: int) -> Face:
+    """Give a face whose coordinates cannot be compressed."""
+    return Face(np.random.default_rng(number).normal(size=(90, 2)).astype(np.float32))
+
+
 def large_segment(path: Path, bucket: int) -> Path:
     """Write a segment that is too large to be merged."""
     rng = np.random.default_rng(bucket)
     faces = rng.normal(size=(6600, 90, 2)).astype(np.float32)
     results = [replace(ANSWER, faces=(Face(points),), answered_at=NOON) for points in faces]
     entries = [Entry(key_of(1000 + i, bucket=0), "url", result, NOON) for i, result in enumerate(results)]
-    written = Path(write_segment(f"{path}/bucket=000", encode_entries(entries)))
+    written = Path(write_segment(f"{path}/bucket=000", encode_entries(entries)).path)
     assert written.stat().st_size > LARGEST_MERGED_BYTES // 2
     return written
 

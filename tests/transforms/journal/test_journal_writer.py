@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from facebeam.schemas.errors import RunError
+from facebeam.transforms.journal.compact import MOST_SMALL_SEGMENTS
 from facebeam.transforms.journal.journal import Journal
-from tests.helpers.journal_entries import REQUEST, answer, key_of, segments, stored_keys
+from facebeam.transforms.journal.journal_writer import MERGE_AT
+from tests.helpers.journal_entries import REQUEST, answer, key_of, segments, stored_keys, write
 from tests.helpers.journal_process import journal_process
 from tests.helpers.waiting import DEADLINE_S, wait_until
 
@@ -106,6 +108,49 @@ def test_a_flush_writes_one_segment_a_bucket(tmp_path: Path) -> None:
         assert [path.parent.name for path in segments(tmp_path)] == ["bucket=000", "bucket=001", "bucket=002"]
         writer.flush()
     assert len(segments(tmp_path)) == 3
+
+
+def recorded(path: Path, flushes: int) -> list[bytes]:
+    """Record and flush one answer after the other, all of bucket 0; give their keys."""
+    keys = [key_of(number, bucket=0) for number in range(flushes)]
+    with Journal(str(path)).open(flush_every_s=3600) as writer:
+        for key in keys:
+            writer.record(key, REQUEST, answer())
+            writer.flush()
+    return keys
+
+
+def test_a_writer_merges_its_own_segments_at_its_end(tmp_path: Path) -> None:
+    """A writer that ends leaves few segments per bucket, and does not touch those of others."""
+    others = [write(tmp_path, [key_of(number, bucket=0)]) for number in range(100, 100 + MOST_SMALL_SEGMENTS)]
+    recorded(tmp_path / "few", MOST_SMALL_SEGMENTS)
+    assert len(segments(tmp_path / "few")) == MOST_SMALL_SEGMENTS
+    keys = recorded(tmp_path, MOST_SMALL_SEGMENTS + 1)
+    assert len(segments(tmp_path)) == len(others) + 1
+    assert {*others} < {*segments(tmp_path)}
+    assert stored_keys(tmp_path, keys) == set(keys)
+
+
+def test_a_writer_merges_while_it_goes_on(tmp_path: Path) -> None:
+    """A writer that flushes often merges what it wrote when there are many segments."""
+    with Journal(str(tmp_path)).open(flush_every_s=0.01) as writer:
+        for number in range(MERGE_AT + 1):
+            writer.record(key_of(number, bucket=0), REQUEST, answer())
+            writer.flush()
+        wait_until(lambda: len(segments(tmp_path)) <= 2)
+
+
+def test_a_merge_that_a_reader_has_made_is_no_error(tmp_path: Path) -> None:
+    """A reader may merge a writer's segments first; the writer then leaves them as they are."""
+    keys = [key_of(number, bucket=0) for number in range(MOST_SMALL_SEGMENTS + 1)]
+    with Journal(str(tmp_path)).open(flush_every_s=3600) as writer:
+        for key in keys:
+            writer.record(key, REQUEST, answer())
+            writer.flush()
+        assert stored_keys(tmp_path, keys) == set(keys)
+        merged = segments(tmp_path)
+    assert (len(merged), segments(tmp_path)) == (1, merged)
+    assert stored_keys(tmp_path, keys) == set(keys)
 
 
 def test_many_threads_record(tmp_path: Path) -> None:
