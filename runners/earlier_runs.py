@@ -22,27 +22,39 @@ from facebeam.schemas.tables import IMAGES, manifest_columns
 from facebeam.transforms.files.any_store import files_below, reading
 from facebeam.transforms.manifest.find_manifests import find_manifests
 from facebeam.transforms.manifest.manifest_file import ManifestError
-from facebeam.transforms.steps.publish import last_committed_run, resume, sweep_staging
+from facebeam.transforms.steps.publish import last_committed_run, read_record, resume, sweep_staging
 
 
-def finish_earlier_runs(layout: Layout) -> bool:
-    """Publish what was checked, delete what was not; tell whether this very run is committed by that."""
+def finish_earlier_runs(options: RunOptions, layout: Layout) -> bool:
+    """Publish what was checked, delete what was not; tell whether this very run is committed by that.
+
+    Raises:
+        RunError: it is, and the options mean another run.
+    """
     sweep_staging(layout.output, partial(claim_dead_run, layout.output))
     committed = resume(layout)
     if committed:
         LOGGER.info("run %s had been checked but not published when it was cut off: now it is", layout.run_id)
+        check_same_run(options, layout, read_record(layout))
     return committed
 
 
-def what_differs(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:
-    """Say in what the options differ from those of a committed run; None where the same run is meant.
+def check_same_run(options: RunOptions, layout: Layout, record: RunRecord) -> None:
+    """See that the options mean a run that is committed.
 
     Args:
         options: what is asked for now.
         layout: where that run's files are.
         record: what it has left.
+
+    Raises:
+        RunError: they mean another run under the same id.
     """
-    return _other_manifest(options, layout, record) or _other_flag(options, record)
+    if difference := _other_manifest(options, layout, record) or _other_flag(options, record):
+        raise RunError(
+            f"run {layout.run_id} is committed already as another run: {difference}. No image was asked for; "
+            "give this run a --run-id of its own"
+        )
 
 
 def _other_manifest(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:
