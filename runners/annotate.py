@@ -11,7 +11,7 @@ from typing import Final
 
 from facebeam.runners.cli import main
 from facebeam.runners.clusters.reach import as_workers_see_it
-from facebeam.runners.earlier_runs import what_differs
+from facebeam.runners.earlier_runs import check_same_run
 from facebeam.runners.flags.option_types import new_run_id
 from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.logs import LOGGER
@@ -20,7 +20,6 @@ from facebeam.runners.notify import told_at_the_end
 from facebeam.runners.output_folder import check_output, run_lock, without_rights
 from facebeam.runners.prepare_run import check_source, find_manifest, use_remote_files
 from facebeam.runners.summary import show_summary
-from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.steps.publish import is_committed, read_record
@@ -52,11 +51,7 @@ def _tell_again(options: RunOptions, layout: Layout) -> int:
         RunError: the options describe another run under the same id.
     """
     record = read_record(layout)
-    if difference := what_differs(options, layout, record):
-        raise RunError(
-            f"run {layout.run_id} is committed already as another run: {difference}. Nothing was done; give "
-            "this run another --run-id"
-        )
+    check_same_run(options, layout, record)
     LOGGER.info("run %s is committed already: nothing to do", layout.run_id)
     return show_summary(layout, record, options)
 

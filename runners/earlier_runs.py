@@ -22,27 +22,39 @@ from facebeam.schemas.tables import IMAGES, manifest_columns
 from facebeam.transforms.files.any_store import files_below, reading
 from facebeam.transforms.manifest.find_manifests import find_manifests
 from facebeam.transforms.manifest.manifest_file import ManifestError
-from facebeam.transforms.steps.publish import last_committed_run, resume, sweep_staging
+from facebeam.transforms.steps.publish import last_committed_run, read_record, resume, sweep_staging
 
 
-def finish_earlier_runs(layout: Layout) -> bool:
-    """Publish interrupted runs that were checked, clean up after others; tell if this run is committed."""
+def finish_earlier_runs(options: RunOptions, layout: Layout) -> bool:
+    """Publish interrupted runs that were checked, clean up after others; tell if this run is committed.
+
+    Raises:
+        RunError: it is, but the options describe another run.
+    """
     sweep_staging(layout.output, partial(claim_dead_run, layout.output))
     committed = resume(layout)
     if committed:
         LOGGER.info("run %s was interrupted after it was checked; it is published now", layout.run_id)
+        check_same_run(options, layout, read_record(layout))
     return committed
 
 
-def what_differs(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:
-    """Describe how the options differ from those of a committed run; None if they describe the same run.
+def check_same_run(options: RunOptions, layout: Layout, record: RunRecord) -> None:
+    """Check that the options describe the run that is committed under this id.
 
     Args:
         options: the options of this command.
         layout: paths of the committed run.
         record: record of the committed run.
+
+    Raises:
+        RunError: the options describe another run.
     """
-    return _other_manifest(options, layout, record) or _other_flag(options, record)
+    if difference := _other_manifest(options, layout, record) or _other_flag(options, record):
+        raise RunError(
+            f"run {layout.run_id} is committed already as another run: {difference}. Nothing was "
+            "asked for; give this run another --run-id"
+        )
 
 
 def _other_manifest(options: RunOptions, layout: Layout, record: RunRecord) -> str | None:

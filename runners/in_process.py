@@ -45,7 +45,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     )
     check_descriptors(connections_of(options))
     run = describe_run(options, layout, manifest)
-    if finish_earlier_runs(layout):
+    if finish_earlier_runs(options, layout):
         return show_summary(layout, read_record(layout), options)
     engine = "Beam's FnApiRunner" if options.cluster.runner == "local" else "Prism"
     LOGGER.info("run %s starts on this machine, with %s", layout.run_id, engine)

@@ -35,7 +35,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     pipeline = _empty_pipeline(beam_options)
     check_writable(layout.staging)
     run = describe_run(options, layout, manifest)
-    if finish_earlier_runs(layout):
+    if finish_earlier_runs(options, layout):
         return show_summary(layout, read_record(layout), options)
     warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)

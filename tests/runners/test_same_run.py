@@ -1,10 +1,11 @@
 """A run id that is committed means one run: its command may be repeated, and nothing else."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.console import annotate, rehearse, run_json, table, visible, write_urls
+from tests.helpers.console import TABLES, annotate, rehearse, run_json, table, visible, write_urls
 
 PRIVATE = "http://127.0.0.1:9/a.jpg"
 
@@ -62,6 +63,25 @@ def test_another_flag_is_refused(output: Path, flags: tuple[object, ...], said: 
     refused = rehearse(output.parent / "one.txt", output, "--run-id", "one", *flags)
     assert refused.returncode == 2
     assert said in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["one.txt", "two.txt"])
+def test_a_run_that_died_while_it_was_published_is_one_run_too(output: Path, name: str) -> None:
+    """The next command under its id finishes it; one with another manifest then exits with 2."""
+    records, staging = output / "_runs/one", output / "_staging/one"
+    files = [path for table in TABLES for path in (output / table).rglob("*.parquet")]
+    sizes = {str(path.relative_to(output)).replace("run=one/", ""): path.stat().st_size for path in files}
+    staging.mkdir(parents=True)
+    record = json.loads((records / "run.json").read_text())
+    (staging / "plan.json").write_text(json.dumps({"files": sizes, "record": record}))
+    (records / "run.json").unlink()
+    (records / "_SUCCESS").unlink()
+    write_urls(output.parent / "two.txt", ["https://example.com/3.jpg"])
+    finished = rehearse(output.parent / name, output, "--run-id", "one", "--max-age", "30d")
+    assert finished.returncode == (0 if name == "one.txt" else 2), finished.stderr
+    assert "run one had been checked but not published when it was cut off: now it is" in finished.stderr
+    assert ("committed already as another run: its manifest was" in finished.stderr) == (name == "two.txt")
+    assert len(table(output, "images", "one")) == 2
 
 
 @pytest.mark.parametrize(
