@@ -1,26 +1,39 @@
-"""Compare the local model's landmarks with labels made by people: `python -m benchmarks.accuracy FACES_DIR`.
+"""How well the local model does on labelled photographs: `python -m benchmarks.accuracy FACES_DIR...`.
 
-FACES_DIR contains `truth.json`, `schemes.json` and `images/`. Corners are compared as points. Everything else
-is compared as a curve: the mean distance of the model's points to the labelled line. Both are in % of the
-distance of the eyes' outer corners, or, beyond 45 degrees of yaw, in % of the face's size. No data set here
-has labels for pupils, so the middle of the labelled eye outline is used, which is wrong for eyes that look
-sideways. Contours of `human-corrected` faces are left out beyond 15 degrees of yaw, because their hidden side
-is a projection.
+A FACES_DIR holds `truth.json`: path of each photograph, from this folder or the one above -> its labels.
+
+    {"images/a.jpg": {"n_faces": {"min": 2, "max": 2},
+                      "faces": [{"box": [40, 52, 80, 96]}, {"box": [210, 60, 75, 90], "yaw_deg": 65}],
+                      "tags": ["group", "mask"]}}
+
+That is enough for the first table: found faces by pose, size and what covers them, and false faces. A box is
+x, y, width and height; a face is found where one of ours has about its place and size, the cap of ten apart.
+With `points68` (in iBUG's order), or `points30` and `looks` of a profile, errors are measured too, in % of
+the face's size: more than 15 % is a wrong mesh. `not_judged` are boxes where nobody can say; where
+`all_faces_annotated` is false, faces without a label are not false.
+
+The second table needs `points68`, `scheme`, `annotator` and `schemes.json`. Corners are compared as points,
+everything else as a curve (mean distance of our points to the truth's line), both in % of the distance of the
+eyes' outer corners, or of the face's size beyond 45 degrees of yaw. The pupils' truth is the middle of the
+eye's labelled outline, which a sidelong look leaves. Contours of `human-corrected` faces are left out beyond
+15 degrees of yaw, where their hidden side is a projection.
 """
 
 import json
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facebeam.schemas.landmarks import region_slice
 from facebeam.transforms.local_model.decode_image import decode_image
-from facebeam.transforms.local_model.face_model import FaceModel
+from facebeam.transforms.local_model.face_model import FaceModel, largest_first
+from facebeam.transforms.local_model.ninety_points import ninety_points
 
 Points = NDArray[np.float32]
 
@@ -31,17 +44,124 @@ class TrueFace(TypedDict, total=False):
     scheme: str
     annotator: str
     yaw_deg: float
+    yaw_deg_by_eye: float
     box: list[float]
     points68: list[list[float]]
     points30: list[list[float]]
     looks: str
 
 
-class TrueImage(TypedDict):
+class TrueImage(TypedDict, total=False):
     """One photograph of `truth.json`."""
 
     n_faces: dict[str, int]
+    all_faces_annotated: bool
     faces: list[TrueFace]
+    not_judged: list[list[float]]
+    tags: list[str]
+
+
+class Labelled(NamedTuple):
+    """A photograph with its labels."""
+
+    path: Path
+    labels: TrueImage
+
+
+def labelled(folder: Path) -> list[Labelled]:
+    """Read a folder's labels."""
+    truth: dict[str, TrueImage] = json.loads((folder / "truth.json").read_bytes())
+    places = {name: folder / name for name in truth}
+    return [
+        Labelled(path if path.exists() else folder.parent / name, truth[name])
+        for name, path in places.items()
+    ]
+
+
+WRONG: Final = 15.0
+"""% of the face's size: a mesh that is further off shows something else."""
+_OURS: Final = {"left": (21, 25, 53), "right": (29, 33, 59)}
+"""Landmarks of either half: the eye's outer and inner corner, the mouth's corner."""
+_TIP: Final = 75
+_IBUG: Final[tuple[int, ...]] = (36, 39, 48, 45, 42, 54, 30)
+_CFP: Final[tuple[int, ...]] = (12, 15, 25, 21)
+"""The same in the schemes of 68 points and of 30 of a profile's visible half."""
+
+
+def error_of(points: Points, face: TrueFace) -> float:
+    """Give the mean distance of a face's key points to its label's, in % of the label's size."""
+    ours: tuple[int, ...] = (*_OURS["left"], *_OURS["right"], _TIP)
+    truth, theirs = np.array(face.get("points68")), _IBUG
+    if "points30" in face:
+        side = "right" if "image left" in face["looks"] else "left"  # who looks left shows the right half
+        ours, truth, theirs = (*_OURS[side], _TIP), np.array(face["points30"]), _CFP
+    apart = np.linalg.norm(points[list(ours)] - truth[list(theirs)], axis=1).mean()
+    return float(100 * apart / np.ptp(truth, axis=0).max())
+
+
+def has_points(face: TrueFace) -> bool:
+    """Tell whether the error of a face can be measured."""
+    return bool({"points68", "points30"} & face.keys())
+
+
+def is_at(points: Points, box: Sequence[float]) -> bool:
+    """Tell whether a face has about the place and the size of a label's box."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    corner, extent = np.array(box[:2]), np.array(box[2:])
+    sizes = np.sqrt([np.prod(high - low), np.prod(extent)])
+    shift = float(np.hypot(*((low + high) / 2 - corner - extent / 2)))
+    return bool(shift < 0.6 * sizes.min() and sizes.max() < 2.4 * sizes.min())
+
+
+_SIZES: Final = ((24.0, "under 24 px"), (40.0, "24 to 40 px"), (float("inf"), "40 px and more"))
+_POSES: Final = ((30.0, "under 30 degrees, or not told"), (60.0, "30 to 60 degrees"), (360.0, "60 and more"))
+
+
+def groups_of(face: TrueFace, tags: Sequence[str]) -> Iterator[str]:
+    """Name the rows of the table in which a label counts."""
+    yield "all"
+    yaw = abs(face.get("yaw_deg", face.get("yaw_deg_by_eye", 0.0)))
+    yield next(f"yaw {name}" for limit, name in _POSES if yaw < limit)
+    yield next(name for limit, name in _SIZES if min(face["box"][2:]) < limit)
+    yield from tags
+
+
+class Tally(NamedTuple):
+    """What one row of the table counts: whether each label is found, and the errors of those with points."""
+
+    found: list[bool]
+    errors: list[float]
+
+
+def score_photograph(faces: Sequence[Points], labels: TrueImage, rows: dict[str, Tally]) -> int:
+    """Count a photograph's labels into the rows; give the number of false faces."""
+    explained = set[int]()
+    for face in labels["faces"]:
+        near = [i for i, points in enumerate(faces) if is_at(points, face["box"])]
+        explained.update(near)
+        errors = [error_of(faces[i], face) for i in near] if has_points(face) else []
+        for row in groups_of(face, labels.get("tags", [])):
+            rows[row].found.append(bool(near))
+            rows[row].errors.extend(errors[:1] and [min(errors)])
+    for box in labels.get("not_judged", []):
+        explained.update(i for i, points in enumerate(faces) if is_at(points, box))
+    if "painted" in labels.get("tags", []):
+        return 0
+    most = labels["n_faces"]["max"]
+    if labels.get("all_faces_annotated", True) or most == 0 or "not_judged" in labels:
+        return len(faces) - len(explained)
+    return max(0, len(faces) - most)
+
+
+def print_groups(rows: dict[str, Tally]) -> None:
+    """Print the first table, the large rows first."""
+    print("| labelled faces | found | error, median | of 90 % | wrong |\n|---|---|---|---|---|")
+    for name, row in sorted(rows.items(), key=lambda item: -len(item[1].found)):
+        cells = "- | - | -"
+        if row.errors:
+            middle, most = np.percentile(row.errors, [50, 90])
+            cells = f"{middle:.1f} | {most:.1f} | {sum(np.array(row.errors) > WRONG)} of {len(row.errors)}"
+        print(f"| {name} | {sum(row.found)} of {len(row.found)} | {cells} |")
 
 
 CURVES = {
@@ -104,45 +224,54 @@ def face_scale(truth: Points, scheme: dict[str, list[int]], face: TrueFace) -> f
     return float(np.hypot(*(truth[scheme["left_eye_outer"]] - truth[scheme["right_eye_outer"]])))
 
 
-def main(folder: Path) -> None:
-    """Print the tables: detection, then accuracy per kind of label."""
-    truth: dict[str, TrueImage] = json.loads((folder / "truth.json").read_bytes())
-    schemes: dict[str, dict[str, list[int]]] = json.loads((folder / "schemes.json").read_bytes())
+def print_points(measured: dict[str, dict[str, list[float]]]) -> None:
+    """Print the second table: mean, median and number of faces, by who labelled them."""
+    human = [found for name, found in measured.items() if name.startswith("human")]
+    names = human[0] if human else ()
+    both = {name: [*chain.from_iterable(found[name] for found in human)] for name in names}
+    columns = {"all human": both, **measured} if human else measured
+    print("\nmean / median distance, % of the outer eye distance")
+    print(f"{'':16}" + "".join(f"{name:>22}" for name in columns))
+    for measure in next(iter(columns.values())):
+        values = (found[measure] for found in columns.values())
+        cells = (f"{np.mean(each):.2f} / {np.median(each):.2f} ({len(each)})" for each in values)
+        print(f"{measure:16}" + "".join(f"{cell:>22}" for cell in cells))
+
+
+def main(folders: Sequence[Path], turns: tuple[int, ...]) -> None:
+    """Measure all photographs, and print."""
     model = FaceModel()
+    rows: dict[str, Tally] = defaultdict(lambda: Tally([], []))
     measured: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    print("faces found / labelled / seen by eye")
-    for name, image in truth.items():
-        faces = model.find_faces(decode_image((folder / name).read_bytes()))
-        missed = 0
-        for face in image["faces"]:
-            if "points68" not in face:
-                continue
-            points, scheme = np.array(face["points68"], dtype=np.float32), schemes[face["scheme"]]
-            scale = face_scale(points, scheme, face)
-            nearest = min(faces, key=lambda ours: apart(ours.mean(axis=0), points.mean(axis=0)), default=None)
-            if nearest is None or apart(nearest.mean(axis=0), points.mean(axis=0)) > scale:
-                missed += 1
-                continue
-            for measure, pixels in distances(nearest, points, scheme, face):
-                measured[face["annotator"].split(" ")[0]][measure].append(100 * pixels / scale)
-        seen = image["n_faces"]
-        print(
-            f"{name:42}{len(faces):3} /{len(image['faces']):2} / {seen['min']}-{seen['max']}, {missed} missed"
-        )
-    human = measured["human"], measured["human-corrected"]
-    both = {measure: human[0][measure] + human[1][measure] for measure in human[0]}
-    print("\nmean distance, % of the outer eye distance")
-    columns = {"all human": both, **measured}
-    print(f"{'':16}" + "".join(f"{name:>20}" for name in columns))
-    for measure in both:
-        cells = (f"{np.mean(values[measure]):.2f} ({len(values[measure])})" for values in columns.values())
-        print(f"{measure:16}" + "".join(f"{cell:>20}" for cell in cells))
+    false = {}
+    for folder in folders:
+        known = folder / "schemes.json"
+        schemes: dict[str, dict[str, list[int]]] = json.loads(known.read_bytes()) if known.exists() else {}
+        for path, labels in labelled(folder):
+            image = decode_image(path.read_bytes())
+            fitted = largest_first([*model.fitted_faces(image.pixels, turns)])
+            faces = [ninety_points(one.mesh.vertices) * np.float32(image.shrunk_by) for one in fitted]
+            false[path.name] = score_photograph(faces, labels, rows)
+            for face in labels["faces"]:
+                near = [points for points in faces if is_at(points, face["box"])]
+                scheme = schemes.get(face.get("scheme", ""), {})
+                if near and "points68" in face and scheme:
+                    truth = np.array(face["points68"], np.float32)
+                    scale = face_scale(truth, scheme, face)
+                    for measure, pixels in distances(near[0], truth, scheme, face):
+                        measured[face["annotator"].split(" ")[0]][measure].append(100 * pixels / scale)
+    print_groups(rows)
+    wrong = [f"{name} ({count})" for name, count in false.items() if count]
+    print(f"\nfalse faces in {len(false)} photographs: {', '.join(wrong) or 'none'}")
+    if measured:
+        print_points(measured)
 
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("faces", metavar="FACES_DIR", type=Path, help="labelled photographs, see above")
-    chosen = parser.parse_args().faces
-    if not (chosen / "truth.json").is_file():
-        parser.error(f"{chosen} has no truth.json: name a folder of labelled photographs")
-    main(chosen)
+    parser.add_argument("--turned", action="store_true", help="look as with --need-rotate-detection 1")
+    parser.add_argument("faces", metavar="FACES_DIR", type=Path, nargs="+", help="labelled photographs")
+    chosen = parser.parse_args()
+    for missing in (each for each in chosen.faces if not (each / "truth.json").is_file()):
+        parser.error(f"{missing} has no truth.json: name a folder of labelled photographs")
+    main(chosen.faces, (0, 1, 2, 3) if chosen.turned else (0,))

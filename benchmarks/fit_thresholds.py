@@ -7,7 +7,6 @@ size. `error_fit` is a line through the logarithm of the true error. `score_fit`
 face out of its own fit.
 """
 
-import json
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import TrueFace, TrueImage
+from benchmarks.accuracy import error_of, has_points, is_at, labelled
 from facebeam.transforms.local_model.certainty import ERROR_SIGNS, SCORE_SIGNS, signs
 from facebeam.transforms.local_model.decode_image import decode_image
 from facebeam.transforms.local_model.detect_faces import detect_faces
@@ -29,13 +28,7 @@ from facebeam.transforms.local_model.weights import DETECTOR, MESH
 
 Numbers = NDArray[np.float64]
 RIGHT: Final = 5.0
-"""Largest error, in % of the face's size, with which a face counts as right."""
-_OURS: Final = {"left": (21, 25, 53), "right": (29, 33, 59)}
-"""Landmarks of each half of the face: outer and inner corner of the eye, corner of the mouth."""
-_TIP: Final = 75
-_IBUG: Final[tuple[int, ...]] = (36, 39, 48, 45, 42, 54, 30)
-_CFP: Final[tuple[int, ...]] = (12, 15, 25, 21)
-"""The same points, and the nose tip, in the scheme of 68 points, and in that of 30 points for a profile."""
+"""% of the face's size."""
 _BINS: Final = (0, 0.5, 0.8, 0.95, 0.99, 1.01)
 
 
@@ -49,36 +42,17 @@ class Candidate(NamedTuple):
 def candidates(folder: Path) -> Iterator[Candidate]:
     """Measure all candidates of a folder for which there is a label, or which are certainly wrong."""
     detector, mesher = Network(DETECTOR), Network(MESH)
-    truth: dict[str, TrueImage] = json.loads((folder / "truth.json").read_bytes())
-    for name, labels in truth.items():
-        path = folder / name if (folder / name).exists() else folder.parent / name
+    for path, labels in labelled(folder):
         image = decode_image(path.read_bytes())
         for found in detect_faces(detector, image.pixels, (0,)):
             score = float(found.scores[0])
             crop = crop_around_detection(found.boxes[0], found.points[0])
             mesh = face_mesh(mesher, image.pixels, crop, score)
             points = ninety_points(mesh.vertices) * image.shrunk_by
-            middle = (points.min(axis=0) + points.max(axis=0)) / 2
-            near = [face for face in labels["faces"] if _is_at(face, middle)]
-            errors = [error_of(points, face) for face in near if {"points68", "points30"} & face.keys()]
+            near = [face for face in labels["faces"] if has_points(face) and is_at(points, face["box"])]
+            errors = [error_of(points, face) for face in near]
             if errors or labels["n_faces"]["max"] == 0:
                 yield Candidate(signs(mesh, score), min(errors, default=None))
-
-
-def error_of(points: NDArray[np.float32], face: TrueFace) -> float:
-    """Give the mean distance of a face's key points to its label's, in % of the label's size."""
-    ours: tuple[int, ...] = (*_OURS["left"], *_OURS["right"], _TIP)
-    truth, theirs = np.array(face.get("points68")), _IBUG
-    if "points30" in face:
-        side = "right" if "image left" in face["looks"] else "left"  # looking left shows the right half
-        ours, truth, theirs = (*_OURS[side], _TIP), np.array(face["points30"]), _CFP
-    apart = np.linalg.norm(points[list(ours)] - truth[list(theirs)], axis=1).mean()
-    return float(100 * apart / np.ptp(truth, axis=0).max())
-
-
-def _is_at(face: TrueFace, middle: NDArray[np.float32]) -> bool:
-    x, y, width, height = face["box"]
-    return bool(np.hypot(*(middle - [x + width / 2, y + height / 2])) < 0.6 * np.sqrt(width * height))
 
 
 def fit_line(known: Numbers, wanted: Numbers) -> Numbers:

@@ -1,5 +1,6 @@
 """The scripts of benchmarks/ and examples/ say what they need before they do anything."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -53,3 +54,24 @@ def test_a_folder_without_what_is_needed_is_named(
     (script,) = (script for script in SCRIPTS if script.name == name)
     assert run_script(script, monkeypatch, str(tmp_path)) == 2
     assert f"{tmp_path} has no " in capsys.readouterr().err
+
+
+def test_accuracy_takes_labels_of_boxes_alone(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`benchmarks.accuracy` counts found and false faces of photographs with boxes, and prints no errors."""
+    labels: dict[Path, dict[str, object]] = {
+        photos / "astronaut.png": {"faces": [{"box": [170, 60, 110, 130]}], "tags": ["smile"]},
+        photos / "coffee.png": {"faces": [{"box": [10, 10, 60, 60], "yaw_deg": 70}]},
+        photos / "obama.jpg": {"faces": []},
+    }
+    seen = {"n_faces": {"min": 0, "max": 1}}
+    truth = {str(path): seen | known for path, known in labels.items()}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    monkeypatch.setattr("sys.argv", ["accuracy", str(tmp_path)])
+    runpy.run_path(str(ROOT / "benchmarks/accuracy.py"), run_name="__main__")
+    shown = capsys.readouterr().out
+    assert "| all | 1 of 2 | - | - | - |" in shown
+    assert "| smile | 1 of 1 | - | - | - |" in shown
+    assert "| yaw 60 and more | 0 of 1 | - | - | - |" in shown
+    assert "false faces in 3 photographs: obama.jpg (1)" in shown

@@ -170,6 +170,46 @@ def test_a_crowd_is_cut_to_its_ten_largest_faces(shared: Path) -> None:
     assert not model().look(from_pixels(face)).cut
 
 
+def test_a_crowd_of_four_hundred_has_no_broken_face(shared: Path) -> None:
+    """In a crowd of 400 faces of 50 pixels, most are found, each in its own place and none twice."""
+    with Image.open(shared / "faces/images/lfpw_train_0003.png") as file:
+        face = file.convert("RGB").crop((60, 80, 270, 330)).resize((63, 75))
+    crowd = Image.new("RGB", (20 * 70, 20 * 80), "grey")
+    for i in range(400):
+        crowd.paste(face, (i % 20 * 70, i // 20 * 80))
+    found = [*model().fitted_faces(crowd)]
+    places = {tuple(((one.mesh.box[:2] + one.mesh.box[2:]) / 2 // [70, 80]).tolist()) for one in found}
+    assert len(places) == len(largest_first(found)) > 300
+    assert len(model().look(from_pixels(crowd)).faces) == 10
+
+
+ODD = {
+    "without colour": lambda face: face.convert("L").convert("RGB"),
+    "in the mirror": lambda face: face.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "as a strip": lambda face: face.resize((700, 60)),
+    "as a tower": lambda face: face.resize((60, 900)),
+    "very small": lambda face: face.resize((12, 18)),
+    "filling the picture": lambda face: face.crop((95, 130, 240, 300)),
+    "upside down": lambda face: face.rotate(180),
+}
+
+
+@pytest.mark.parametrize("how", ODD)
+@pytest.mark.parametrize("turned", [0, 1])
+def test_an_odd_picture_has_no_broken_face(shared: Path, how: str, turned: int) -> None:
+    """Points are numbers, a box is not outside by more than its size, and left is not right."""
+    with Image.open(shared / "faces/images/lfpw_train_0003.png") as file:
+        picture = ODD[how](file.convert("RGB"))
+    for face in model().look(from_pixels(picture), 0, turned).faces:
+        assert np.isfinite(face.points).all()
+        low, high = face.points.min(axis=0), face.points.max(axis=0)
+        extent = high - low
+        assert (low > -extent).all()
+        assert (high < picture.size + extent).all()
+        eyes, down = face.points[89] - face.points[88], face.points[10] - face.points[88:].mean(axis=0)
+        assert eyes[0] * down[1] > eyes[1] * down[0]  # seen from the eyes, the chin is at the right hand
+
+
 @pytest.mark.parametrize("name", ["aflw2000_image04331.jpg", "lfpw_train_0003.png", "fr_two_people.jpg"])
 def test_a_face_says_how_sure_it_is(shared: Path, name: str) -> None:
     """Each face has a score between 0 and 1, and an error that is larger the more it is turned."""
