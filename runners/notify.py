@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from facebeam.runners.exit_codes import DONE, WRONG_SETUP
+from facebeam.runners.exit_codes import WRONG_SETUP
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.summary import summary_fields
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.values import FailureError
+from facebeam.transforms.files.any_store import exists
 from facebeam.transforms.http.addresses import any_address
 from facebeam.transforms.http.errors import FOREIGN
 from facebeam.transforms.http.session import http_session
@@ -61,13 +62,11 @@ def told_at_the_end(url: str | None, layout: Layout, act: Callable[[], int]) -> 
     try:
         exit_code = act()
     except RunError as error:
-        _tell(url, _ending(layout, WRONG_SETUP, str(error)))
+        _tell(url, layout, WRONG_SETUP, str(error))
         raise
     finally:
         LOGGER.removeHandler(heard)
-    ending = _ending(layout, exit_code, heard.text)
-    if exit_code != DONE or ending["event"] == "committed":
-        _tell(url, ending)
+    _tell(url, layout, exit_code, heard.text)
     return exit_code
 
 
@@ -91,8 +90,12 @@ class _MayPassError(Exception):
     """The other side may take it the next time."""
 
 
-def _tell(url: str, ending: dict[str, object]) -> None:
-    """Post; if that fails, say so."""
+def _tell(url: str, layout: Layout, exit_code: int, error: str | None) -> None:
+    """Post, unless the run's job goes on; if that fails, say so."""
+    ending = _ending(layout, exit_code, error)
+    with suppress(RunError):
+        if ending["event"] != "committed" and exists(layout.job):  # it is deleted when the job is over
+            return
     place = f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"  # the rest of a chat's URL is a secret
     tries = Retrying(
         stop=stop_after_attempt(_TRIES),
@@ -103,8 +106,8 @@ def _tell(url: str, ending: dict[str, object]) -> None:
     try:
         with http_session(any_address) as session:
             tries(_post, session, url, json.dumps(ending, default=str).encode())
-    except (_MayPassError, FailureError, RunError) as error:
-        LOGGER.warning("the end of run %s could not be told to %s: %s", ending["run_id"], place, error)
+    except (_MayPassError, FailureError, RunError) as failure:
+        LOGGER.warning("the end of run %s could not be told to %s: %s", layout.run_id, place, failure)
 
 
 def _post(session: requests.Session, url: str, body: bytes) -> None:

@@ -16,6 +16,7 @@ from tests.helpers.beam_job_service import job_service
 from tests.helpers.console import FACEBEAM, TABLES, Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer
 from tests.helpers.processes import free_port, running
+from tests.helpers.scripted_server import ScriptedServer
 from tests.helpers.waiting import DEADLINE_S, wait_until
 from tests.helpers.worker_pool import worker_environment, worker_pool
 
@@ -141,17 +142,25 @@ def test_a_worker_of_another_version_is_told(tmp_path: Path, manifest: Path) -> 
 def test_a_detached_run_is_found_again(engine: Engine, manifest: Path, tmp_path: Path) -> None:
     """A detached run returns at once, and `status` reports its state.
 
-    `finalize` ends it as `annotate` would, and a later `cancel` exits with 1.
+    `finalize` ends it as `annotate` would and tells `--notify-url`; a later `cancel` exits with 1.
     """
-    detached = submit(engine, manifest, tmp_path / "out", "--detach")
-    assert detached.returncode == 0, detached.stderr
-    assert json.loads((tmp_path / "out/_runs/one/job.json").read_text())["cluster"]["runner"] == "portable"
-    run = ("--run", "one", "--output", tmp_path / "out")
+    with ScriptedServer({"/hook": lambda exchange: exchange.answer(b"ok")}) as server:
+        told = ("--notify-url", server.url("/hook"))
+        detached = submit(engine, manifest, tmp_path / "out", "--detach", *told)
+        assert detached.returncode == 0, detached.stderr
+        finish_detached(tmp_path / "out", *told)
+    assert {json.loads(posted.body)["event"] for posted in server.seen} == {"committed"}
+
+
+def finish_detached(output: Path, *told: object) -> None:
+    """Ask for a detached run, wait for it, and try to cancel it."""
+    assert json.loads((output / "_runs/one/job.json").read_text())["cluster"]["runner"] == "portable"
+    run = ("--run", "one", "--output", output)
     assert facebeam("status", *run).stdout.strip() in {"running", "done", "committed"}
-    finished = facebeam("finalize", *run)
+    finished = facebeam("finalize", *run, *told)
     assert finished.returncode == 0, finished.stderr
     assert "rows" in finished.stdout
-    assert run_json(tmp_path / "out", "one")["counts"]["rows_read"] == 153
+    assert run_json(output, "one")["counts"]["rows_read"] == 153
     assert facebeam("status", *run).stdout == "committed\n"
     late = facebeam("cancel", *run)
     assert (late.returncode, late.stdout) == (1, "")
@@ -159,8 +168,8 @@ def test_a_detached_run_is_found_again(engine: Engine, manifest: Path, tmp_path:
 
 
 def test_a_run_that_was_not_submitted_is_told(tmp_path: Path) -> None:
-    """`status`, `cancel` and `finalize` exit with 2 and say so if the run was not submitted."""
-    for command in ("status", "cancel", "finalize"):
+    """`cancel` and `finalize` exit with 2 and say so if the run was not submitted."""
+    for command in ("cancel", "finalize"):
         finished = facebeam(command, "--run", "none", "--output", tmp_path)
         assert finished.returncode == 2
         assert f"run none of {tmp_path} was not submitted to a cluster, or has ended" in finished.stderr
