@@ -135,9 +135,9 @@ class RunRecord:
     committed_at: Annotated[datetime, "when the tables were complete, in UTC (ISO 8601)"]
     counts: Annotated[RunCounts, "numbers of rows"]
     calls: Annotated[CallCounts, "numbers of distinct images, and of calls for them"] = _NO_CALLS
-    latency_ms: Annotated[Latencies, "percentiles of the column `latency_ms` of `images`, in ms"] = (
-        _NO_LATENCIES
-    )
+    latency_ms: Annotated[
+        Latencies, "percentiles of the column `latency_ms` of `images`, in ms, to three digits"
+    ] = _NO_LATENCIES
     files: Annotated[tuple[str, ...], "paths of the Parquet files, relative to the output"] = ()
 
     @property

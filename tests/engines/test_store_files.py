@@ -228,3 +228,40 @@ def test_a_look_up_reads_little_of_a_bucket_side_by_side(tmp_path: Path) -> None
         found = in_workers_environment(LOOK_UP, f"gs://{BUCKET}/journal", env, asked)
     assert int(found) == 90
     assert sum(map(len, sent)) <= 0.08 * sum(map(len, names.values()))
+
+
+COMMIT = """
+import http.client, json, sys
+import pyarrow as pa
+from facebeam.schemas.layout import Layout
+from facebeam.schemas.run_record import CallCounts, RunFacts
+from facebeam.schemas.values import Annotation, Answer, ManifestRow
+from facebeam.transforms.files.any_store import files_below, writing
+from facebeam.transforms.steps.commit_run import commit_run
+from facebeam.transforms.steps.flatten import flatten_images
+from facebeam.transforms.steps.write_table import new_staged_file
+import pyarrow.parquet as pq
+
+FILES, NONE, layout, staged = 64, pa.schema([]), Layout(sys.argv[1], "r1"), []
+answer = Answer(faces=(), image_width=1, image_height=1, face_model_version="1", source="fake")
+batch = flatten_images([Annotation(ManifestRow("https://example.com/a.jpg", "a"), answer)], NONE)
+for number in range(FILES):
+    file = new_staged_file(layout, "images", "")
+    with writing(file.path) as opened:
+        pq.write_table(pa.Table.from_batches([batch]), opened)
+        staged.append(file.counting(batch)._replace(size_bytes=opened.tell()))
+sent = []
+put = http.client.HTTPConnection.putrequest
+http.client.HTTPConnection.putrequest = lambda self, *of, **more: (sent.append(of), put(self, *of, **more))[1]
+commit_run(layout, staged, FILES, CallCounts(), NONE, RunFacts())
+requests = len(sent)
+json.dump([requests, len(files_below(f"{sys.argv[1]}/images/run=r1"))], sys.stdout)
+"""
+
+
+def test_a_commit_asks_a_bucket_less_than_once_per_file(tmp_path: Path) -> None:
+    """A commit of 64 files in Google's store reads none of them, and renames them in lots."""
+    with googles_store(tmp_path) as env:
+        requests, published = json.loads(in_workers_environment(COMMIT, f"gs://{BUCKET}/out", env))
+    assert published == 64
+    assert requests <= 32

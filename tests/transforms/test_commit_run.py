@@ -43,7 +43,7 @@ def stage(layout: Layout, table: str, batch: pa.RecordBatch, partition: str = ""
     file = new_staged_file(layout, table, partition)
     Path(file.path).parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_batches([batch]), file.path)
-    return file
+    return file.counting(batch)._replace(size_bytes=Path(file.path).stat().st_size)
 
 
 def staged_run(layout: Layout) -> list[StagedFile]:

@@ -32,7 +32,7 @@ GAP_BYTES: Final = 8 << 10
 """Entries with so few bytes between them are read at once."""
 _FOOTER_BYTES: Final = 2_560
 _INDEX_PART: Final = 64
-"""The end that is read first is so long, and one in so many bytes more. A longer index takes a second read."""
+"""The end that is read first is so long, and one in so many bytes. A longer index takes a second read."""
 _INDEX: Final = ENTRIES.names[-5:]
 _LONGEST_PAGE_HEADER: Final = 64
 

@@ -1,13 +1,14 @@
 """Check a run's staged tables against its laws, then publish them: the run is seen whole or not at all."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
@@ -23,38 +24,39 @@ from facebeam.schemas.run_record import (
     sum_of_calls,
 )
 from facebeam.schemas.tables import TABLES, with_manifest_columns
-from facebeam.schemas.values import Outcome
-from facebeam.transforms.files.any_store import exists, files_below, make_durable, reading, writing
+from facebeam.transforms.files.any_store import exists, files_below, make_durable, writing
 from facebeam.transforms.steps.progress import PROGRESS
 from facebeam.transforms.steps.publish import Plan, finish, is_committed, publish
 from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
 
 
 def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
-    """Count a run from its staged files themselves: what is on the disk, not what was meant to be."""
-    outcomes: Counter[str] = Counter()
+    """Count a run from what was written into its staged files."""
+    files = list(staged)
     dead: Counter[str] = Counter()
-    face_count = faces = 0
-    for file in staged:
-        match file.table:
-            case "images":
-                table = _read(file, ["outcome", "face_count"])
-                outcomes.update(table["outcome"].to_pylist())
-                face_count += pc.sum(table["face_count"]).as_py() or 0
-            case "faces":
-                faces += _read(file, []).num_rows
-            case _:
-                dead[file.partition.removeprefix("error_code=")] += _read(file, []).num_rows
-    ok, no_face = outcomes[Outcome.OK], outcomes[Outcome.NO_FACE]
-    return RunCounts(rows_read, ok, no_face, face_count, faces, dict(sorted(dead.items())))
+    for file in files:
+        if file.table == "dead_letters":
+            dead[file.partition.removeprefix("error_code=")] += file.rows
+    return RunCounts(
+        rows_read=rows_read,
+        ok=sum(file.ok for file in files),
+        no_face=sum(file.no_face for file in files),
+        face_count=sum(file.face_count for file in files),
+        faces=sum(file.rows for file in files if file.table == "faces"),
+        dead=dict(sorted(dead.items())),
+    )
 
 
 def latency_percentiles(staged: Iterable[StagedFile]) -> Latencies:
     """Give median, 95th and 99th percentile of the latencies in ms; None where nothing was asked."""
-    images = [_read(file, ["latency_ms"])["latency_ms"] for file in staged if file.table == "images"]
-    chunks = [chunk for column in images for chunk in column.chunks]
-    found = pc.tdigest(pa.chunked_array(chunks, pa.float64()), q=[0.5, 0.95, 0.99])
-    return Latencies(*found.to_pylist())
+    counts: Counter[float] = Counter()
+    for file in staged:
+        counts.update(dict(file.latencies))
+    if not counts:
+        return Latencies()
+    values = sorted(counts)
+    up_to = list(accumulate(counts[value] for value in values))
+    return Latencies(*(values[bisect_left(up_to, share * up_to[-1])] for share in (0.5, 0.95, 0.99)))
 
 
 def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.Schema) -> list[StagedFile]:
@@ -64,14 +66,21 @@ def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.
 
 
 def files_to_publish(staged: Iterable[StagedFile], layout: Layout) -> dict[str, int]:
-    """See that the staged files are on the disk: path below the staging folder -> size in bytes."""
-    sizes = files_below(layout.staging)
-    paths = sorted(file.path for file in staged)
-    for path in paths:
+    """See that the staged files are on the disk, whole: path below the staging folder -> size in bytes.
+
+    Raises:
+        RunError: a file is missing, or has another size than its writer gave it.
+    """
+    found = files_below(layout.staging)
+    wanted = {file.path: file.size_bytes for file in sorted(staged, key=lambda file: file.path)}
+    for path, size in wanted.items():
+        if path not in found or found[path].size_bytes != size:
+            there = f"has {found[path].size_bytes:,} bytes" if path in found else "is not there"
+            raise RunError(f"cannot read {path}: {size:,} bytes were written, but it {there}")
         make_durable(path)
-    for folder in {path.rpartition("/")[0] for path in paths}:
+    for folder in {path.rpartition("/")[0] for path in wanted}:
         make_durable(folder)
-    return {path.removeprefix(f"{layout.staging}/"): sizes[path].size_bytes for path in paths}
+    return {path.removeprefix(f"{layout.staging}/"): size for path, size in wanted.items()}
 
 
 def commit_run(  # noqa: PLR0913, PLR0917 - all that a run comes to, in one place
@@ -178,15 +187,10 @@ class _Commit(beam.DoFn):
         yield self._layout.run_id
 
 
-def _read(file: StagedFile, columns: list[str]) -> pa.Table:
-    with reading(file.path) as opened:
-        return pq.read_table(opened, columns=columns)
-
-
 def _stage_empty(table: str, layout: Layout, columns: pa.Schema) -> StagedFile:
     partition = f"error_code={NO_CODE}" if table == "dead_letters" else ""
     file = new_staged_file(layout, table, partition)
     with writing(file.path) as opened:
         # A footer alone: Hugging Face's datasets cannot read a row group of zero rows.
         pq.ParquetWriter(opened, with_manifest_columns(TABLES[table], columns)).close()
-    return file
+        return file._replace(size_bytes=opened.tell())

@@ -1,5 +1,6 @@
 """Write values into Parquet files of one table, in the run's staging folder."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -8,7 +9,9 @@ from typing import Generic, NamedTuple, TypeVar
 from uuid import uuid4
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.window import GlobalWindow
@@ -17,6 +20,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.tables import DICTIONARY_BYTES, TABLES, with_manifest_columns
+from facebeam.schemas.values import Outcome
 from facebeam.transforms.files.any_store import file_errors, writing
 
 Value = TypeVar("Value")
@@ -33,6 +37,37 @@ class StagedFile(NamedTuple):
     partition: str
     """The folder between the run's and the file: `error_code=timeout`, or nothing."""
     path: str
+    size_bytes: int = 0
+    rows: int = 0
+    ok: int = 0
+    """Of `images`: rows with this outcome."""
+    no_face: int = 0
+    face_count: int = 0
+    """Of `images`: the sum of that column."""
+    latencies: tuple[tuple[float, int], ...] = ()
+    """Of `images`: milliseconds to three digits, and rows with them; at most a few thousand pairs."""
+
+    def counting(self, batch: pa.RecordBatch) -> "StagedFile":
+        """Add rows that are written into the file: the commit need not read them again."""
+        rows = self.rows + batch.num_rows
+        if self.table != "images":
+            return self._replace(rows=rows)
+        outcomes = Counter(batch["outcome"].to_pylist())
+        latencies = Counter(dict(self.latencies)) + _to_three_digits(batch["latency_ms"])
+        return self._replace(
+            rows=rows,
+            ok=self.ok + outcomes[Outcome.OK],
+            no_face=self.no_face + outcomes[Outcome.NO_FACE],
+            face_count=self.face_count + (pc.sum(batch["face_count"]).as_py() or 0),
+            latencies=tuple(latencies.items()),
+        )
+
+
+def _to_three_digits(latencies: pa.Array) -> Counter[float]:
+    """Count latencies by their value to three digits; nulls, which come from the journal, are left out."""
+    values = latencies.drop_null().to_numpy()
+    scale = 10.0 ** (2 - np.floor(np.log10(np.maximum(values, 1e-3))))
+    return Counter((np.round(values * scale) / scale).tolist())
 
 
 def new_staged_file(layout: Layout, table: str, partition: str) -> StagedFile:
@@ -116,10 +151,12 @@ class _OpenFile(Generic[Value]):
         self._values = 0
         self._staged = new_staged_file(step.layout, step.table, partition)
         self._open = ExitStack()
-        file = self._open.enter_context(writing(self._staged.path))
+        self._file = self._open.enter_context(writing(self._staged.path))
         schema = with_manifest_columns(TABLES[step.table], step.columns)
         self._writer = self._open.enter_context(
-            pq.ParquetWriter(file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES)
+            pq.ParquetWriter(
+                self._file, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES
+            )
         )
         self._thread = self._open.enter_context(ThreadPoolExecutor(1, "parquet"))
         self._written: Future[None] | None = None
@@ -137,8 +174,10 @@ class _OpenFile(Generic[Value]):
         self._write_row_group()
         self._wait()
         with file_errors("write", self._staged.path):
+            self._writer.close()
+            size = self._file.tell()
             self._open.close()
-        return self._staged
+        return self._staged._replace(size_bytes=size)
 
     def give_up(self) -> None:
         """Close a file that nobody will publish; that this fails too is no news."""
@@ -149,6 +188,7 @@ class _OpenFile(Generic[Value]):
     def _write_row_group(self) -> None:
         batch = self._step.flatten(self._buffer, self._step.columns)
         self._buffer.clear()
+        self._staged = self._staged.counting(batch)
         self._wait()
         if batch.num_rows:  # images without faces; Hugging Face's datasets cannot read a group of zero rows
             self._written = self._thread.submit(self._writer.write_batch, batch)
