@@ -213,11 +213,12 @@ def _packed_points(faces_of: Sequence[Sequence[Face]]) -> list[tuple[int, bytes]
     with np.errstate(invalid="ignore"):  # what int16 cannot hold
         again = stacked.astype(np.int16).astype(np.float32)
     is_whole = (again.view(np.uint32) == stacked.view(np.uint32)).all(axis=(1, 2))  # -0.0 is not whole
-    split = {
-        whole: _split(stacked, is_whole=whole) for whole in {*is_whole.tolist()} | {bool(is_whole.all())}
-    }
+    split = {whole: _split(stacked, is_whole=whole) for whole in {*is_whole.tolist()}}
     packed = []
     for start, stop in pairwise([0, *np.cumsum([*map(len, faces_of)]).tolist()]):
+        if start == stop:
+            packed.append((0, b""))
+            continue
         whole = bool(is_whole[start:stop].all())
         low, top = (part[start:stop] for part in split[whole])
         at = np.flatnonzero(top)
