@@ -40,13 +40,25 @@ ANSWERS = st.builds(
 
 
 def through_a_journal(*results: Answer | Failure, url: str = REQUEST.image_url) -> list[Answer | Failure]:
-    """Record results in a journal, and read the stored ones back from its files."""
+    """Record results in one segment of a journal, and read the stored ones back from it."""
+    keys = [key_of(number, bucket=0) for number in range(len(results))]
     with TemporaryDirectory() as folder:
         with Journal(folder).open() as writer:
-            for number, result in enumerate(results):
-                writer.record(key_of(number), ImageRequest(url), result)
-        found = dict(Journal(folder).stored([key_of(number) for number in range(len(results))]))
-    return [found[key_of(number)] for number in range(len(results)) if key_of(number) in found]
+            for key, result in zip(keys, results, strict=True):
+                writer.record(key, ImageRequest(url), result)
+        found = dict(Journal(folder).stored(keys))
+    return [found[key] for key in keys if key in found]
+
+
+def test_answers_of_all_kinds_lie_in_one_segment() -> None:
+    """Answers without faces, with whole numbers, with fractions and with both come back, and failures too."""
+    whole, fractions = answer().faces[0], Face(answer().faces[0].points + np.float32(0.1))
+    kinds = [(), (whole,), (fractions,), (whole, fractions), (fractions, fractions)]
+    for chosen in (kinds, kinds[:1], kinds[:2], kinds[::2], kinds[1:3]):
+        answers = [replace(answer(), faces=faces) for faces in chosen]
+        back = through_a_journal(*answers, reject())
+        stored = [replace(one, attempts=0, latency_ms=None, from_journal=True) for one in answers]
+        assert back == [*stored, replace(reject(), was_sent=False)]
 
 
 @given(answers=st.lists(ANSWERS, min_size=1, max_size=3), url=TEXT)
