@@ -79,7 +79,7 @@ def test_a_run_that_died_while_it_was_published_is_one_run_too(output: Path, nam
     write_urls(output.parent / "two.txt", ["https://example.com/3.jpg"])
     finished = rehearse(output.parent / name, output, "--run-id", "one", "--max-age", "30d")
     assert finished.returncode == (0 if name == "one.txt" else 2), finished.stderr
-    assert "run one had been checked but not published when it was cut off: now it is" in finished.stderr
+    assert "run one was interrupted after it was checked; it is published now" in finished.stderr
     assert ("committed already as another run: its manifest was" in finished.stderr) == (name == "two.txt")
     assert len(table(output, "images", "one")) == 2
 
