@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, Literal, NamedTuple
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from facebeam.schemas.errors import RunError
@@ -52,10 +53,15 @@ def answer_or_failure(
 
 
 def without_unsure(result: Answer | Failure, min_score: float) -> tuple[Answer | Failure, int]:
-    """Leave out the faces whose score is lower, and count them. Faces without a score stay."""
+    """Leave out the faces whose score is lower, and count them; faces without a score stay.
+
+    Scores are compared as the table has them, float32: a score read from there is not below itself.
+    """
     if isinstance(result, Failure):
         return result, 0
-    kept = tuple(face for face in result.faces if face.score is None or face.score >= min_score)
+    kept = tuple(
+        face for face in result.faces if face.score is None or np.float32(face.score) >= np.float32(min_score)
+    )
     left_out = len(result.faces) - len(kept)
     return (replace(result, faces=kept) if left_out else result), left_out
 
