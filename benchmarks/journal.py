@@ -2,7 +2,8 @@
 
 100,000 answers of one face each are recorded in the order of their keys, as a run asks, and then read back
 in another process, all of them and one in a hundred. Reading is compared with reading the same files with
-nothing but pyarrow, side by side. The bytes read are those that the kernel counts.
+nothing but pyarrow, side by side. The bytes read are those that the kernel counts. Then one bucket of 3,000
+segments, as a run of a hundred million images would leave it without merging, is read three times.
 """
 
 import resource
@@ -20,12 +21,15 @@ import pyarrow.parquet as pq
 from benchmarks.processes import cost_of, machine
 from facebeam.schemas.request_key import request_key
 from facebeam.schemas.values import Answer, Face, ImageRequest
+from facebeam.transforms.journal.entries import Entry, encode_entries
 from facebeam.transforms.journal.journal import Journal
+from facebeam.transforms.journal.segments import bucket_folder, write_segment
 
 ANSWERS = 100_000
 FACES = 500
 """Different faces among the answers: whole numbers of pixels, as the service gives them, and steps of some 20
 pixels from one landmark to the next."""
+SEGMENTS, ANSWERS_A_SEGMENT = 3_000, 40
 
 
 def main() -> None:
@@ -36,6 +40,30 @@ def main() -> None:
         for kind in ("bare", "all", "some") * 3:
             cost = cost_of([sys.executable, "-m", "benchmarks.journal", "--read", kind, folder])
             print(f"{kind}: {Path(folder, kind).read_text()}; whole process: peak {cost.peak_mb:.0f} MB")
+    with TemporaryDirectory() as folder:
+        _many_segments(folder)
+
+
+def _many_segments(folder: str) -> None:
+    rng, now = np.random.default_rng(1), datetime.now(UTC)
+    keys = [bytes([7]) + rng.bytes(31) for _ in range(SEGMENTS * ANSWERS_A_SEGMENT)]
+    for start in range(0, len(keys), ANSWERS_A_SEGMENT):
+        steps = rng.normal(0, 20, (ANSWERS_A_SEGMENT, 90, 2)).cumsum(axis=1)
+        answers = [
+            _answer(Face(points), start + i) for i, points in enumerate((500 + steps).astype(np.float32))
+        ]
+        pairs = zip(keys[start : start + ANSWERS_A_SEGMENT], answers, strict=True)
+        entries = [Entry(key, "https://images.example.com/a.jpg", answer, now) for key, answer in pairs]
+        write_segment(bucket_folder(folder, 7), encode_entries(entries))
+    for name, wanted in (("5 keys", keys[:5]), ("5 keys again", keys[:5]), ("1 % of the keys", keys[::100])):
+        read_before, began = _bytes_read(), time.perf_counter()
+        rows = sum(1 for _ in Journal(folder).stored(wanted))
+        wall_s, read = time.perf_counter() - began, _bytes_read() - read_before
+        left = [path.stat().st_size for path in Path(folder).glob("bucket=*/*.parquet")]
+        share = f"{read / sum(left):.1%} of the bytes"
+        print(
+            f"{SEGMENTS} segments, {name}: {rows} rows in {wall_s:.2f} s, {share}; {len(left)} segments left"
+        )
 
 
 def read(kind: str, folder: str) -> None:
@@ -70,15 +98,7 @@ def _record(folder: str) -> None:
     began = time.perf_counter()
     with Journal(folder).open() as writer:
         for i, (key, request) in enumerate(questions):
-            answer = Answer(
-                faces=(faces[i % FACES],),
-                image_width=640,
-                image_height=480,
-                face_model_version="3.0",
-                trace_id=f"{i:032x}",
-                source="api",
-                answered_at=datetime.now(UTC),
-            )
+            answer = _answer(faces[i % FACES], i)
             called = time.perf_counter()
             writer.record(key, request, answer)
             longest_s = max(longest_s, time.perf_counter() - called)
@@ -89,6 +109,18 @@ def _record(folder: str) -> None:
         f"record(): {1e6 * recorded_s / ANSWERS:.1f} us each, writing in the background included, longest "
         f"{1e3 * longest_s:.0f} ms; closed after {time.perf_counter() - began:.1f} s; "
         f"{len(files)} segments, {sum(files) / ANSWERS:.0f} bytes per answer; peak {peak_mb:.0f} MB"
+    )
+
+
+def _answer(face: Face, number: int) -> Answer:
+    return Answer(
+        faces=(face,),
+        image_width=640,
+        image_height=480,
+        face_model_version="3.0",
+        trace_id=f"{number:032x}",
+        source="api",
+        answered_at=datetime.now(UTC),
     )
 
 
