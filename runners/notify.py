@@ -1,4 +1,4 @@
-"""Tell a URL how a run ended: one POST with its summary as JSON. If that fails, the run does not."""
+"""Post the summary of a run that has ended to a URL, as JSON. A failed post does not change the run."""
 
 import json
 import logging
@@ -24,33 +24,33 @@ from facebeam.transforms.http.session import http_session
 from facebeam.transforms.steps.publish import is_committed, read_record
 
 _TIMEOUT_S: Final = (10.0, 20.0)
-"""To connect; between two bytes of the answer."""
+"""Time limits in seconds: to connect, and between two bytes of the answer."""
 _TRIES: Final = 3
 _USUAL_PAUSES: Final = wait_exponential(multiplier=1, max=10)
 
 
 class _LastError(logging.Handler):
-    """Remembers the last error that was logged: it says why a run failed, or what is missing in it."""
+    """Stores the last logged error, which explains why a run failed or what is missing in it."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.text: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of one record."""
+        """Store the message of one log record."""
         self.text = record.getMessage()
 
 
 def told_at_the_end(url: str | None, layout: Layout, act: Callable[[], int]) -> int:
-    """Carry out a run, and tell the URL how it ended. A job that goes on elsewhere has no end yet.
+    """Execute a run, and post how it ended; nothing is posted while its job is still running on a cluster.
 
     Args:
-        url: where to post. None: nowhere.
-        layout: where the run's files are.
-        act: carries out the run; gives its exit code.
+        url: the URL to post to. None: post nothing.
+        layout: paths of the run's files.
+        act: executes the run and gives its exit code.
 
     Returns:
-        The exit code.
+        The exit code of `act`.
 
     Raises:
         RunError: as `act`.
@@ -71,7 +71,7 @@ def told_at_the_end(url: str | None, layout: Layout, act: Callable[[], int]) -> 
 
 
 def _ending(layout: Layout, exit_code: int, error: str | None) -> dict[str, object]:
-    """Give what is posted; chats show its `text`."""
+    """Give the object to post; chat services show its `text`."""
     told: dict[str, object] = {"exit_code": exit_code, "error": error}
     with suppress(RunError):
         if is_committed(layout):
@@ -87,11 +87,11 @@ def _ending(layout: Layout, exit_code: int, error: str | None) -> dict[str, obje
 
 
 class _MayPassError(Exception):
-    """The other side may take it the next time."""
+    """A failure that a retry may solve."""
 
 
 def _tell(url: str, layout: Layout, exit_code: int, error: str | None) -> None:
-    """Post, unless the run's job goes on; if that fails, say so."""
+    """Post how the run ended, unless its job is still running; log a warning if that fails."""
     ending = _ending(layout, exit_code, error)
     with suppress(RunError):
         if ending["event"] != "committed" and exists(layout.job):  # it is deleted when the job is over
@@ -111,11 +111,11 @@ def _tell(url: str, layout: Layout, exit_code: int, error: str | None) -> None:
 
 
 def _post(session: requests.Session, url: str, body: bytes) -> None:
-    """Send once.
+    """Send one POST request.
 
     Raises:
-        _MayPassError: nobody answers, or the answer asks to come back.
-        RunError: the answer is final.
+        _MayPassError: there is no answer, or its status is 429 or 5xx.
+        RunError: the status is another one outside 2xx.
     """
     headers = {"Content-Type": "application/json"}
     try:

@@ -1,4 +1,4 @@
-"""`facebeam runs` and `facebeam status`: which runs an output has, and how far each one has come."""
+"""`facebeam runs` and `facebeam status`: list the runs of an output, and show the state of each."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,24 +28,24 @@ _TITLES: Final = (
     *("rows", "ok", "no_face", "dead", "calls", "credits"),
 )
 _TEXTS: Final = 4
-"""Columns of text stand left, columns of numbers right."""
+"""Number of text columns, which are aligned left; the number columns are aligned right."""
 
 
 class RunState(StrEnum):
-    """How far a run has come, as its files tell."""
+    """The state of a run, found from its files."""
 
     COMMITTED = auto()
     RUNNING = auto()
-    """A process on this machine, or one that shares the output, works on it."""
+    """A process, on this machine or on another one with this output, is working on it."""
     SUBMITTED = auto()
-    """A job on a cluster; the cluster knows more."""
+    """It was submitted to a cluster, which can report its state."""
     UNFINISHED = auto()
-    """Nobody works on it: `facebeam annotate` with the same --run-id continues it."""
+    """No process is working on it; `facebeam annotate` with the same --run-id continues it."""
 
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run of an output; `record` is None while it is not committed, and where it cannot be read."""
+    """A run of an output; `record` is None if the run is not committed, or if its record cannot be read."""
 
     run_id: str
     state: RunState
@@ -84,7 +84,7 @@ def status(options: JobOptions) -> int:
 
 
 def run_called(output: str, run: str) -> str:
-    """Give a run's id: the one that is given, or for `latest` the run that was started last.
+    """Give the id of the run that a flag names: for `latest`, the run that was started last.
 
     Raises:
         RunError: the output has no run.
@@ -93,7 +93,7 @@ def run_called(output: str, run: str) -> str:
 
 
 def find_runs(output: str) -> Sequence[FoundRun]:
-    """Find all runs of an output, whatever became of them; the one that was started last comes last.
+    """Find all runs of an output, in any state, in the order in which they were started.
 
     Raises:
         RunError: the output has no run, or cannot be listed.
@@ -133,7 +133,7 @@ def _is_locked(lock: Path) -> bool:
     try:
         with lock.open("rb") as file:
             return not take_lock(file)
-    except (NoLocksError, OSError):  # the lease tells, where there are no locks
+    except (NoLocksError, OSError):  # a file system without locks: the lease decides
         return False
 
 
@@ -165,7 +165,7 @@ def _cells(run: FoundRun) -> Sequence[str]:
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align the columns; a line is never cut, so that it can be searched."""
+    """Align the columns. Lines are not shortened, so that grep finds whole ids."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         aligned = [

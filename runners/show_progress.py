@@ -28,33 +28,33 @@ _SHORTEST_BAR: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """What there is to say about one moment of a command; None: not known, or it does not apply."""
+    """The progress of a command at one moment. None: unknown, or not applicable."""
 
     stage: str
     done: int
     total: int | None = None
     per_s: float | None = None
-    """How many were done per second, over the last minute."""
+    """Rows or steps per second, over the last minute."""
     eta_s: float | None = None
-    """Seconds until all are done."""
+    """Estimated seconds until all are done."""
     faces: int | None = None
     dead_letters: Mapping[str, int] = field(default_factory=dict)
-    """Error code -> dead letters, the commonest first."""
+    """Error code -> number of dead letters, the most frequent code first."""
     calls: int | None = None
     credits: float | None = None
     credits_projected: float | None = None
-    """What all calls of the run will cost, retries and budget included."""
+    """Estimated credits for all calls of the run, with retries, and limited by the budget."""
     waits_for: str | None = None
 
     def sentence(self) -> str:
-        """Say it on one line of any length."""
+        """Give everything as one line, for logs."""
         total = "" if self.total is None else f" of {self.total:,}"
         speed = "" if self.per_s is None else f", {self.per_s:,.1f} a second"
         left = "" if self.eta_s is None else f", {_clock(self.eta_s)} left"
         return "; ".join([f"{self.stage}: {self.done:,}{total}{speed}{left}", *self._more(1000)])
 
     def lines(self, width: int, marks: str = "━━") -> list[Text]:
-        """Lay it out in lines of at most `width` characters; `marks`: a done and an open part of the bar."""
+        """Give lines of at most `width` characters; `marks`: characters of the bar for done and not done."""
         total = "" if self.total is None else f"/{self.total:,}"
         speed = "" if self.per_s is None else f" {self.per_s:,.1f}/s"
         left = "" if self.eta_s is None else f" {_clock(self.eta_s)}"
@@ -88,7 +88,7 @@ def _clock(seconds: float) -> str:
 
 
 def _dead(codes: Mapping[str, int], width: int) -> str:
-    """Tell dead letters by code, the commonest ones by name, as many as fit."""
+    """Count dead letters by code; as many codes as fit are named, the most frequent first."""
     total = f"{sum(codes.values()):,} dead"
     counts = [*codes.items()]
     for named in range(len(counts), 0, -1):
@@ -101,13 +101,13 @@ def _dead(codes: Mapping[str, int], width: int) -> str:
 
 
 class _Speed:
-    """How fast a number grows, over the last minute."""
+    """Measures how fast a number grows, over the last minute."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
     def of(self, done: int, now: float) -> float | None:
-        """Take note of the number; give its growth per second, None at first."""
+        """Add a measurement; give the growth per second, or None after the first one."""
         self._seen.append((now, done))
         while now - self._seen[0][0] > _RATE_OVER_S:
             self._seen.popleft()
@@ -116,13 +116,13 @@ class _Speed:
 
 
 class WatchStages:
-    """Gives the moments of a command with several stages: of rows that it reads, or of other steps."""
+    """Reports on a command with stages, such as `report`, which reads rows and then fetches pictures."""
 
     def __init__(self) -> None:
         self._stage, self._speed = "", _Speed()
 
     def __call__(self, now: float) -> Moment:
-        """Give the moment; `now` is in seconds that only grow."""
+        """Give the progress now; `now` is a time in seconds that never decreases."""
         if PROGRESS.stage != self._stage:
             self._stage, self._speed = PROGRESS.stage, _Speed()
         total = PROGRESS.steps_in_all
@@ -133,18 +133,18 @@ class WatchStages:
 
 
 class WatchRun:
-    """Gives the moments of a run: it reads its manifest, then it annotates.
+    """Reports on a run, which first reads its manifest and then annotates.
 
     Args:
         options: the run's flags.
-        budget: the most calls that it may send. None: no limit.
+        budget: largest number of calls. None: unlimited.
     """
 
     def __init__(self, options: RunOptions, budget: int | None) -> None:
         self._options, self._budget, self._speed = options, budget, _Speed()
 
     def __call__(self, now: float) -> Moment:
-        """Give the moment; `now` is in seconds that only grow."""
+        """Give the progress now; `now` is a time in seconds that never decreases."""
         if not PROGRESS.stage:
             return Moment(stage="reading rows", done=PROGRESS.rows_read)
         done, total, calls = PROGRESS.rows_done, PROGRESS.rows_read, PROGRESS.calls
@@ -165,7 +165,7 @@ class WatchRun:
         )
 
     def _eta_s(self, left: int, per_s: float | None) -> float | None:
-        """Divide by the speed of late, or by what `--rate` allows if that is less: the journal is faster."""
+        """Divide by the recent speed, or by what `--rate` allows if that is slower."""
         ceiling = self._options.rate if self._options.is_paced else None
         allowed = ceiling / _calls_per_row() if ceiling else None
         speeds = [speed for speed in (per_s, allowed) if speed]
@@ -177,7 +177,7 @@ class WatchRun:
 
 
 def _calls_per_row() -> float:
-    """Give the calls per row that was called for: more than one by retries, fewer by duplicates."""
+    """Give calls per row so far: retries make it more than one, duplicate rows less."""
     return PROGRESS.calls / PROGRESS.called_rows if PROGRESS.calls and PROGRESS.called_rows else 1.0
 
 

@@ -110,7 +110,7 @@ class FoundFaces:
     image_height: int | None
     face_model_version: str
     trace_id: str | None = None
-    """The name of the call, for the support of whoever was asked."""
+    """The id of the call, for the support of the service."""
     latency_ms: float | None = None
     """Milliseconds of the attempt itself, measured by a source that makes attempts wait for their turn. None:
     all of the time that the attempt took."""

@@ -52,7 +52,7 @@ class JournalWriter:
         flush_every_s: longest time in seconds that a result waits until it is written.
         asked_by: the run, and the try of it, that sends the requests: `AskedBy.tag`.
         may_go_on: called after each regular write; once it returns False, the writer takes no more results.
-            None: it always goes on.
+            None: the writer never stops.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class JournalWriter:
                 self._due.wait(self._flush_every_s)
                 self._due.clear()
                 self.flush()
-                self._merge(MERGE_AT, 1)  # another one after the next flush, which must not wait
+                self._merge(MERGE_AT, 1)  # one bucket per flush, because the next flush must not wait
                 if self._may_go_on and not self._may_go_on():
                     self._error = RunError("another worker has taken over this shard, so this one stops")
                     return

@@ -1,8 +1,8 @@
-"""Look keys up in segments, and read little more than their entries.
+"""Look up keys in segments, and read little more than the bytes of their entries.
 
-The end of a segment has the keys and the sizes of all its entries. It is read first, and then the bytes of
-the wanted entries. A segment is read whole if that does not work or does not pay: small segments, those of
-older versions, those that a person has rewritten, and those of which many entries are wanted.
+The end of a segment has the keys and sizes of all its entries. A look-up reads the end first, and then only
+the entries that it wants. It reads a whole segment if the segment is small, has an older version or was
+rewritten by a person, or if many of its entries are wanted.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,15 +24,16 @@ from facebeam.transforms.journal.segments import DAMAGE, SideBySide
 SMALLEST_BYTES: Final = 32 << 10
 """A smaller segment is read whole: two requests cost more than its bytes."""
 BYTES_AN_ENTRY: Final = 600
-"""About; decides whether so many keys are wanted that the ends of the segments are not worth a look."""
+"""Approximate size. If many keys are wanted, whole segments are read without a look at their ends."""
 PART_LOCAL, PART_REMOTE = 4, 40
-"""A segment of which more than one in so many entries is wanted is read whole: a request to a bucket takes as
-long as some hundred kilobytes."""
+"""If more than one in this many entries of a segment is wanted, the segment is read whole. One request to a
+bucket takes as long as the transfer of some hundred kilobytes."""
 GAP_BYTES: Final = 8 << 10
-"""Entries with so few bytes between them are read at once."""
+"""Entries with at most this many bytes between them are read by one request."""
 _FOOTER_BYTES: Final = 2_560
 _INDEX_PART: Final = 64
-"""The end that is read first is so long, and one in so many bytes. A longer index takes a second read."""
+"""The first read covers `_FOOTER_BYTES` and one part in `_INDEX_PART` of the segment, from its end. A longer
+index needs another read."""
 _INDEX: Final = ENTRIES.names[-5:]
 _LONGEST_PAGE_HEADER: Final = 64
 
@@ -87,15 +88,15 @@ class _Piece(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Where the wanted entries of a segment lie, m of them, in the order of the file."""
+    """The places of the m wanted entries in a segment, in the order of the file."""
 
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     texts: pa.Table
-    """Their columns NEEDED but the first."""
+    """The columns NEEDED of these entries, without the first."""
 
     def pieces(self) -> Iterator[_Piece]:
-        """Give the entries with those that lie close to them."""
+        """Group entries that are close together, to read each group at once."""
         far = np.flatnonzero(self.starts[1:] - self.stops[:-1] > GAP_BYTES) + 1
         for starts, stops in zip(np.split(self.starts, far), np.split(self.stops, far), strict=True):
             if len(starts):
@@ -109,14 +110,14 @@ class _Part(NamedTuple):
 
 
 def _wanted_of(bits: NDArray[np.int64], segment: tuple[str, int]) -> _Part | None:
-    """Find the entries with these bits of keys; None where the segment has to be read whole."""
+    """Find the entries with these bits of keys; None: the segment has to be read whole."""
     path, size = segment
     try:
         file = _open_end(path, size)
         if file is None:
             return None
         index = file.read(columns=_INDEX, use_threads=False)
-    except (RunError, *DAMAGE):  # reading it whole tells what is wrong
+    except (RunError, *DAMAGE):  # the segment is then read whole, which reports what is wrong
         return None
     hits = np.flatnonzero(np.isin(index["key_bits"].to_numpy(), bits))
     most = len(index) // (PART_LOCAL if is_local(path) else PART_REMOTE)
@@ -132,7 +133,7 @@ def _wanted_of(bits: NDArray[np.int64], segment: tuple[str, int]) -> _Part | Non
 
 
 def _open_end(path: str, size: int) -> pq.ParquetFile | None:
-    """Open a segment of which only the end is read; None if it is laid out in another way."""
+    """Open a segment after reading only its end; None if it does not have the expected layout."""
     start = max(0, size - _FOOTER_BYTES - size // _INDEX_PART)
     content = bytearray(size)
     content[start:] = read_range(path, start, size)
@@ -158,7 +159,7 @@ def _begin(column: pq.ColumnChunkMetaData) -> int:
 
 
 def _read_piece(piece: tuple[str, _Piece]) -> list[bytes]:
-    """Read a piece's entries; none where the file cannot be read so, which reading it whole explains."""
+    """Read the entries of a piece; an empty list if that fails, and the segment is then read whole."""
     path, (starts, stops) = piece
     first = starts[0]
     try:

@@ -1,4 +1,4 @@
-"""Entries of the journal's versions 1 to 3, which had a column for each value of a result."""
+"""Read entries of the journal's versions 1 to 3, which had a column for each value of a result."""
 
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ def renewed(older: pa.Table) -> pa.Table:
 
 
 def _entry(row: dict[str, Any]) -> Entry:
-    """Read one row; columns that its version did not have are without values."""
+    """Read one row; columns that its version does not have give None."""
     result = _answer(row) if row["error_code"] is None else _failure(row)
     return Entry(row["key"], row["image_url"], result, row["answered_at"], row.get("asked_by"))
 

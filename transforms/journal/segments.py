@@ -42,19 +42,19 @@ def at_once(path: str) -> int:
 
 
 class SideBySide(Protocol):
-    """What `map` does, perhaps with several calls at a time."""
+    """Works as `map`, but may make several calls in parallel."""
 
     def __call__(self, call: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
         """Give the result of each call, in the order of the items."""
 
 
 READS_AT_ONCE: Final = 10
-"""Google's and Amazon's clients keep so many connections."""
+"""The number of connections that the clients of Google's and Amazon's stores hold open."""
 
 
 @contextmanager
 def side_by_side(path: str) -> Iterator[SideBySide]:
-    """Give a way to read many segments, or parts of them: of a remote journal several at a time."""
+    """Give a function like `map`, which reads from a remote journal in parallel."""
     if is_local(path):
         yield map
         return
@@ -89,7 +89,7 @@ _NEWER_PYARROW: Final = inspect.signature(pq.ParquetWriter).parameters
 _ONE_PAGE: Final = {"data_page_size": 1 << 30} | (
     {"max_rows_per_page": 1 << 30} if "max_rows_per_page" in _NEWER_PYARROW else {}
 )
-"""A look-up finds entries in the only page of `packed`."""
+"""A look-up needs all entries in one page of the column `packed`."""
 DAMAGE: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError)
 """Errors of Arrow for bytes that are not valid Parquet, found by flipping bits. The bytes are in memory."""
 _LOGGER: Final = getLogger("facebeam")

@@ -1,7 +1,7 @@
-"""The local model's version: it changes with everything that changes an answer.
+"""The version of the local model. It changes if the weights, the mapping, a threshold or a step changes.
 
-So the journal never gives one version's answers as another's. The code itself is not in the digest: whoever
-changes a step so that answers change also changes `_STEPS`; a test compares answers with stored ones.
+So the journal never mixes answers of two versions. The code is not part of the digest: increase `_STEPS` when
+a change of the code changes answers. A test compares answers with stored ones.
 """
 
 import json
@@ -14,7 +14,7 @@ from facebeam.transforms.local_model.thresholds import THRESHOLDS
 from facebeam.transforms.local_model.weights import SHA256
 
 _STEPS: Final = 2
-"""Counted up when the code between networks and answers changes."""
+"""Increase it when the code between the networks and the answers changes."""
 
 
 def version_of(weights: dict[str, str], mapping: bytes, thresholds: Iterable[object], steps: int) -> str:

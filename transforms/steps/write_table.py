@@ -48,7 +48,7 @@ class StagedFile(NamedTuple):
     """Of `images`: milliseconds to three digits, and rows with them; at most a few thousand pairs."""
 
     def counting(self, batch: pa.RecordBatch) -> "StagedFile":
-        """Add rows that are written into the file: the commit need not read them again."""
+        """Add the counts of rows that are written into the file; so the commit does not have to read it."""
         rows = self.rows + batch.num_rows
         if self.table != "images":
             return self._replace(rows=rows)
