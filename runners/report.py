@@ -36,20 +36,7 @@ def report(options: ReportOptions) -> int:
     run = run_called(committed_tables(options.output), options.output, options.run)
     options = parse_report(options.flags, download_flags(options.output, [run]))
     layout = Layout(options.output, run)
-    rows = ChosenRows(options.output, run)
-    fetcher = picture_fetcher(options, allow_local_files=options.allow_local_files)
-    with show_progress(WatchStages(), options), fetcher.open() as opened:
-        PROGRESS.begin("reading tables")
-        found = _comparison(run, options)
-        survey = survey_run(rows, options.images)
-        PROGRESS.begin("fetching pictures", options.images)
-        fetch = partial(_fetch_one, opened)
-        view = comparison_view(found, options.images // 2, fetch) if found else None
-        taken = sum(len(section.tiles) for section in view.sections) if view else 0
-        sections = report_sections(rows, survey, options.images - taken, fetch)
-    record = read_record(layout)
-    shown = ShownRun(options.output, record, spent_credits(record), dead_examples(layout, record))
-    page = report_page(shown, survey, [*(view.sections if view else ()), *sections], view)
+    page = _page(layout, options)
     with without_rights(options.umask):
         write_whole(layout.report, page.encode(), f"{layout.report}.{uuid4().hex}")
     LOGGER.info(
@@ -59,6 +46,24 @@ def report(options: ReportOptions) -> int:
         extra={"fields": {"event": "reported", "run_id": run, "report": layout.report}},
     )
     return DONE
+
+
+def _page(layout: Layout, options: ReportOptions) -> str:
+    """Read the run's tables, fetch pictures, and make the page."""
+    rows = ChosenRows(options.output, layout.run_id)
+    fetcher = picture_fetcher(options, allow_local_files=options.allow_local_files)
+    with show_progress(WatchStages(), options), fetcher.open() as opened:
+        PROGRESS.begin("reading tables")
+        found = _comparison(layout.run_id, options)
+        survey = survey_run(rows, options.images)
+        PROGRESS.begin("fetching pictures", options.images)
+        fetch = partial(_fetch_one, opened)
+        view = comparison_view(found, options.images // 2, fetch) if found else None
+        taken = sum(len(section.tiles) for section in view.sections) if view else 0
+        sections = report_sections(rows, survey, options.images - taken, fetch)
+    record = read_record(layout)
+    shown = ShownRun(options.output, record, spent_credits(record), dead_examples(layout, record))
+    return report_page(shown, survey, [*(view.sections if view else ()), *sections], view)
 
 
 def _fetch_one(fetch: Fetch, url: str) -> bytes:

@@ -45,22 +45,27 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         except UnreachableError as error:
             LOGGER.error("%s", error)
             return NOT_COMMITTED
-        try:
-            job.keep()
-            return _follow(job, options, stop)
-        except RunError as error:
-            LOGGER.error(
-                "%s; %s job %s of run %s may be running: check with 'facebeam status' or on the engine",
-                error,
-                options.cluster.runner,
-                job.id,
-                layout.run_id,
-            )
-            return NOT_COMMITTED
+        return _follow(job, options, stop)
 
 
 def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
-    """Wait for a submitted job, unless `--detach` was given, and report how it ended; give the exit code."""
+    """Record a submitted job, wait for it and report how it ended; give the exit code."""
+    try:
+        job.keep()
+        return _wait(job, options, stop)
+    except RunError as error:
+        LOGGER.error(
+            "%s; %s job %s of run %s may be running: check with 'facebeam status' or on the engine",
+            error,
+            options.cluster.runner,
+            job.id,
+            job.layout.run_id,
+        )
+        return NOT_COMMITTED
+
+
+def _wait(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
+    """Wait for a recorded job, unless `--detach` was given, and report how it ended; give the exit code."""
     LOGGER.info("run %s is submitted: %s job %s", job.layout.run_id, options.cluster.runner, job.id)
     if options.cluster.detach and stop.number is None:
         return DONE

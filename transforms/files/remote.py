@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from facebeam.transforms.files.store import FoundFile
 
@@ -74,39 +75,53 @@ def read_range(path: str, start: int, stop: int) -> bytes:
         return read(path, start, stop)
 
 
+_ReadRange = Callable[[str, int, int], bytes]
+"""Path, first byte and byte after the last one -> the bytes."""
+
+
 @lru_cache(maxsize=4)
-def _range_reader(scheme: str | None, _options: int) -> Callable[[str, int, int], bytes]:
-    """Give what reads parts of files of a scheme, with Beam's flags; its client keeps its connections."""
+def _range_reader(scheme: str | None, _options: int) -> _ReadRange:
+    """Give the function that reads ranges of a scheme's files; its client keeps connections open."""
     options = FileSystems._pipeline_options  # noqa: SLF001 - as Beam's own file systems get it
     match scheme:
         case "gs":
-            from apache_beam.io.gcp import gcsio  # noqa: PLC0415 - an extra
-
-            google = gcsio.GcsIO(pipeline_options=options).client
-
-            def read(path: str, start: int, stop: int) -> bytes:
-                bucket, name = gcsio.parse_gcs_path(path)
-                blob = google.bucket(bucket).blob(name)
-                return blob.download_as_bytes(start=start, end=stop - 1, raw_download=True, checksum=None)
-
+            return _google_reader(options)
         case "s3":
-            from apache_beam.io.aws import s3io  # noqa: PLC0415 - an extra
-
-            amazon = s3io.S3IO(options=options).client.client
-
-            def read(path: str, start: int, stop: int) -> bytes:
-                bucket, name = s3io.parse_s3_path(path)
-                part = amazon.get_object(Bucket=bucket, Key=name, Range=f"bytes={start}-{stop - 1}")
-                return part["Body"].read()
-
+            return _amazon_reader(options)
         case _:
+            return _read_by_beam
 
-            def read(path: str, start: int, stop: int) -> bytes:
-                with FileSystems.open(path, compression_type=_RAW) as file:
-                    file.seek(start)
-                    return file.read(stop - start)
+
+def _google_reader(options: PipelineOptions | None) -> _ReadRange:
+    from apache_beam.io.gcp import gcsio  # noqa: PLC0415 - an extra
+
+    client = gcsio.GcsIO(pipeline_options=options).client
+
+    def read(path: str, start: int, stop: int) -> bytes:
+        bucket, name = gcsio.parse_gcs_path(path)
+        blob = client.bucket(bucket).blob(name)
+        return blob.download_as_bytes(start=start, end=stop - 1, raw_download=True, checksum=None)
 
     return read
+
+
+def _amazon_reader(options: PipelineOptions | None) -> _ReadRange:
+    from apache_beam.io.aws import s3io  # noqa: PLC0415 - an extra
+
+    client = s3io.S3IO(options=options).client.client
+
+    def read(path: str, start: int, stop: int) -> bytes:
+        bucket, name = s3io.parse_s3_path(path)
+        part = client.get_object(Bucket=bucket, Key=name, Range=f"bytes={start}-{stop - 1}")
+        return part["Body"].read()
+
+    return read
+
+
+def _read_by_beam(path: str, start: int, stop: int) -> bytes:
+    with FileSystems.open(path, compression_type=_RAW) as file:
+        file.seek(start)
+        return file.read(stop - start)
 
 
 @contextmanager

@@ -50,16 +50,7 @@ def run_lease(layout: Layout, lost: Callable[[], None]) -> Iterator[None]:
     sleep(SETTLED_AFTER_S)
     if not _is_owned(layout, owner):
         raise RunError(_held(layout))
-
-    def keep() -> None:
-        while not ended.wait(RENEWED_EVERY_S):
-            if not _is_owned(layout, owner):
-                lost()
-                return
-            with suppress(RunError):  # the next renewal may succeed before the lease is free
-                _renew(layout, owner)
-
-    keeper = Thread(target=keep, name="lease", daemon=True)
+    keeper = Thread(target=_keep, args=(layout, owner, ended, lost), name="lease", daemon=True)
     keeper.start()
     try:
         yield
@@ -69,6 +60,16 @@ def run_lease(layout: Layout, lost: Callable[[], None]) -> Iterator[None]:
         with suppress(RunError):
             if _is_owned(layout, owner):
                 remove_files([layout.lease])
+
+
+def _keep(layout: Layout, owner: str, ended: Event, lost: Callable[[], None]) -> None:
+    """Renew the lease until the run has ended; call `lost` if another process has taken it."""
+    while not ended.wait(RENEWED_EVERY_S):
+        if not _is_owned(layout, owner):
+            lost()
+            return
+        with suppress(RunError):  # the next renewal may succeed before the lease is free
+            _renew(layout, owner)
 
 
 def lease_age_s(layout: Layout) -> float | None:
