@@ -1,4 +1,4 @@
-"""One type for a column that several runs have written with different types."""
+"""Find one type for a column that several runs have written with different types."""
 
 from collections.abc import Callable, Iterable
 from functools import reduce
