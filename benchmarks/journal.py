@@ -1,7 +1,7 @@
 """Measure time, memory and disk of the journal: `python -m benchmarks.journal`.
 
 The benchmark records 100,000 answers with one face each, in the order of their keys, as a run does. Then new
-processes read the answers: all of them, one per hundred, and, for comparison, the same files with pyarrow
+processes read the answers: all of them, every hundredth one, and, for comparison, the same files with pyarrow
 alone. The three kinds alternate. The bytes read are those that the kernel counts. Finally, the benchmark
 reads one bucket of 3,000 segments three times. A run of a hundred million images would leave such a bucket if
 nothing merged segments.

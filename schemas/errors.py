@@ -25,7 +25,7 @@ class Fate(StrEnum):
 
 
 class Trouble(StrEnum):
-    """What several failures in a row say about the service; another result between them ends the row."""
+    """What several failures in a row say about the service; a result of another kind ends the series."""
 
     WRONG_SERVICE = auto()
     """Something other than the service answers, because of a wrong path, a wrong host or a proxy."""

@@ -18,8 +18,8 @@ def request_key(identity: str, request: ImageRequest) -> bytes:
         request: the URL and the parameters.
 
     Returns:
-        A sha256, 32 bytes. Each part is digested with its length, so that different parts never give one
-        text.
+        A sha256, 32 bytes. Each part is digested with its length, so that different parts never give the
+        same text.
     """
     url = _part(request.image_url)
     return sha256(_whom(identity) + url + _how(request.mode, request.need_rotate_detection)).digest()

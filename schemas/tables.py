@@ -152,7 +152,9 @@ COLUMN_MEANINGS: Final[Mapping[str, str]] = {
 YIELDING_COLUMNS: Final = frozenset(
     {"score", "predicted_error", "yaw_deg", "pitch_deg", "roll_deg", "faces_cut"}
 )
-"""Columns that a table leaves out if the manifest has its own column of this name, as older manifests may."""
+"""Columns that a table leaves out if the manifest has its own column of the same name.
+
+Earlier versions did not have these columns, so existing manifests may use their names."""
 RESERVED_COLUMNS: Final = (
     frozenset(name for table in TABLES.values() for name in table.names) | {*PARTITION_COLUMNS}
 ) - YIELDING_COLUMNS

@@ -131,7 +131,7 @@ class FoundFaces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(FoundFaces):
-    """What was found in an image, by which source, and with which effort.
+    """What was found in an image, by which source, and after how many attempts.
 
     `latency_ms` is the duration of the last attempt; None: the answer comes from the journal.
     """
@@ -156,7 +156,7 @@ class Failure:
 
     code: ErrorCode
     message: str
-    """The value, the rule and the cure, for the reader of the dead letter; it never contains a secret."""
+    """What happened, with the value, the rule and the cure. It never contains a secret."""
     _: KW_ONLY
     stage: str
     """The step that failed: `manifest`, `fetch`, `decode`, `annotate`; or `not_sent`."""
@@ -204,7 +204,7 @@ class Failure:
 class AskedBy(NamedTuple):
     """The run that sends a request, and the try of this run: several processes may try the same run in turn.
 
-    Times cannot tell tries apart: the clocks of two machines may differ by an hour.
+    A time cannot identify a try, because the clocks of two machines may differ by an hour.
     """
 
     run: str
@@ -226,7 +226,7 @@ class AskedBy(NamedTuple):
 
 
 class FailureError(Exception):
-    """Carry a failure from the place that translates it to the one place that catches it."""
+    """Carries a failure from the code that detects it to the one place that catches it."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)  # positional, so that the exception can be pickled

@@ -1,4 +1,4 @@
-"""Work with files on this machine and in gs://, s3:// and hdfs:// by the same functions and errors.
+"""Work with files on this machine and in gs://, s3:// and hdfs:// with the same functions and errors.
 
 All code that writes or moves files below `--output` uses these functions, so that a full disk or a missing
 permission ends the run with a sentence that names the path.
@@ -79,7 +79,7 @@ def reading(path: str) -> Iterator[BinaryIO]:
 
 
 def write_mark(path: str) -> None:
-    """Write a file of which only the name matters. Beam's S3 client cannot write an empty object."""
+    """Write a file whose content does not matter: one byte, as Beam's S3 client cannot write an empty object."""
     with writing(path) as file:
         file.write(b"\n")
 

@@ -37,7 +37,8 @@ _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 _TWICE_THE_MEMORY: Final = frozenset({"WEBP", "AVIF"})
 """Formats whose decoders hold several copies of the frame.
 
-They need 21 bytes per pixel with two workers, the other formats need 12. So their pixel limit is the half."""
+They need 21 bytes per pixel with two workers, the other formats need 12. So their pixel limit is half of
+`MAX_PIXELS`."""
 _LARGE_IMAGE: Final = threading.Lock()
 """A thread holds this lock while it decodes an image with at least a third of the pixel limit."""
 

@@ -17,7 +17,7 @@ from facebeam.transforms.local_model.overlaps import group_overlaps, suppress_ov
 from facebeam.transforms.local_model.thresholds import THRESHOLDS
 
 MAX_IOU: Final = 0.3
-"""Boxes whose intersection over union is larger show the same face."""
+"""Boxes with a larger intersection over union show the same face."""
 _STRIDE: Final = 4
 """The network's output has one cell per 4 x 4 pixels of the input."""
 _BLOCK: Final = 32

@@ -50,7 +50,7 @@ class _Pass(NamedTuple):
 
     @property
     def crop(self) -> FaceCrop:
-        """The crop that frames these vertices as the network was trained."""
+        """The crop around these vertices, with the margin that the network was trained with."""
         return crop_around_points(self.vertices, self.vertices[list(EYE_CORNERS)])
 
 

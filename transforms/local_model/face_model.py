@@ -90,7 +90,7 @@ class FaceModel:
 
 
 def _lies_within(mesh: Mesh, size: tuple[int, int]) -> bool:
-    """Tell whether the middle of a mesh is in the image; no if a vertex is not a finite number."""
+    """Tell whether the middle of a mesh is in the image; False if a vertex is not a finite number."""
     middle = (mesh.box[:2] + mesh.box[2:]) / 2  # a comparison with NaN is false
     return bool((middle >= 0).all() and (middle <= size).all())
 

@@ -24,6 +24,6 @@ _MAPPING: Final = cast(_Mapping, json.loads(MAPPING_BYTES))
 GROUPS: Final = _MAPPING["groups"]
 """Region -> one weighted mean per landmark (vertex -> weight). The contour is not included."""
 PROFILE_CANDIDATES: Final = _MAPPING["profile_candidates"]
-"""Vertices that can be on the visible contour; which of them are depends on the turn of the head."""
+"""Vertices that can be on the visible contour, depending on the turn of the head."""
 MIRROR_VERTICES: Final[NDArray[np.intp]] = np.array(_MAPPING["mirror_vertices"], np.intp)
 """int[478]: for each vertex its counterpart on the other side of the face, from the network's own answers."""

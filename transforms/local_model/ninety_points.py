@@ -29,7 +29,7 @@ WEIGHTS: Final = _weights(GROUPS)
 def ninety_points(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give the 90 landmarks of a mesh, in the order of `landmark_names()`.
 
-    Shape: float32[478, 2] -> float32[90, 2], both x, y in the same pixels
+    Shape: float32[478, 2] -> float32[90, 2], in the same coordinate system
     """
     points = WEIGHTS @ vertices
     points[region_slice("face_profile")] = face_contour(

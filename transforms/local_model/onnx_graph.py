@@ -45,7 +45,7 @@ class OnnxGraph:
 
 
 def read_onnx(content: bytes) -> OnnxGraph:
-    """Read an ONNX file; its weights must be float32, stored as raw bytes or as a list of numbers.
+    """Read an ONNX file; weights of other types than float32 are ignored.
 
     Raises:
         ValueError: the bytes are not a protocol buffer, or do not contain one graph.

@@ -1,7 +1,7 @@
 """Convert pixels of any mode to sRGB on a white background, and shrink them.
 
 The conversion works on bands of rows. Otherwise memory would hold four copies of an image; one copy of a
-50-megapixel RGBA image has 200 MB.
+50-megapixel RGBA image takes 200 MB.
 """
 
 import math

@@ -57,7 +57,7 @@ class Thresholds(NamedTuple):
     Such small angles do not disturb FaceMesh, and cutting without a turn takes half the time.
     """
     moved_degrees: float = 7.0
-    """A second pass uses the crop around the first mesh if its angle differs by more than this."""
+    """A second pass uses the crop around the first mesh if the two crops' angles differ by more than this."""
     moved_iou: float = 0.75
     """A second pass uses the crop around the first mesh if the two crops' intersection over union is less."""
     error_fit: tuple[float, float, float, float] = (1.818, 0.34, -0.028, -0.156)
