@@ -79,7 +79,7 @@ def reading(path: str) -> Iterator[BinaryIO]:
 
 
 def write_mark(path: str) -> None:
-    """Write a file whose content does not matter: one byte, as Beam's S3 client cannot write an empty object."""
+    """Write a file of one byte that matters only by its name; Beam's S3 client cannot write an empty one."""
     with writing(path) as file:
         file.write(b"\n")
 
