@@ -1,22 +1,27 @@
-"""How well the local model does on labelled photographs: `python -m benchmarks.accuracy FACES_DIR...`.
+"""Measure the local model's accuracy on labelled photographs: `python -m benchmarks.accuracy FACES_DIR...`.
 
-A FACES_DIR holds `truth.json`: path of each photograph, from this folder or the one above -> its labels.
+A FACES_DIR contains `truth.json`: path of each photograph, relative to this folder or its parent -> its
+labels.
 
     {"images/a.jpg": {"n_faces": {"min": 2, "max": 2},
                       "faces": [{"box": [40, 52, 80, 96]}, {"box": [210, 60, 75, 90], "yaw_deg": 65}],
                       "tags": ["group", "mask"]}}
 
-That is enough for the first table: found faces by pose, size and what covers them, and false faces. A box is
-x, y, width and height; a face is found where one of ours has about its place and size, the cap of ten apart.
-With `points68` (in iBUG's order), or `points30` and `looks` of a profile, errors are measured too, in % of
-the face's size: more than 15 % is a wrong mesh. `not_judged` are boxes where nobody can say; where
-`all_faces_annotated` is false, faces without a label are not false.
+The first table needs only these labels. It counts the labelled faces that the model finds, by pose, size and
+tag, and the false faces. A box is x, y, width and height. A labelled face counts as found if the model
+reports a face of about the same place and size. The model's limit of ten faces is not applied. If a label has
+`points68` (in iBUG's order), or the `points30` of a profile and the side that it `looks` to, the table also
+shows the error of the points, in % of the face's size. A mesh with an error of more than 15 % counts as
+wrong. A face in a box of `not_judged` does not count, because the labellers could not decide what is there.
+If `all_faces_annotated` is false and there is no `not_judged`, only faces beyond the maximum of `n_faces`
+count as false.
 
-The second table needs `points68`, `scheme`, `annotator` and `schemes.json`. Corners are compared as points,
-everything else as a curve (mean distance of our points to the truth's line), both in % of the distance of the
-eyes' outer corners, or of the face's size beyond 45 degrees of yaw. The pupils' truth is the middle of the
-eye's labelled outline, which a sidelong look leaves. Contours of `human-corrected` faces are left out beyond
-15 degrees of yaw, where their hidden side is a projection.
+The second table needs `points68`, `scheme`, `annotator` and `schemes.json`. Corners and pupils are compared
+as points. Outlines are compared as curves: mean distance from the model's points to the labelled line. Both
+are in % of the distance between the eyes' outer corners, or of the face's size if the yaw is over 45 degrees.
+The labelled place of a pupil is the middle of the eye's labelled outline, which is wrong if the person looks
+to the side. Contours of faces by a `corrected` annotator are left out if the yaw is over 15 degrees, because
+their hidden side is a projection.
 """
 
 import json
@@ -79,28 +84,29 @@ def labelled(folder: Path) -> list[Labelled]:
 
 
 WRONG: Final = 15.0
-"""% of the face's size: a mesh that is further off shows something else."""
+"""A mesh with a larger error, in % of the face's size, counts as wrong."""
 _OURS: Final = {"left": (21, 25, 53), "right": (29, 33, 59)}
-"""Landmarks of either half: the eye's outer and inner corner, the mouth's corner."""
+"""Side of the image -> landmarks of the model: outer and inner corner of the eye, corner of the mouth."""
 _TIP: Final = 75
 _IBUG: Final[tuple[int, ...]] = (36, 39, 48, 45, 42, 54, 30)
 _CFP: Final[tuple[int, ...]] = (12, 15, 25, 21)
-"""The same in the schemes of 68 points and of 30 of a profile's visible half."""
+"""The same points, then the nose tip, in labels of 68 points (`_IBUG`) and of 30 points (`_CFP`)."""
 
 
 def error_of(points: Points, face: TrueFace) -> float:
-    """Give the mean distance of a face's key points to its label's, in % of the label's size."""
+    """Give the mean distance between a face's key points and those of its label, in % of the label's size."""
     ours: tuple[int, ...] = (*_OURS["left"], *_OURS["right"], _TIP)
     truth, theirs = np.array(face.get("points68")), _IBUG
     if "points30" in face:
-        side = "right" if "image left" in face["looks"] else "left"  # who looks left shows the right half
+        # A face that looks to the left of the image shows the half on the right.
+        side = "right" if "image left" in face["looks"] else "left"
         ours, truth, theirs = (*_OURS[side], _TIP), np.array(face["points30"]), _CFP
     apart = np.linalg.norm(points[list(ours)] - truth[list(theirs)], axis=1).mean()
     return float(100 * apart / np.ptp(truth, axis=0).max())
 
 
 def has_points(face: TrueFace) -> bool:
-    """Tell whether the error of a face can be measured."""
+    """Tell whether a label has points, so that an error can be measured."""
     return bool({"points68", "points30"} & face.keys())
 
 
@@ -134,7 +140,7 @@ class Tally(NamedTuple):
 
 
 def score_photograph(faces: Sequence[Points], labels: TrueImage, rows: dict[str, Tally]) -> int:
-    """Count a photograph's labels into the rows; give the number of false faces."""
+    """Add a photograph's labels to the rows of the table; give the number of false faces."""
     explained = set[int]()
     for face in labels["faces"]:
         near = [i for i, points in enumerate(faces) if is_at(points, face["box"])]
@@ -154,7 +160,7 @@ def score_photograph(faces: Sequence[Points], labels: TrueImage, rows: dict[str,
 
 
 def print_groups(rows: dict[str, Tally]) -> None:
-    """Print the first table, the large rows first."""
+    """Print the first table; rows with more labels come first."""
     print("| labelled faces | found | error, median | of 90 % | wrong |\n|---|---|---|---|---|")
     for name, row in sorted(rows.items(), key=lambda item: -len(item[1].found)):
         cells = "- | - | -"
@@ -174,7 +180,7 @@ CURVES = {
     ],
     "contour": [("face_profile", slice(1, 20), "profile")],
 }
-"""Measure -> (region of the model, which of its landmarks, labelled curve)."""
+"""Measure -> (region of the model, slice of its landmarks, name of the labelled curve)."""
 
 
 def distances(
@@ -218,7 +224,7 @@ def from_curve(ours: Points, curve: Points, *, closed: bool) -> float:
 
 
 def face_scale(truth: Points, scheme: dict[str, list[int]], face: TrueFace) -> float:
-    """Give the length in pixels that counts as 100 %."""
+    """Give the length in pixels that is 100 % for the errors of a face."""
     if abs(face.get("yaw_deg", 0)) > 45:
         return float(np.mean(face["box"][2:]))
     return float(np.hypot(*(truth[scheme["left_eye_outer"]] - truth[scheme["right_eye_outer"]])))

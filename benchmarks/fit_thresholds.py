@@ -1,10 +1,11 @@
 """Fit the local model's score and predicted error: `python -m benchmarks.fit_thresholds FACES_DIR...`.
 
-Every candidate for a face is measured, also those that the model would drop. For a candidate at a label with
-points, the true error is the mean distance of eye corners, mouth corners and nose tip, in % of the face's
-size. `error_fit` is a line through the logarithm of the true error. `score_fit` is the logistic regression of
-"within 5 %". Candidates in photographs without a face count as wrong. The printed calibration leaves each
-face out of its own fit.
+All candidates of the detector are measured, also those that the model does not report as faces. If a
+candidate is at a label with points, its true error is the mean distance between the model's and the labelled
+eye corners, mouth corners and nose tip, in % of the face's size. `error_fit` is a linear fit of the logarithm
+of the true error. `score_fit` is a logistic regression of "the true error is at most 5 %". A candidate in a
+photograph without faces is wrong. For the printed correlation and calibration, each candidate is predicted by
+a fit without it.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -28,19 +29,19 @@ from facebeam.transforms.local_model.weights import DETECTOR, MESH
 
 Numbers = NDArray[np.float64]
 RIGHT: Final = 5.0
-"""% of the face's size."""
+"""Points are right if their error is at most this, in % of the face's size."""
 _BINS: Final = (0, 0.5, 0.8, 0.95, 0.99, 1.01)
 
 
 class Candidate(NamedTuple):
-    """The networks' outputs for a candidate, and its error in % of the face's size; None: not a face."""
+    """The signs of a candidate, and its error in % of the face's size; None: it is not a face."""
 
     signs: Numbers
     error: float | None
 
 
 def candidates(folder: Path) -> Iterator[Candidate]:
-    """Measure all candidates of a folder for which there is a label, or which are certainly wrong."""
+    """Measure all candidates of a folder that are at a label with points, or that cannot be a face."""
     detector, mesher = Network(DETECTOR), Network(MESH)
     for path, labels in labelled(folder):
         image = decode_image(path.read_bytes())
@@ -61,7 +62,7 @@ def fit_line(known: Numbers, wanted: Numbers) -> Numbers:
 
 
 def fit_logistic(known: Numbers, right: Numbers) -> Numbers:
-    """Give the factors of a logistic regression by Newton's method, regularised except for the constant."""
+    """Give the factors of a logistic regression by Newton's method; only the constant is not regularised."""
     factors = np.zeros(known.shape[1])
     pull = 0.01 * np.r_[0, np.ones(known.shape[1] - 1)]
     for _ in range(200):
@@ -82,7 +83,7 @@ def rank_correlation(first: Numbers, second: Numbers) -> float:
 
 
 def main(folders: list[Path]) -> None:
-    """Measure, fit and print."""
+    """Measure the candidates of all folders, fit, and print the fits and the calibration."""
     found = [one for folder in folders for one in candidates(folder)]
     known = np.array([one.signs for one in found])
     judged = known[:, SCORE_SIGNS]

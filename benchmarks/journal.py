@@ -1,9 +1,10 @@
 """Measure time, memory and disk of the journal: `python -m benchmarks.journal`.
 
-100,000 answers of one face each are recorded in the order of their keys, as a run asks, and then read back
-in another process, all of them and one in a hundred. Reading is compared with reading the same files with
-nothing but pyarrow, side by side. The bytes read are those that the kernel counts. Then one bucket of 3,000
-segments, as a run of a hundred million images would leave it without merging, is read three times.
+The benchmark records 100,000 answers with one face each, in the order of their keys, as a run does. Then new
+processes read the answers: all of them, every hundredth one, and, for comparison, the same files with pyarrow
+alone. The three kinds alternate. The bytes read are those that the kernel counts. Finally, the benchmark
+reads one bucket of 3,000 segments three times. A run of a hundred million images would leave such a bucket if
+nothing merged segments.
 """
 
 import resource
@@ -27,13 +28,15 @@ from facebeam.transforms.journal.segments import bucket_folder, write_segment
 
 ANSWERS = 100_000
 FACES = 500
-"""Different faces among the answers: whole numbers of pixels, as the service gives them, and steps of some 20
-pixels from one landmark to the next."""
+"""Number of different faces among the answers.
+
+Coordinates are whole numbers, as in the service's answers. Neighbouring landmarks are about 20 pixels
+apart."""
 SEGMENTS, ANSWERS_A_SEGMENT = 3_000, 40
 
 
 def main() -> None:
-    """Record the answers, then measure three new processes of each kind."""
+    """Record the answers, measure three new processes of each kind, then read a bucket of many segments."""
     print(machine())
     with TemporaryDirectory() as folder:
         _record(folder)
@@ -67,7 +70,7 @@ def _many_segments(folder: str) -> None:
 
 
 def read(kind: str, folder: str) -> None:
-    """Read the journal, and write the figures into a file."""
+    """Read the journal in one of three ways, and write the figures into the file `kind` of the folder."""
     keys = [key for key, _ in _questions()]
     files = [path.stat().st_size for path in Path(folder).glob("bucket=*/*.parquet")]
     read_before = _bytes_read()

@@ -1,8 +1,9 @@
 """Measure how much disk space an answer takes: `python -m benchmarks.sizes`.
 
-Faces with random fractions, as the local model gives them, and with whole numbers, as the service gives them.
-Neighbouring landmarks lie some 20 pixels apart, as in the example's photographs: the journal stores steps
-between them. Counted in the files themselves.
+The benchmark writes faces with random fractions, as in the local model's answers, and with whole numbers, as
+in the service's answers. Then it prints the sizes of the files. Neighbouring landmarks are about 20 pixels
+apart, as in the example's photographs. This distance matters, because the journal stores the differences
+between them.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter

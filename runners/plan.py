@@ -69,7 +69,7 @@ def plan_table(plan: RunPlan, calls: int, options: RunOptions) -> Table:
 
 
 def _fields(plan: RunPlan, calls: int, options: RunOptions) -> dict[str, object]:
-    """Give a plan as fields of a JSON log line: the counts, and the least cost and time of the calls."""
+    """Give a plan as fields of a JSON log line: its counts, and the cost and shortest time of its calls."""
     counts = plan._asdict() | {"duplicates": plan.duplicates, "calls": calls}
     if not options.is_paid:
         return {"event": "planned", **counts}

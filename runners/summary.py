@@ -1,4 +1,4 @@
-"""What a run says of itself when it is committed."""
+"""Report the result of a committed run: as a table or a JSON log line, and as an exit code."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from facebeam.transforms.results.dead_examples import DeadExample, dead_examples
 
 
 def show_summary(layout: Layout, record: RunRecord, talk: TalkOptions) -> int:
-    """Tell what a committed run came to, from its own record; give its exit code."""
+    """Print or log the summary of a committed run, from its record; give the exit code."""
     if talk.log_format == "json":
         LOGGER.info("run %s is committed", layout.run_id, extra={"fields": summary_fields(layout, record)})
     elif not talk.quiet:
@@ -30,13 +30,13 @@ def show_summary(layout: Layout, record: RunRecord, talk: TalkOptions) -> int:
 
 
 def spent_credits(record: RunRecord) -> float | None:
-    """Give what the calls cost at most; None where they are free."""
+    """Give the most that the calls can have cost, in credits; None if the source is free."""
     is_paid = record.facts.options.get("source") in PAID
     return record.calls.sent * record.facts.number("price", 0.0) if is_paid else None
 
 
 def summary_table(record: RunRecord) -> Table:
-    """Lay the counts out for a person."""
+    """Give the counts of a run as a table to print."""
     counts, calls, spent = record.counts, record.calls, spent_credits(record)
     table = Table(show_header=False)
     table.add_column(style="bold")
@@ -62,10 +62,11 @@ def summary_table(record: RunRecord) -> Table:
 
 
 def _verdict(record: RunRecord) -> int:
-    """Say what is missing in the run; give the exit code."""
+    """Log an error if the run stopped early or has too many dead letters; give the exit code."""
     counts, allowed = record.counts, record.facts.number("max_failure_share", 1.0)
     codes = [ErrorCode.named(code) for code in counts.dead]
-    has_account = spent_credits(record) is not None  # made-up faces rehearse its failures, and stop for none
+    # `--source fake` also imitates failures of an account, but they do not stop its run.
+    has_account = spent_credits(record) is not None
     stopping = any(code.about.stops_the_run for code in codes)
     if record.calls.not_sent or (has_account and stopping):
         LOGGER.error(
@@ -90,7 +91,7 @@ def _verdict(record: RunRecord) -> int:
 
 
 def _what_stopped(codes: Sequence[ErrorCode], dead: Mapping[str, int]) -> ErrorCode:
-    """Name the code that stopped the run: rows that are dead for other reasons may well be more."""
+    """Give the code that stopped the run, even if other codes have more dead letters."""
     stopping = (code for code in codes if code.about.can_stop_the_run)
     return max(stopping, key=lambda code: (code.about.stops_the_run, dead[code]))
 
@@ -106,7 +107,7 @@ def _print(layout: Layout, record: RunRecord) -> None:
     for code, (example, cure) in _explained_codes(layout, record).items():
         said = f": {example.message}" if example else ""
         console.print(f"{code}{said}\n  cure: {cure}", soft_wrap=True, highlight=False, markup=False)
-    for table in TABLES:  # paths are for copying: in one piece, whatever the terminal's width
+    for table in TABLES:  # soft_wrap: a path must stay in one piece, so that users can copy it
         path = layout.published(table)
         console.print(f"{table:13} {path}", soft_wrap=True, highlight=False, markup=False)
     faces = layout.published("faces")
@@ -116,14 +117,14 @@ def _print(layout: Layout, record: RunRecord) -> None:
 
 
 def _explained_codes(layout: Layout, record: RunRecord) -> dict[str, tuple[DeadExample | None, str]]:
-    """Give an example and the cure for each code, the commonest first."""
+    """Give an example and the cure for each error code, the most frequent code first."""
     examples = dead_examples(layout, record)
     commonest = sorted(record.counts.dead, key=lambda code: -record.counts.dead[code])
     return {code: (examples.get(code), ErrorCode.named(code).cure) for code in commonest}
 
 
 def summary_fields(layout: Layout, record: RunRecord) -> dict[str, object]:
-    """Lay a summary out for a machine."""
+    """Give the summary as fields of a JSON log line."""
     counts = record.counts
     return {
         "event": "committed",

@@ -1,1 +1,1 @@
-"""What the data is: landmarks, values, error codes, tables. Standard library, numpy and pyarrow only."""
+"""Define landmarks, values, error codes and tables. Imports only the standard library, numpy and pyarrow."""

@@ -1,4 +1,4 @@
-"""One type for a column that several runs have written with different types."""
+"""Find one type for a column that several runs have written with different types."""
 
 from collections.abc import Callable, Iterable
 from functools import reduce
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _EXACT: Final = 2**53
-"""Beyond this, two integers may become the same double."""
+"""Beyond this number, two different integers may become the same double."""
 
 
 def common_type(types: Iterable[pa.DataType], has_wide_integers: Callable[[], bool]) -> pa.DataType:

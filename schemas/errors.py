@@ -1,8 +1,9 @@
-"""Why an image could not be annotated: one closed set of codes, each with everything that depends on it.
+"""The codes that say why an image could not be annotated, each with all facts that depend on it.
 
 The codes of the service and of its upstream (Tencent Cloud IAI `AnalyzeFace`, 2020-03-03) come from the
-service's guide and contract. Our own codes say what the user can do. A code that is not in the set becomes
-`other`, and the column `raw_code` keeps its text.
+service's guide and contract. The other codes are facebeam's own, one per action that the user can take. If
+the service sends a code that is not in this set, facebeam uses `other` and puts the text into the column
+`raw_code`.
 """
 
 from dataclasses import KW_ONLY, dataclass
@@ -24,18 +25,18 @@ class Fate(StrEnum):
 
 
 class Trouble(StrEnum):
-    """What failures in a row say about the service. The circuit counts them until another result comes."""
+    """What several failures in a row say about the service; a result of another kind ends the series."""
 
     WRONG_SERVICE = auto()
-    """Something else answers: a wrong path in the address, a wrong host, a proxy."""
+    """Something other than the service answers, because of a wrong path, a wrong host or a proxy."""
     UNREACHABLE = auto()
-    """Nobody answers, or a gateway does in the service's place: a restart, a switch, a name server."""
+    """Nothing answers, or a gateway answers for the service, for example during a restart or DNS failure."""
     FAILING = auto()
-    """The service is reached, and fails. This may end soon."""
+    """The service answers with a failure or too late. It may recover soon."""
     OVERLOADED = auto()
     """The service asks for fewer requests."""
     ITS_ACCOUNT = auto()
-    """The service's own account with its upstream is out of order."""
+    """The service's upstream refuses the service's own account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,15 @@ class About:
         fate: what facebeam does after a failure with this code.
         meaning: one line for people who read dead letters; docs/error-codes.md shows it.
         cure: what the user can do. Every code that can come from fetching an image has one.
-        set_up_cure: the flag that allows images which a run may not reach by default. If all rows of a run
-            fail with this code, the run was set up wrongly.
+        set_up_cure: what the user can do if all rows of a run fail with this code, because a flag is missing.
+            None: such a run is committed like any other.
         is_mended_elsewhere: whether the cause is the environment and not the image, such as a missing file or
             a blocked address. Such a failure is not journalled, so the next run tries again.
-        trouble: what failures with this code in a row say about the service. None: they are about the images.
+        trouble: what several failures with this code in a row say about the service. None: nothing.
         is_services_own: whether the service itself sends this code, under this name.
-        upstream: codes of the service's upstream with this meaning: whole names, or the first part of names.
-        attempts: number of attempts at an image after which the fate becomes `at_last`. None: it never does.
-        at_last: the fate after `attempts`.
+        upstream: codes of the service's upstream with this meaning: whole names, or the first parts of names.
+        attempts: number of attempts at an image after which the fate becomes `at_last`. None: never.
+        at_last: the fate after `attempts` attempts.
     """
 
     name: str
@@ -73,7 +74,7 @@ class About:
 
     @property
     def asks_to_slow_down(self) -> bool:
-        """Whether the other side asks for fewer requests."""
+        """Whether the server asks for fewer requests."""
         return self.trouble is Trouble.OVERLOADED
 
     @property
@@ -125,7 +126,7 @@ class ErrorCode(StrEnum):
         return (self.about.fate if self.about.attempts is None else self.about.at_last) is not Fate.REJECT
 
     def fate(self, attempts: int = 1) -> Fate:
-        """Tell what facebeam does after a failure with this code, after so many attempts at the image.
+        """Tell what facebeam does after a failure with this code and this number of attempts at the image.
 
         >>> ErrorCode.TIMEOUT.fate(), ErrorCode.UPSTREAM_DETECTION_FAILED.fate(attempts=2)
         (<Fate.RETRY: 'retry'>, <Fate.REJECT: 'reject'>)
@@ -272,7 +273,7 @@ class ErrorCode(StrEnum):
         upstream=("FailedOperation.ImageDecodeFailed",),
     )
 
-    # the service's own
+    # the service itself
     TOKEN_MISMATCHED = About(
         "token_mismatched",
         Fate.OPEN_CIRCUIT,

@@ -11,9 +11,9 @@ LOCAL_SCHEMES: Final = ("file", "gs", "s3", "hdfs")
 LOCAL_REFUSED: Final = (
     "has no http:// or https:// at its start: write the whole URL, or give --allow-local-files"
 )
-"""The flaw of a path or file URL when files are not allowed."""
+"""What is wrong with a path or a file URL if files are not allowed."""
 _PLAIN: Final = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,4})?([/?#][!-\[\]-~]*)?")
-"""A quick test that nearly every URL passes: printable ASCII without a backslash. Others need all checks."""
+"""A quick test: a URL that matches (printable ASCII, no backslash) is valid. Other URLs need all checks."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -73,7 +73,7 @@ def _check_web_url(url: str) -> str | None:
         return "contains a backslash: write / or %5C"
     try:
         parts = urlsplit(url)
-        _ = parts.port  # reading it checks it
+        _ = parts.port  # raises ValueError if the port is not valid
     except ValueError:
         return "has no valid host and port: write https://host/path"
     return None if parts.hostname else "has no host: write https://host/path"

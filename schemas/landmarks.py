@@ -20,14 +20,14 @@ REGIONS: Final[dict[str, int]] = {
     "left_pupil": 1,
     "right_pupil": 1,
 }
-"""Region -> number of its landmarks, in the order of the 90."""
+"""Region -> number of its landmarks, in the order of the 90 landmarks."""
 
 LANDMARK_COUNT: Final = sum(REGIONS.values())
 
 OFFSETS: Final[dict[str, int]] = dict(
     zip(REGIONS, accumulate(REGIONS.values(), initial=0), strict=False)  # the last sum is not an offset
 )
-"""Region -> index of its first landmark among the 90."""
+"""Region -> index of its first landmark among the 90 landmarks."""
 
 
 def landmark_names() -> list[str]:
@@ -40,7 +40,7 @@ def landmark_names() -> list[str]:
 
 
 def region_slice(region: str) -> slice:
-    """Give the indices of a region among the 90.
+    """Give the indices of a region among the 90 landmarks.
 
     >>> region_slice("left_eye")
     slice(21, 29, None)
@@ -49,7 +49,7 @@ def region_slice(region: str) -> slice:
 
 
 def _mirrored(region: str) -> Iterator[int]:
-    """Give, for each landmark of a region, the landmark at that place in the mirrored image."""
+    """Give, for each landmark of a region, the landmark that is at its place in the mirrored image."""
     offset = OFFSETS[region]
     match region:
         case "face_profile":
@@ -57,7 +57,7 @@ def _mirrored(region: str) -> Iterator[int]:
         case "mouth":  # the outer ring 0-11 and the inner lips 12-16 and 17-21 are each mirrored on their own
             ring = [6, 5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7]
             yield from (offset + i for i in [*ring, *range(16, 11, -1), *range(21, 16, -1)])
-        case "nose":  # tip and bridge are on the axis
+        case "nose":  # tip and bridge are on the axis of the face
             yield from (offset + i for i in [0, 1, *range(12, 1, -1)])
         case _:
             side, rest = region.split("_", 1)
@@ -66,4 +66,6 @@ def _mirrored(region: str) -> Iterator[int]:
 
 
 MIRROR: Final[tuple[int, ...]] = tuple(index for region in REGIONS for index in _mirrored(region))
-"""Order of the 90 after a left-right flip: `mirrored[i] = flipped[MIRROR[i]]`. It is its own inverse."""
+"""Order of the 90 landmarks after a left-right flip: `mirrored[i] = flipped[MIRROR[i]]`.
+
+`MIRROR` is its own inverse."""

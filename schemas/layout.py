@@ -9,7 +9,7 @@ __all__ = ["Layout"]
 RUNS = "_runs"
 STAGING = "_staging"
 NO_CODE = "none"
-"""Folder of an empty dead letter table. pandas fails on a folder with Hive's own name for null."""
+"""Name of the error code folder in an empty dead letter table. pandas fails on Hive's own name for null."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Layout:
 
     @property
     def plan(self) -> str:
-        """The list of files to publish. Once it exists, the run can only be finished, never undone."""
+        """The list of files to publish. Once it exists, a run can only be completed, not undone."""
         return self._below(STAGING, self.run_id, "plan.json")
 
     @property
     def leases(self) -> str:
-        """The folder of files that say which worker has which shard."""
+        """The folder of the files that record which worker processes which shard."""
         return self._below(STAGING, self.run_id, "leases")
 
     @property
@@ -46,7 +46,7 @@ class Layout:
 
     @property
     def records(self) -> str:
-        """The folder of the run's record, lock and `_SUCCESS`."""
+        """The folder of the run's record, its lock and `_SUCCESS`."""
         return self._below(RUNS, self.run_id)
 
     @property
@@ -89,11 +89,11 @@ class Layout:
         return self._below(STAGING, self.run_id, table, below)
 
     def published(self, table: str, below: str = "") -> str:
-        """A table's folder of this run, where readers find it, or a file below it."""
+        """A table's folder of this run after the commit, or a file below it."""
         return self._below(table, f"run={self.run_id}", below)
 
     def folder(self, table: str) -> str:
-        """A table's folder with all runs."""
+        """A table's folder with all runs; raises KeyError if there is no such table."""
         if table not in TABLES:
             raise KeyError(table)
         return self._below(table)

@@ -11,13 +11,13 @@ from facebeam.schemas.tables import RESERVED_COLUMNS
 URL_COLUMN: Final = "image_url"
 ID_COLUMN: Final = "image_id"
 MOST_COLUMNS: Final = 1000
-"""Each one becomes a column of all three tables; with more columns a writer needs gigabytes."""
+"""Each column becomes a column of all three tables. With more columns, writing a table needs gigabytes."""
 
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff=/]")
 
 
 def check_column_names(names: Sequence[str], url_column: str) -> str | None:
-    """Tell what is wrong with the names of a manifest's columns, and the cure; None if nothing is.
+    """Tell what is wrong with the names of a manifest's columns, and the cure; None if they are valid.
 
     >>> check_column_names(["Image_URL", "caption"], "image_url")
     "has no column 'image_url': rename 'Image_URL', or give --url-column Image_URL"
@@ -53,7 +53,7 @@ def _check_twice(names: Sequence[str]) -> str | None:
 
 
 def _check_own(names: Sequence[str], url_column: str) -> str | None:
-    """Compare own columns with the tables' and each other, ignoring case as Spark and DuckDB do."""
+    """Compare own columns with the tables' and with each other. Ignore case, as Spark and DuckDB do."""
     output = {name.lower() for name in RESERVED_COLUMNS}
     seen: dict[str, str] = {}
     for name in own_columns(names, url_column):

@@ -18,13 +18,15 @@ from facebeam.schemas.layout import RUNS, Layout
 __all__ = ["every_run", "newest"]
 
 _KEY: Final = "image_url"
-"""Always read: a batch without columns would have no rows."""
+"""Column that is always read, because a batch without columns would have no rows."""
 _IN_URIS: Final = "%/:?#[]@!$&'()*+,;="
-"""What a URI may have, besides letters and digits; a query tells pyarrow a store's settings."""
+"""Characters that a URI may contain besides letters and digits.
+
+`?` is one of them, because pyarrow reads a store's settings from the query."""
 
 
 def readable_uri(path: str) -> str:
-    """Give a path such as `s3://bucket/my photos` as pyarrow and pandas take it; a local one stays as it is.
+    """Percent-encode a URL such as `s3://bucket/my photos` for pyarrow and pandas, but not a local path.
 
     >>> readable_uri("s3://bucket/my photos/out"), readable_uri("my photos/out")
     ('s3://bucket/my%20photos/out', 'my photos/out')
@@ -72,7 +74,7 @@ class CommittedTables:
         return pa.schema([(name, types[name]) for name in columns or types], metadata)
 
     def read(self, run: str, table: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Read a table of one run in batches of this schema; a column that the run lacks is null."""
+        """Read a table of one run in batches of this schema; columns that the run does not have are null."""
         for path in self._files(run, table):
             folders = dict(part.split("=", 1) for part in path.split("/") if "=" in part) | {"run": run}
             with self._store.open_input_file(path) as file:
@@ -82,7 +84,7 @@ class CommittedTables:
                     yield pa.record_batch([_column(batch, field, folders) for field in schema], schema)
 
     def _commits(self) -> Iterator[tuple[str, str]]:
-        """Find the committed runs: time of the commit, and id. A power cut may leave an empty record."""
+        """Yield commit time and id of each committed run. Skip empty records, which a power cut may leave."""
         found = {*self._list(f"{self._root}/{RUNS}")}
         for path in found:
             if path.endswith("/run.json") and path.replace("/run.json", "/_SUCCESS") in found:
@@ -119,7 +121,7 @@ def _commit(path: str, content: bytes) -> tuple[str, str]:
 
 
 def _column(batch: pa.RecordBatch, field: pa.Field, folders: dict[str, str]) -> pa.Array:
-    """Convert a column of a file to its common type of all runs."""
+    """Convert a column of a file to the type that the column has over all runs."""
     if field.name not in batch.schema.names:
         return pa.repeat(pa.scalar(folders.get(field.name), field.type), len(batch))
     values = batch[field.name]
@@ -218,7 +220,10 @@ def _newly_answered(images: Iterable[pa.RecordBatch], key: Key, answered: set[by
 
 
 def _take_due(batch: pa.RecordBatch, due: dict[bytes, int]) -> pa.Array:
-    """Choose the rows to read, each once: two equal rows of a manifest have faces 0, 1, 2 and 0, 1, 2."""
+    """Choose the rows to read, and count them in `due`.
+
+    If a manifest has two equal rows, the table has their faces 0, 1, 2 twice. Only the first ones are chosen.
+    """
     is_faces = "face_index" in batch.schema.names
     faces = batch["face_index"].to_pylist() if is_faces else [0] * len(batch)
     chosen: list[bool] = []

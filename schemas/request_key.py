@@ -7,18 +7,19 @@ from typing import Final
 from facebeam.schemas.values import ImageRequest
 
 BUCKETS: Final = 256
-"""Number of the journal's folders, called buckets. Another number would hide all stored answers."""
+"""Number of the journal's folders, called buckets. With another number, runs do not find stored answers."""
 
 
 def request_key(identity: str, request: ImageRequest) -> bytes:
-    """Digest everything that decides an answer: who answers, the URL and the parameters.
+    """Digest everything that an answer depends on: the face source, the URL and the parameters.
 
     Args:
-        identity: who answers: host or model, and version.
+        identity: the face source: its host or model, and its version.
         request: the URL and the parameters.
 
     Returns:
-        A sha256, 32 bytes. The length before each part keeps the parts separate.
+        A sha256, 32 bytes. Each part is digested with its length, so that different parts never give the
+        same text.
     """
     url = _part(request.image_url)
     return sha256(_whom(identity) + url + _how(request.mode, request.need_rotate_detection)).digest()

@@ -1,26 +1,26 @@
-"""What a run would ask for: the counts of a plan."""
+"""The counts of a plan: what a run would send."""
 
 from typing import NamedTuple
 
 
 class RunPlan(NamedTuple):
-    """Counts of a manifest against a journal."""
+    """Counts of a manifest's rows and images, compared with the answers in a journal."""
 
     rows: int
     invalid_rows: int
     images: int
-    """Distinct images that the valid rows ask for."""
+    """Distinct images of the valid rows."""
     from_journal: int
-    """Images that are answered already."""
+    """Images with an answer in the journal."""
     not_sent: int
-    """Images that the service is not asked for, because of their URL."""
+    """Images that a run does not send to the service because of their URL, for example a private one."""
 
     @property
     def duplicates(self) -> int:
-        """Rows that share another row's image."""
+        """Number of valid rows whose image is already in an earlier row."""
         return self.rows - self.invalid_rows - self.images
 
     @property
     def calls(self) -> int:
-        """Calls that are left to send, where none has to be repeated."""
+        """Number of calls to send, without retries."""
         return self.images - self.from_journal - self.not_sent

@@ -24,7 +24,7 @@ class CallCounts(NamedTuple):
 
 FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
 RECALLED: Final = CallCounts(images=1, sent=1)
-"""An image that this run sent before the engine repeated the bundle: at least one call."""
+"""Counts of an image that this run sent before the engine retried the bundle: at least one call."""
 
 
 def sum_of_calls(counts: Iterable[CallCounts]) -> CallCounts:
@@ -91,7 +91,7 @@ class RunCounts:
 
 
 class Latencies(NamedTuple):
-    """Percentiles of the column `latency_ms` of `images`, in ms; None without new answers."""
+    """Percentiles of the column `latency_ms` of `images`, in ms; None if the run has no new answers."""
 
     p50: Annotated[float | None, "median; null: no new calls"] = None
     p95: Annotated[float | None, "95th percentile"] = None
@@ -100,7 +100,7 @@ class Latencies(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What is known of a run before it begins; a pipeline of somebody else may leave it out."""
+    """What is known about a run before it begins. A user's own pipeline may leave out every field."""
 
     started_at: Annotated[datetime, "when the last try of this run id started, in UTC (ISO 8601)"] = field(
         default_factory=lambda: datetime.now(UTC)
@@ -118,7 +118,7 @@ class RunFacts:
     )
 
     def number(self, option: str, default: float) -> float:
-        """Give an option that is a number; the default for a run of a version without that option."""
+        """Give the value of an option; `default` if the record has no number for it, as in older versions."""
         value = self.options.get(option)
         return value if isinstance(value, int | float) else default
 
@@ -129,7 +129,7 @@ _NO_LATENCIES: Final = Latencies()
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a committed run leaves for its readers: `run.json`."""
+    """The record of a committed run, which `run.json` stores."""
 
     run_id: Annotated[str, "the run's name, as in `run=<id>`"]
     facts: RunFacts
@@ -161,10 +161,10 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, found: Mapping[str, object]) -> Self:
-        """Read what this version or another has written: unknown keys are ignored, some may be missing.
+        """Read a record of this or another version: unknown keys are ignored, and some keys may be missing.
 
         Raises:
-            RunError: a key is missing that every version has written, or has a value of another kind.
+            RunError: a key that every version writes is missing, or a value has the wrong type.
         """
         try:
             committed_at = datetime.fromisoformat(str(found["committed_at"]))
@@ -188,7 +188,7 @@ _Value = TypeVar("_Value")
 def agreed_options(records: Iterable[RunRecord]) -> dict[str, object]:
     """Give the options that have one value in all of these records, by name.
 
-    A record of an older version may lack an option: the others then decide.
+    A record of an older version may not have an option; then only the other records are compared.
     """
     recorded = [record.facts.options for record in records]
     names = dict.fromkeys(name for options in recorded for name in options)
@@ -201,7 +201,7 @@ def agreed_options(records: Iterable[RunRecord]) -> dict[str, object]:
 
 
 def _known(kind: Callable[..., _Value], found: object, **others: object) -> _Value:
-    """Make a value from those keys of an object that are its fields."""
+    """Make a value of `kind` from a JSON object; keys that are not fields of `kind` are ignored."""
     if not isinstance(found, dict):
         raise TypeError(f"{found!r} is no object")
     names = get_annotations(kind)
@@ -232,4 +232,4 @@ def _meanings(kind: type, before: str = "") -> Iterator[tuple[str, str]]:
 
 
 RECORD_MEANINGS: Final[Mapping[str, str]] = dict(_meanings(RunRecord))
-"""The keys of `run.json`, in their order; `counts.ok` is the key `ok` of `counts`."""
+"""Key of `run.json` -> its meaning, in the order of the file; `counts.ok` is the key `ok` in `counts`."""

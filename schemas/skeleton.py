@@ -1,4 +1,4 @@
-"""Which of the 90 landmarks are joined by lines, where a face is drawn."""
+"""Which of the 90 landmarks a drawing of a face joins by lines."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
@@ -7,11 +7,11 @@ from typing import Final
 from facebeam.schemas.landmarks import OFFSETS, REGIONS
 
 _RINGS: Final = ("left_eye", "right_eye", "left_eye_brow", "right_eye_brow")
-"""Regions whose last landmark is next to their first."""
+"""Regions that are closed lines: a line joins their last and their first landmark."""
 
 
 def region_lines(region: str) -> list[Sequence[int]]:
-    """Give the lines of a region as indices into the flat 90; a ring ends where it begins.
+    """Give the lines of a region, as indices among the 90 landmarks; a closed line ends with its first index.
 
     >>> region_lines("left_pupil"), region_lines("left_eye")
     ([[88]], [[21, 22, 23, 24, 25, 26, 27, 28, 21]])
@@ -37,4 +37,4 @@ def _own_lines(region: str) -> Iterator[Iterable[int]]:
 SKELETON: Final[Sequence[tuple[int, int]]] = [
     *chain.from_iterable(pairwise(line) for region in REGIONS for line in region_lines(region))
 ]
-"""Pairs of joined landmarks, as indices into the flat 90, region by region."""
+"""Pairs of joined landmarks, as indices among the 90 landmarks, region by region."""

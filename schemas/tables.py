@@ -1,6 +1,7 @@
 """The Arrow schemas of the three tables, and `face_points`, which turns a faces table into an array.
 
-Each table is in Hive-style folders. `run` and `error_code` are folder names, not columns of a file.
+Each table is stored in Hive-style folders: `run` and `error_code` are names of folders, not columns of a
+file.
 """
 
 import json
@@ -16,7 +17,7 @@ from facebeam.schemas.landmarks import LANDMARK_COUNT, MIRROR, OFFSETS, landmark
 __all__ = ["BOX_COLUMNS", "COORDINATE_COLUMNS", "DEAD_LETTERS", "FACES", "IMAGES", "TABLES", "face_points"]
 
 SCHEMA_VERSION: Final = "2"
-"""2: `latency_ms` of `images` is null for an answer from the journal, where version 1 has 0."""
+"""In version 2, `latency_ms` of `images` is null for an answer from the journal; in version 1 it is 0."""
 
 _WHEN = pa.timestamp("us", tz="UTC")
 _IMAGE_KEY = [
@@ -30,7 +31,10 @@ _SOURCE = [
 ]
 
 DICTIONARY_BYTES: Final = 8_192
-"""Limit of a Parquet dictionary. About 2,000 whole numbers fit, and save space; fractions do not repeat."""
+"""Limit of a Parquet dictionary.
+
+About 2,000 different numbers fit. Whole numbers repeat, so a dictionary saves space; fractions rarely
+repeat."""
 
 BOX_COLUMNS: Final = ("box_x", "box_y", "box_width", "box_height")
 """The smallest upright rectangle around the 90 points: left, top, width, height in pixels."""
@@ -39,7 +43,7 @@ COORDINATE_COLUMNS: Final = tuple(f"{name}_{axis}" for name in landmark_names() 
 """The 180 columns of coordinates: `face_profile_00_x`, `face_profile_00_y`, ... `right_pupil_00_y`."""
 
 POSE_COLUMNS: Final = ("yaw_deg", "pitch_deg", "roll_deg")
-"""How the head is turned, by the 90 points."""
+"""Angles of the head, computed from the 90 points."""
 
 PARTITION_COLUMNS: Final = ("run", "error_code")
 
@@ -85,7 +89,7 @@ IMAGES: Final = _table(
         pa.field("from_journal", pa.bool_(), nullable=False),
     ],
 )
-"""One row per manifest row that was answered."""
+"""One row per manifest row that has an answer."""
 
 DEAD_LETTERS: Final = _table(
     "dead_letters",
@@ -104,7 +108,7 @@ DEAD_LETTERS: Final = _table(
         pa.field("last_attempt_at", _WHEN),
     ],
 )
-"""One row per manifest row that failed. Its files are manifests themselves."""
+"""One row per manifest row that failed. A run can use the files of this table as its manifest."""
 
 TABLES: Final = {"faces": FACES, "images": IMAGES, "dead_letters": DEAD_LETTERS}
 
@@ -148,34 +152,36 @@ COLUMN_MEANINGS: Final[Mapping[str, str]] = {
 YIELDING_COLUMNS: Final = frozenset(
     {"score", "predicted_error", "yaw_deg", "pitch_deg", "roll_deg", "faces_cut"}
 )
-"""Columns that give way to a manifest's own column of the same name: manifests had such columns before us."""
+"""Columns that a table leaves out if the manifest has its own column of the same name.
+
+Earlier versions did not have these columns, so existing manifests may use their names."""
 RESERVED_COLUMNS: Final = (
     frozenset(name for table in TABLES.values() for name in table.names) | {*PARTITION_COLUMNS}
 ) - YIELDING_COLUMNS
-"""Names that a manifest's own columns must not have; `image_url` and `image_id` are not own columns."""
+"""Names that a manifest's own columns must not have. `image_url` and `image_id` are not own columns."""
 
 
 def with_manifest_columns(table: pa.Schema, columns: pa.Schema) -> pa.Schema:
-    """Append the manifest's own columns to those of a table, in place of a yielding one of that name."""
+    """Append the manifest's own columns to a table, in place of yielding columns with the same names."""
     own = {name.lower() for name in columns.names}
     ours = [field for field in table if field.name not in YIELDING_COLUMNS & own]
     return pa.schema([*ours, *columns], table.metadata)
 
 
 def manifest_columns(file: pa.Schema, table: pa.Schema) -> pa.Schema:
-    """Give the manifest's own columns of a file of a table: what comes after the table's last column."""
+    """Give the manifest's own columns in a file of a table: all columns after the table's last one."""
     return pa.schema([*file][file.get_field_index(table.names[-1]) + 1 :])
 
 
 class Column(Protocol):
-    """A column of pyarrow, pandas or polars."""
+    """A column of a pyarrow, pandas or polars table."""
 
     def to_numpy(self) -> NDArray[np.float32]:
-        """Give the values."""
+        """Give the values of the column."""
 
 
 class Frame(Protocol):
-    """A table or batch of pyarrow, a frame of pandas or polars."""
+    """A table or batch of pyarrow, or a frame of pandas or polars."""
 
     def __len__(self) -> int: ...
 

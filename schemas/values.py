@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MAX_FACES = 10
-"""The service returns at most so many faces; with ten faces, more may be in the image."""
+"""The service returns at most this number of faces. If it returns ten, the image may have more."""
 
 
 NOT_SENT = "not_sent"
@@ -54,28 +54,31 @@ class ManifestRow(NamedTuple):
 
 
 class ImageRequest(NamedTuple):
-    """What a face source gets of one image. Rows with equal requests share one answer."""
+    """What a face source gets about one image. Rows with equal requests share one answer."""
 
     image_url: str
     mode: int = 0
     """0: all faces, 1: the largest face."""
     need_rotate_detection: int = 0
-    """1: look for turned faces too."""
+    """1: find turned faces too; 0: only upright faces."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face."""
+    """One face of an image."""
 
     points: NDArray[np.float32]
     """float32[90, 2], `(x, y)` in pixels of the upright image, ordered as `landmark_names()`."""
     score: float | None = None
-    """0 to 1: of the faces with this score, such a share is right within 5 % of the face's size.
+    """0 to 1: share of the faces with this score whose points are right within 5 % of the face's size.
 
-    None where the source does not say; so is `predicted_error`.
+    None: the source does not report it.
     """
     predicted_error: float | None = None
-    """Expected mean error of the points, in % of the distance of the eyes' outer corners."""
+    """Expected mean error of the points, in % of the distance between the outer corners of the eyes.
+
+    None: the source does not report it.
+    """
 
     def __post_init__(self) -> None:
         if self.points.shape != (LANDMARK_COUNT, 2) or self.points.dtype != np.float32:
@@ -102,20 +105,23 @@ class Face:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFaces:
-    """What one attempt finds in an image; without faces the outcome is `no_face`."""
+    """What one attempt found in an image. If there are no faces, the outcome is `no_face`."""
 
     faces: tuple[Face, ...]
     image_width: int | None
-    """Pixels of the upright image; None: the source does not report it (as the service's `no_face`)."""
+    """Width of the upright image in pixels. None: not reported, as in the service's answer `no_face`."""
     image_height: int | None
+    """Height of the upright image in pixels. None: not reported."""
     face_model_version: str
     trace_id: str | None = None
-    """The id of the call, for the support of the service."""
+    """The id of the call, for questions to the service's support. None: the source gives no id."""
     latency_ms: float | None = None
-    """Milliseconds of the attempt itself, measured by a source that makes attempts wait for their turn. None:
-    all of the time that the attempt took."""
+    """Duration of the attempt in ms, without the time that it waited for its turn, if the source measures it.
+
+    None: facebeam uses the time of the whole attempt.
+    """
     faces_cut: bool | None = None
-    """Whether more faces were found than an answer holds; None where the source does not say."""
+    """Whether more faces were found than an answer contains. None: the source does not report it."""
 
     @property
     def outcome(self) -> Outcome:
@@ -125,9 +131,9 @@ class FoundFaces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(FoundFaces):
-    """What was found in an image, who found it, and what it took.
+    """What was found in an image, by which source, and after how many attempts.
 
-    `latency_ms` is that of the last attempt; None: the answer comes from the journal.
+    `latency_ms` is the duration of the last attempt; None: the answer comes from the journal.
     """
 
     source: str
@@ -136,7 +142,7 @@ class Answer(FoundFaces):
     answered_at: datetime | None = None
     from_journal: bool = False
     asked_by: str | None = None
-    """The try of a run that asked, `AskedBy.tag`; known of what comes from the journal."""
+    """`AskedBy.tag` of the run and try that sent the request; only answers from the journal have it."""
 
     @property
     def name(self) -> str:
@@ -146,28 +152,28 @@ class Answer(FoundFaces):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no answer."""
+    """Why an image has no answer."""
 
     code: ErrorCode
     message: str
-    """The value, the rule and the cure, for the reader of the dead letter; it never contains a secret."""
+    """What happened, with the value, the rule and the cure. It never contains a secret."""
     _: KW_ONLY
     stage: str
     """The step that failed: `manifest`, `fetch`, `decode`, `annotate`; or `not_sent`."""
     raw_code: str | None = None
-    """The code as the other side spells it; None: it is `code`."""
+    """The code as the server or the service spells it. None: the same as `code`."""
     upstream_code: str | None = None
     http_status: int | None = None
     trace_id: str | None = None
     maybe_billed: bool = False
     retry_after_s: float | None = None
     was_sent: bool = True
-    """Whether this attempt left this machine: only such attempts count."""
+    """Whether the request of this attempt left this machine. Only such attempts are counted."""
     attempts: int = 0
     first_attempt_at: datetime | None = None
     last_attempt_at: datetime | None = None
     asked_by: str | None = None
-    """As in `Answer`."""
+    """`AskedBy.tag` of the run and try that sent the request, as in `Answer`."""
 
     @property
     def name(self) -> str:
@@ -188,17 +194,17 @@ class Failure:
     def is_mended_elsewhere(self) -> bool:
         """Whether the cause is not the image itself, so that the next run must try again.
 
-        `forbidden` is final if the service says it about an image. The image's own host may accept another
-        User-Agent, or accept everybody tomorrow.
+        `forbidden` is final if the service reports it. If the image's own host reports it, the next run may
+        succeed, for example with another User-Agent.
         """
         by_host = self.code is ErrorCode.FORBIDDEN and self.stage == "fetch"
         return by_host or self.code.about.is_mended_elsewhere
 
 
 class AskedBy(NamedTuple):
-    """The run that sends a request, and which try of the run: several processes may try one run in turn.
+    """The run that sends a request, and the try of this run: several processes may try the same run in turn.
 
-    Times cannot tell tries apart: the clocks of two machines may differ by an hour.
+    A time cannot identify a try, because the clocks of two machines may differ by an hour.
     """
 
     run: str
@@ -211,16 +217,16 @@ class AskedBy(NamedTuple):
         return f"{self.run}/{self.attempt}"
 
     def asked(self, tag: str | None) -> bool:
-        """Tell whether this try sent the request of an entry."""
+        """Tell whether this try sent the request of a journal entry with this tag."""
         return tag == self.tag
 
     def asked_before(self, tag: str | None) -> bool:
-        """Tell whether any try of this run sent the request of an entry."""
+        """Tell whether any try of this run sent the request of a journal entry with this tag."""
         return tag is not None and tag.startswith(f"{self.run}/")
 
 
 class FailureError(Exception):
-    """Carry a failure from the place that translates it to the one place that catches it."""
+    """Carries a failure from the code that detects it to the one place that catches it."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)  # positional, so that the exception can be pickled

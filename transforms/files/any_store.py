@@ -1,4 +1,4 @@
-"""Work with files on this machine and in gs://, s3:// and hdfs:// by the same functions and errors.
+"""Work with files on this machine and in gs://, s3:// and hdfs:// with the same functions and errors.
 
 All code that writes or moves files below `--output` uses these functions, so that a full disk or a missing
 permission ends the run with a sentence that names the path.
@@ -20,7 +20,7 @@ CURES: Final = {
     "s3": ("boto3", "pip install 'facebeam[aws]', and give credentials"),
     "hdfs": ("hdfs", "pip install 'apache-beam[hadoop]', and give --hdfs_host, --hdfs_port and --hdfs_user"),
 }
-"""URL scheme -> the Python module that reads it, and what the user must do to use it."""
+"""URL scheme -> the Python module that it needs, and what the user must do to use it."""
 
 
 def is_local(path: str) -> bool:
@@ -66,20 +66,20 @@ def file_errors(doing: str, path: str) -> Iterator[None]:
 
 @contextmanager
 def writing(path: str) -> Iterator[BinaryIO]:
-    """Open a new file for writing, and make its folders; every error until it is closed is a RunError."""
+    """Open a new file for writing, and make its folders; every error until it is closed becomes RunError."""
     with file_errors("write", path), store_of(path).created(path) as file:
         yield file
 
 
 @contextmanager
 def reading(path: str) -> Iterator[BinaryIO]:
-    """Open a file of any store for reading; every error until it is closed is a RunError."""
+    """Open a file of any store for reading; every error until it is closed becomes RunError."""
     with file_errors("read", path), store_of(path).opened(path) as file:
         yield file
 
 
 def write_mark(path: str) -> None:
-    """Write a file of which only the name matters. Beam's S3 client cannot write an empty object."""
+    """Write a file of one byte that matters only by its name; Beam's S3 client cannot write an empty one."""
     with writing(path) as file:
         file.write(b"\n")
 
@@ -94,8 +94,9 @@ def check_writable(folder: str) -> None:
 def write_whole(path: str, content: bytes, unfinished: str) -> None:
     """Write a file that is complete or absent, also after a power cut.
 
-    It is written under the name `unfinished` and then renamed. On an object store it gets its own name at
-    once: an object becomes visible with its last byte, and a rename would cost three requests.
+    The function writes the file under the name `unfinished`, and then renames it. On an object store it
+    writes to `path` directly: an object becomes visible only with its last byte, and a rename would cost
+    three requests.
     """
     under = unfinished if has_folders(path) else path
     try:
@@ -154,7 +155,7 @@ def has_folders(path: str) -> bool:
 
 
 def files_in(folder: str) -> dict[str, FoundFile]:
-    """List the files of one folder, as they were at one moment; a file that was deleted since has 0 bytes."""
+    """List the files of one folder, as they were at one moment; a file deleted since then has 0 bytes."""
     with file_errors("list", folder):
         return store_of(folder).files_in(folder)
 
@@ -172,7 +173,7 @@ def folders_in(folder: str) -> dict[str, float]:
 
 
 def move(targets: Mapping[str, str]) -> None:
-    """Rename files of one store, source -> target, and replace targets; where `has_folders`, also folders."""
+    """Rename files of one store, source -> target, and replace targets; if `has_folders`, also folders."""
     if targets:
         target = next(iter(targets.values()))
         with file_errors("publish", target):
@@ -180,7 +181,7 @@ def move(targets: Mapping[str, str]) -> None:
 
 
 def make_durable(path: str) -> None:
-    """Wait until the bytes of a file, or the names in a folder, are on the disk; not on object stores."""
+    """Wait until a file's bytes or a folder's names are on the disk; does nothing on object stores."""
     with file_errors("write", path):
         store_of(path).make_durable(path)
 
@@ -200,7 +201,7 @@ def remove(folder: str) -> None:
 
 
 def fingerprint(path: str) -> str:
-    """Give a text that differs for different content: `sha256:<hex>`, or the checksum that the store has."""
+    """Give a text that differs for different content: `sha256:<hex>`, or the store's own checksum."""
     with file_errors("read", path):
         return store_of(path).fingerprint(path)
 
@@ -209,7 +210,7 @@ def _check_library(path: str) -> None:
     scheme = path.partition("://")[0].lower()
     if scheme in {"http", "https"}:
         raise RunError(f"{path} is on a web server: download it, and name the file")
-    library, cure = CURES.get(scheme, ("apache_beam", ""))  # Beam may support others, such as azfs://
+    library, cure = CURES.get(scheme, ("apache_beam", ""))  # Beam may support other schemes, such as azfs://
     if not is_installed(library):
         raise RunError(f"{path}: the library for {scheme}:// is not installed: {cure}")
 

@@ -52,7 +52,11 @@ def matching(pattern: str) -> dict[str, FoundFile]:
 
 
 def files_in(folder: str) -> dict[str, FoundFile]:
-    """List one folder by one system call: the list has a new file or the files that it replaces."""
+    """List the files of one folder with one `os.listdir`.
+
+    Another process may replace several files by a new one at the same time: it writes the new file first. So
+    the list contains the new file or all the files that it replaces.
+    """
     try:
         names = os.listdir(folder)  # noqa: PTH208 - iterdir may use several calls
     except FileNotFoundError:
@@ -64,7 +68,7 @@ def files_below(folder: str) -> dict[str, FoundFile]:
     """List every file below a folder."""
     found: dict[str, FoundFile] = {}
     for path in Path(folder).rglob("*"):
-        with suppress(FileNotFoundError):  # another process may delete it meanwhile
+        with suppress(FileNotFoundError):  # another process may delete the file meanwhile
             if path.is_file():
                 found[f"{folder}/{path.relative_to(folder)}"] = state(str(path))
     return found
@@ -102,7 +106,7 @@ def make_durable(path: str) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
+        if error.errno != errno.EINVAL:  # EINVAL: the file system cannot sync folders
             raise
     finally:
         os.close(descriptor)

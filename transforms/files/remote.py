@@ -1,7 +1,7 @@
-"""Work with files in gs://, s3:// and hdfs:// by Beam's file systems, with its flags and usual credentials.
+"""Work with files in gs://, s3:// and hdfs://, by Beam's file systems with their flags and credentials.
 
-Only this file handles the peculiarities of Beam's file systems: which exceptions vendors raise, where a name
-is read as a glob, and where a rename does not replace a file.
+Only this file handles the special cases of Beam's file systems: which exceptions the vendors' libraries
+raise, which stores read a name as a glob, and which stores do not replace a file by a rename.
 """
 
 import sys
@@ -36,14 +36,14 @@ _RAW: Final = CompressionTypes.UNCOMPRESSED
 
 
 def vendor_errors() -> tuple[type[Exception], ...]:
-    """Give the base classes of what Beam and its vendors raise, from the modules that are imported."""
+    """Give the base classes of the exceptions of Beam and of those vendors' libraries that are imported."""
     imported = (getattr(sys.modules[module], name) for module, name in _ROOTS if module in sys.modules)
     return (BeamIOError, *imported)
 
 
 @contextmanager
 def _os_errors(*others: type[Exception]) -> Iterator[None]:
-    """Translate exceptions of Beam and its vendors in the block into the OSErrors of local files."""
+    """Translate exceptions of Beam and vendors' libraries in the block into OSErrors, as for local files."""
     try:
         yield
     except (*vendor_errors(), *others) as error:
@@ -61,7 +61,7 @@ def has_file_system(path: str) -> bool:
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file. A read fetches 16 MB from its position (gs://), or everything up to the end (s3://)."""
+    """Open a file. Each read fetches 16 MB from its position (gs://), or everything up to the end (s3://)."""
     with _os_errors(ValueError):
         file = FileSystems.open(path, compression_type=_RAW)
     with _os_errors(), file:
@@ -69,7 +69,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
 
 
 def read_range(path: str, start: int, stop: int) -> bytes:
-    """Read a part of a file, by the store's own client: Beam's files fetch 16 MB, or all that follows."""
+    """Read a part of a file by the store's own client, because a file opened by Beam fetches much more."""
     with _os_errors(ValueError):
         read = _range_reader(FileSystems.get_scheme(path), id(FileSystems._pipeline_options))  # noqa: SLF001
         return read(path, start, stop)
@@ -136,7 +136,7 @@ def created(path: str) -> Iterator[BinaryIO]:
 
 
 def state(path: str) -> FoundFile:
-    """Give size and time of the last change, from a listing: other requests round the time."""
+    """Give size and time of the last change, by a listing, because other requests round the time."""
     found = matching(escape(path))
     if not found:
         raise FileNotFoundError("no such file")
@@ -199,7 +199,7 @@ def remove(folder: str) -> None:
 
 
 def make_durable(path: str) -> None:
-    """Do nothing: a remote store has stored a file when it has accepted it."""
+    """Do nothing, because a remote store accepts a file only after it has stored it."""
 
 
 def has_folders(path: str) -> bool:
@@ -208,7 +208,7 @@ def has_folders(path: str) -> bool:
 
 
 def fingerprint(path: str) -> str:
-    """Give the checksum that the store has of a file."""
+    """Give the store's own checksum of a file."""
     with _os_errors(ValueError):
         return str(FileSystems.checksum(path))
 
@@ -218,12 +218,12 @@ def _found(file: FileMetadata) -> FoundFile:
 
 
 def _deletes_globs(path: str) -> bool:
-    """Tell whether Beam's delete reads a name as a glob: only in Google's store."""
+    """Tell whether Beam's delete reads a name as a glob; it does so only for gs://."""
     return FileSystems.get_scheme(path) == "gs"
 
 
 def _make_room(target: str) -> None:
-    """Prepare a target in HDFS, which does not replace files, and whose rename makes no folders."""
+    """Prepare a target in HDFS, which never replaces a file, and whose rename does not make folders."""
     if FileSystems.exists(target):
         FileSystems.delete([target])
     elif not FileSystems.exists(folder := FileSystems.split(target)[0]):

@@ -14,16 +14,16 @@ class FoundFile(NamedTuple):
 
 
 class Store(Protocol):
-    """The operations of a place for files. They raise only OSError, and FileNotFoundError for a missing file.
+    """The operations of a place for files. They raise only OSError; for a missing file, FileNotFoundError.
 
-    Every path is read literally, also `out[1]`; only `matching` reads its argument as a glob.
+    Only `matching` reads its argument as a glob. All other operations take a path such as `out[1]` literally.
     """
 
     def opened(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open a file for reading, without decompressing it; the stream can seek."""
 
     def read_range(self, path: str, start: int, stop: int) -> bytes:
-        """Read only the bytes from `start` to before `stop`; several threads may do so at a time."""
+        """Read only the bytes from `start` to before `stop`; several threads may do so at once."""
 
     def created(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open a new file for writing, and make its folders."""

@@ -1,10 +1,10 @@
-"""Image bytes to at most ten faces of 90 landmarks, on this machine, by two small neural networks.
+"""Find at most ten faces with 90 landmarks each in an image, on this machine, with two neural networks.
 
     decode_image -> detect_faces (CenterFace) -> face_mesh (FaceMesh-V2, twice) -> certainty -> ninety_points
 
-`face_model.FaceModel` joins the steps; it is the only name that the rest of the project needs beside
-`decode_image` and, before a run, `weights.check_weights`. The networks' weights (MIT and Apache-2.0) are
-fetched by `python -m facebeam.transforms.local_model.fetch_weights` and never committed.
+`answer_image` decodes an image and runs `face_model.FaceModel`, which joins the other steps. Before a run,
+`weights.check_weights` checks the networks' files (MIT and Apache-2.0). These files are never committed:
+`python -m facebeam.transforms.local_model.fetch_weights` downloads them.
 
-docs/local-model.md says how well it works, and where it is weak.
+docs/local-model.md reports the accuracy and the known weaknesses.
 """

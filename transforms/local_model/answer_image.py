@@ -1,4 +1,4 @@
-"""One image's bytes to its faces: what every user of the local model asks of it."""
+"""Find the faces in the bytes of one image with the local model."""
 
 from facebeam.schemas.values import FoundFaces, ImageRequest
 from facebeam.transforms.local_model.decode_image import decode_image
@@ -7,7 +7,11 @@ from facebeam.transforms.local_model.version import FACE_MODEL_VERSION
 
 
 def answer_image(model: FaceModel, data: bytes, request: ImageRequest) -> FoundFaces:
-    """Decode an image and look at it; raises FailureError of stage `decode`."""
+    """Decode an image and find its faces.
+
+    Raises:
+        FailureError: the image cannot be decoded, as in `decode_image`; the stage is `decode`.
+    """
     image = decode_image(data)
     found = model.look(image, request.mode, request.need_rotate_detection)
     return FoundFaces(

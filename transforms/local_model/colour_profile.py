@@ -1,4 +1,4 @@
-"""Colours as an image's ICC profile means them, where that changes what is seen."""
+"""Convert an image's colours to sRGB by its ICC profile, if the profile changes them visibly."""
 
 import io
 from collections.abc import Callable
@@ -9,16 +9,18 @@ import numpy as np
 from PIL import Image, ImageCms
 
 MEAN_CHANGE: Final = 12
-"""Levels of 255 by which a profile must move colours in the mean to be applied. Display P3 and Adobe RGB move
-them by 9: faces look a little pale without it, and 60 ns per pixel would double the time of a photograph.
-ProPhoto moves them by 21, XYB and the inks of CMYK by more."""
+"""A profile is applied if it changes colours by more than this on average, in levels of 255.
+
+Display P3 and Adobe RGB change them by 9, so they are ignored. Faces then look a little pale, but a
+conversion takes 60 ns per pixel, which would double the time per photograph. ProPhoto changes colours by 21;
+XYB and CMYK inks change them by more."""
 
 _SRGB: Final = ImageCms.createProfile("sRGB")
 _MODES: Final = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L"}
-"""The colour space of a profile -> the mode of the pixels that it describes."""
+"""Colour space of a profile -> mode of the pixels that the profile describes."""
 
 Conversion = Callable[[Image.Image], Image.Image]
-"""Pixels of an image, or a part of them, to mode RGB. Transparency is dropped."""
+"""A function that converts an image, or a part of it, to mode RGB. It drops transparency."""
 
 
 def conversion_of(image: Image.Image) -> Conversion:
@@ -29,7 +31,7 @@ def conversion_of(image: Image.Image) -> Conversion:
 
 
 def without_profile(pixels: Image.Image) -> Image.Image:
-    """Give the pixels' own numbers as RGB."""
+    """Convert pixels to RGB without a colour profile."""
     return pixels.convert("RGB")
 
 
@@ -39,7 +41,7 @@ def _mode_of(image: Image.Image) -> str:
 
 @lru_cache(maxsize=32)
 def _conversion(profile: bytes, mode: str) -> Conversion | None:
-    """Build what a profile asks for; None where it changes little, is damaged, or describes other pixels."""
+    """Build the conversion for a profile; None if it changes little, is damaged, or is for another mode."""
     try:
         described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if _MODES.get(described.profile.xcolor_space) != mode:
@@ -57,7 +59,7 @@ def _conversion(profile: bytes, mode: str) -> Conversion | None:
 
 
 def _sample(mode: str) -> Image.Image:
-    """Give colours from all over a space, six levels in each channel: [6**channels, 1] pixels."""
+    """Give sample colours of a mode, with six levels per channel: an image of [6**channels, 1] pixels."""
     channels = Image.getmodebands(mode)
     levels = np.indices((6,) * channels, np.uint8).reshape(channels, -1).T * 51
     return Image.frombytes(mode, (len(levels), 1), levels.astype(np.uint8).tobytes())

@@ -1,4 +1,8 @@
-"""A JPEG without its end marker: whole, if its pixels do not depend on what follows its last byte."""
+"""Load a JPEG that has no end marker, if no pixels are missing.
+
+The JPEG is decoded twice, with different bytes after its last byte. If both images are equal, the decoder did
+not need these bytes, so no pixels are missing.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,7 +11,7 @@ from PIL import Image, ImageChops
 
 _END: Final = b"\xff\xd9"
 _NOISE: Final = bytes(range(254, -1, -1)) * 4
-"""What the decoder takes for pixels where some are missing, and skips where none are."""
+"""Bytes that the decoder reads as pixels if pixels are missing, and skips if none are missing."""
 
 
 def load_cut_jpeg(data: bytes, load: Callable[[bytes], Image.Image]) -> Image.Image:
@@ -15,12 +19,12 @@ def load_cut_jpeg(data: bytes, load: Callable[[bytes], Image.Image]) -> Image.Im
 
     Args:
         data: the JPEG, in which the decoder found no end marker.
-        load: opens and loads a JPEG.
+        load: a function that opens and loads a JPEG.
 
     Raises:
-        OSError: pixels are missing too.
+        OSError: pixels are missing, not only the end marker.
     """
-    begun = data.rstrip(b"\xff")  # half a marker would make the noise a marker's other half
+    begun = data.rstrip(b"\xff")  # a last 0xff and the first byte after it would form a marker
     image = load(begun + _END)
     if ImageChops.difference(image, load(begun + _NOISE + _END)).getbbox() is not None:
         raise OSError("image file is truncated: pixels are missing")

@@ -1,7 +1,8 @@
-"""Image bytes to upright RGB pixels, or the failure that says why not: every guard stands before its danger.
+"""Decode image bytes to upright RGB pixels, or raise a failure that says why they cannot be decoded.
 
-Formats are a closed list: Pillow would even hand a file to Ghostscript because its first bytes ask for it. A
-large image is shrunk once loaded, one at a time in a process, so that two workers stay under 1 GB together.
+Each limit is checked before the step that it protects. Only a fixed list of formats is opened: without the
+list, Pillow would start Ghostscript for a file whose first bytes look like PostScript. Each process decodes
+only one large image at a time and then shrinks it, so that two workers together need less than 1 GB.
 """
 
 import io
@@ -30,19 +31,22 @@ __all__ = ["DecodedImage", "decode_image", "from_pixels"]
 MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 50_000_000
 SHRINK_FROM: Final = 4096
-"""Pixels of the long side from which an image is halved, until it is shorter."""
+"""An image whose long side has at least this many pixels is halved until it is shorter."""
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 _TWICE_THE_MEMORY: Final = frozenset({"WEBP", "AVIF"})
-"""Their decoders keep the frame several times over: 21 bytes a pixel with two workers, the others 12."""
+"""Formats whose decoders hold several copies of the frame.
+
+They need 21 bytes per pixel with two workers, the other formats need 12. So their pixel limit is half of
+`MAX_PIXELS`."""
 _LARGE_IMAGE: Final = threading.Lock()
-"""Held while an image of a third of its limit or more is decoded."""
+"""A thread holds this lock while it decodes an image with at least a third of the pixel limit."""
 
 _BROKEN: Final = (
-    OSError,  # also UnidentifiedImageError
+    OSError,  # includes UnidentifiedImageError
     ValueError,
     SyntaxError,
-    RuntimeError,  # libavif; also NotImplementedError
+    RuntimeError,  # from libavif; includes NotImplementedError
     struct.error,
     zlib.error,
     EOFError,
@@ -51,35 +55,38 @@ _BROKEN: Final = (
     TypeError,
     OverflowError,
 )
-"""What broken files make Pillow raise: the first four of 500,000 mutated files, the others by its code."""
+"""Exceptions that Pillow raises for broken files.
 
-# What Pillow would say about a strange file is said in the failure, or does not matter.
+500,000 mutated files raised the first four. Pillow's code can also raise the others."""
+
+# Ignore Pillow's warnings about strange files: either the failure says the same, or they do not matter.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 Image.init()  # loading plugins lazily is not safe in several threads
-# Blocks of over 32 MB go back to the system when freed; Pillow's own of 16 MB stay in the heap of each thread
-# that ever decoded a large image: 2.7 GB after a dozen of 49 megapixels.
+# The allocator returns freed blocks of over 32 MB to the system. Pillow's default blocks of 16 MB stay in the
+# heap of each thread that has decoded a large image: 2.7 GB after twelve images of 49 megapixels.
 _imaging.set_block_size(64 * 2**20)
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """An upright image: its pixels, perhaps shrunk, and its own size."""
+    """An upright image: its pixels, which may be shrunk, and the size of the original."""
 
     pixels: Image.Image
     """Mode RGB."""
     width: int
-    """Pixels of the upright original."""
+    """Width of the upright original, in pixels."""
     height: int
+    """Height of the upright original, in pixels."""
     shrunk_by: int
-    """Pixels of the original in one of `pixels`, along each axis: 1, 2, 4, ..."""
+    """How many pixels of the original one pixel of `pixels` covers along each axis: 1, 2, 4, ..."""
 
 
 def decode_image(data: bytes) -> DecodedImage:
-    """Decode the first frame of an image, turned upright, on white where it is transparent.
+    """Decode the first frame of an image, turn it upright, and make its transparent parts white.
 
     Raises:
         FailureError: `image_empty`, `image_undecodable`, or `image_too_large`: over 64 MiB or 50 megapixels
-            (WebP and AVIF 25).
+            (25 for WebP and AVIF).
     """
     if not data:
         raise _rejected(ErrorCode.IMAGE_EMPTY, "the image has zero bytes; check what its URL serves")
@@ -101,10 +108,10 @@ def decode_image(data: bytes) -> DecodedImage:
 
 
 def from_pixels(pixels: Image.Image | NDArray[np.uint8]) -> DecodedImage:
-    """Take pixels that are decoded already.
+    """Make a DecodedImage from pixels that are decoded already.
 
     Args:
-        pixels: an image of PIL, which is turned upright as its EXIF says; or uint8[height, width, 3], RGB.
+        pixels: a PIL image, which is turned upright by its EXIF orientation; or uint8[height, width, 3], RGB.
 
     Raises:
         ValueError: the array has another shape or type, or the image has no pixels.
@@ -119,12 +126,14 @@ def from_pixels(pixels: Image.Image | NDArray[np.uint8]) -> DecodedImage:
 
 
 class _RawImage(NamedTuple):
-    """A loaded image as its file has it: mode and orientation may be any."""
+    """A loaded image with the mode and the orientation of its file."""
 
     image: Image.Image
     width: int
+    """Width of the whole image as stored, in pixels, before it is turned or shrunk."""
     height: int
     loaded_by: int
+    """Factor by which the JPEG decoder has shrunk the image while loading it: 1, 2, 4 or 8."""
     orientation: int
 
 
@@ -133,7 +142,7 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _load(image: Image.Image, data: bytes) -> _RawImage:
-    """Load the pixels, a large JPEG's at a half, a quarter or an eighth of its size."""
+    """Load the pixels; a large JPEG is loaded at a half, a quarter or an eighth of its size."""
     width, height = image.size
     drafted = _draft(image)
     try:
@@ -145,13 +154,13 @@ def _load(image: Image.Image, data: bytes) -> _RawImage:
     orientation = _orientation(image)
     if image.mode not in READABLE_MODES:
         raise NotImplementedError(f"pixels of mode {image.mode} are not supported")
-    if drafted is None:  # a TIFF turns itself upright in load()
+    if drafted is None:  # load() turns a TIFF upright, so its size may have changed
         return _RawImage(image, *image.size, 1, orientation)
     return _RawImage(image, width, height, round(width / drafted[1][2]), orientation)
 
 
 def _draft(image: Image.Image) -> tuple[str, tuple[int, int, float, float]] | None:
-    """Ask a JPEG's decoder for fewer pixels; None where the format knows no draft."""
+    """Ask a JPEG's decoder for fewer pixels; None if the format or the file does not support this."""
     width, height = image.size
     factor = _shrink_factor(max(image.size))
     return image.draft(None, (max(1, width // factor), max(1, height // factor)))
@@ -165,7 +174,7 @@ def _load_draft(jpeg: bytes) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Read how the image is turned; damaged metadata does not cost the picture."""
+    """Read the EXIF orientation; 1 (upright) if there is none or the metadata is damaged."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _BROKEN:
@@ -180,7 +189,7 @@ def _upright(raw: _RawImage) -> DecodedImage:
 
 
 def _shrink_factor(long_side: int) -> int:
-    """Give the power of two that brings a long side below `SHRINK_FROM`."""
+    """Give the smallest power of two that brings a long side below `SHRINK_FROM`."""
     factor = 1
     while long_side // factor >= SHRINK_FROM:
         factor *= 2
@@ -189,7 +198,10 @@ def _shrink_factor(long_side: int) -> int:
 
 @contextmanager
 def _parsing(data: bytes) -> Iterator[None]:
-    """Translate what Pillow's parsers raise into a failure; only they may stand within."""
+    """Translate exceptions of Pillow's parsers in the block into FailureError.
+
+    Put only calls of Pillow into the block: exceptions of other code would be reported as broken images.
+    """
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -1,6 +1,7 @@
-"""Where the faces are: CenterFace, at the size that a photograph asks for.
+"""Find faces with the network CenterFace, at an input size that depends on the photograph.
 
-A first look is small. Where it saw a small face there are usually more: a second, larger look decides.
+The first look uses a small input. If it finds a small face, there are usually more small faces. Then a second
+look uses a larger input, and only the faces of the second look count.
 Source of the network's geometry: the authors' `centerface.py` (MIT).
 """
 
@@ -16,12 +17,13 @@ from facebeam.transforms.local_model.overlaps import group_overlaps, suppress_ov
 from facebeam.transforms.local_model.thresholds import THRESHOLDS
 
 MAX_IOU: Final = 0.3
+"""Boxes with a larger intersection over union show the same face."""
 _STRIDE: Final = 4
-"""The answer has one cell for every 4 x 4 pixels."""
+"""The network's output has one cell per 4 x 4 pixels of the input."""
 _BLOCK: Final = 32
-"""The network halves its input five times."""
+"""Sides of the input must be multiples of this, because the network halves its input five times."""
 _MAX_LOG: Final = np.float32(8)
-"""A box larger than e to the 8th cells is none."""
+"""Limit of the logarithm of a box's side in cells, so that `exp` cannot overflow. Real boxes are smaller."""
 
 
 class Detections(NamedTuple):
@@ -30,20 +32,27 @@ class Detections(NamedTuple):
     boxes: NDArray[np.float32]
     """float32[n, 4] as x0 y0 x1 y1."""
     points: NDArray[np.float32]
-    """float32[n, 5, 2]: the eyes, nose and mouth corners, the image's left first in the face's own frame."""
+    """float32[n, 5, 2]: left eye, right eye, nose, left and right corner of the mouth.
+
+    Left is the left side of the image in which the face is upright.
+    """
     scores: NDArray[np.float32]
     """float32[n]: 0 to 1."""
     turns: NDArray[np.intp]
-    """int[n]: by how many quarters the image was turned that showed the face."""
+    """int[n]: number of quarter turns of the image in which the network found the face."""
 
 
 def detect_faces(network: Network, image: Image.Image, quarter_turns: Sequence[int]) -> list[Detections]:
-    """Find what may be a face in an RGB image, the largest first: for each its detections, the best first.
+    """Find candidates for faces in an RGB image, the largest first.
 
     Args:
         network: the loaded `weights.DETECTOR`.
         image: upright, mode RGB.
-        quarter_turns: how the image is turned for a look: (0,) for upright faces, (0, 1, 2, 3) for all.
+        quarter_turns: the numbers of quarter turns, counter-clockwise, after which the network looks at the
+            image: (0,) for upright faces, (0, 1, 2, 3) for faces that are turned too.
+
+    Returns:
+        One `Detections` per candidate. It has every detection of this candidate, the best score first.
     """
     looks = [_look_as_needed(network, image, turns) for turns in quarter_turns]
     found = _joined(looks)
@@ -52,7 +61,7 @@ def detect_faces(network: Network, image: Image.Image, quarter_turns: Sequence[i
 
 
 def sides(long_side: int) -> tuple[int, int]:
-    """Give the input's long side for a first and a second look at a photograph.
+    """Give the long side of the input, in pixels, for the first and the second look at a photograph.
 
     >>> [sides(long) for long in (480, 850, 1280, 4000)]
     [(224, 512), (320, 640), (320, 800), (512, 1024)]
@@ -69,13 +78,21 @@ def _look_as_needed(network: Network, image: Image.Image, turns: int) -> Detecti
 
 
 def _has_small_face(seen: Detections, ratio: float) -> bool:
-    """Tell whether a face is small in the input, whose pixels are `ratio` of the image's."""
+    """Tell whether a face is small in the input; `ratio` is the input's side divided by the image's side."""
     short = (seen.boxes[:, 2:] - seen.boxes[:, :2]).min(axis=1, initial=np.inf) * ratio
     return bool((short < THRESHOLDS.small).any())
 
 
 def look(network: Network, image: Image.Image, side: int, min_score: float, turns: int = 0) -> Detections:
-    """Look once at the whole image, scaled to a long side and turned by quarters, counter-clockwise."""
+    """Run the network once on the whole image, scaled and turned.
+
+    Args:
+        network: the loaded `weights.DETECTOR`.
+        image: upright, mode RGB.
+        side: long side of the scaled image, in pixels.
+        min_score: detections with a lower score are dropped; 0 to 1.
+        turns: number of quarter turns of the image, counter-clockwise.
+    """
     size = _fitted(image.size, side)
     small = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0))
     (answer,) = network.run(_as_input(np.rot90(small, turns)))
@@ -95,7 +112,7 @@ def _fitted(size: tuple[int, int], long_side: int) -> tuple[int, int]:
 
 
 def _as_input(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Fill pixels up to whole blocks with black: uint8[h, w, 3] -> float32[h', w', 3]."""
+    """Pad pixels with black to multiples of `_BLOCK`: uint8[h, w, 3] -> float32[h', w', 3]."""
     height, width, _ = pixels.shape
     filled = np.zeros((-(-height // _BLOCK) * _BLOCK, -(-width // _BLOCK) * _BLOCK, 3), np.float32)
     filled[:height, :width] = pixels
@@ -103,7 +120,11 @@ def _as_input(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _decode(answer: NDArray[np.float32], min_score: float) -> Detections:
-    """Read the answer: heat, log sizes, offsets and points (parts of the box); y before x in all of them."""
+    """Decode the network's output: float32[h, w, 15].
+
+    Channels of a cell: logit of the score, ln of height and width, offset of the centre, and five points as
+    shares of the box. y comes before x in all of them.
+    """
     row, column = np.nonzero(answer[..., 0] >= np.log(min_score / (1 - min_score)))
     cells = answer[row, column]
     size = np.exp(np.minimum(cells[:, 2:0:-1], _MAX_LOG)) * _STRIDE
@@ -128,8 +149,8 @@ def _take(found: Detections, chosen: NDArray[np.intp]) -> Detections:
 
 
 def unturn(points: NDArray[np.float32], turns: int, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Give points of `np.rot90(image, turns)` in the image's own frame: float32[..., 2] as x y."""
+    """Convert points of `np.rot90(image, turns)` to points of the image: float32[..., 2] as x y."""
     for turn in reversed(range(turns)):
-        width = size[turn % 2]  # of the image before this turn
+        width = size[turn % 2]  # width of the image before this turn
         points = np.stack([width - points[..., 1], points[..., 0]], axis=-1)
     return points

@@ -1,4 +1,4 @@
-"""What makes a photograph upright: EXIF's orientation, 1 to 8 (EXIF 2.32, tag 0x0112)."""
+"""Turn a photograph upright by its EXIF orientation, 1 to 8 (EXIF 2.32, tag 0x0112)."""
 
 from typing import Final
 
@@ -17,13 +17,13 @@ _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn pixels as stored into pixels as seen; an orientation outside 1 to 8 changes nothing."""
+    """Turn the stored pixels of an image upright; an orientation outside 1 to 8 changes nothing."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
-    """Give the width and height as seen.
+    """Give width and height of the upright image, from the stored width and height.
 
     >>> upright_size(4000, 3000, 6)
     (3000, 4000)

@@ -1,7 +1,8 @@
-"""The 21 landmarks of a face's contour: eye level, cheek, jaw, chin and up again.
+"""Compute the 21 landmarks of a face's contour, from eye level over the chin to eye level on the other side.
 
-A mesh has no fixed vertices on the visible contour, which wanders over it as the head turns. So the contour
-is the convex hull of the vertices that can lie on it, below the line through the eyes' outer corners.
+As the head turns, other vertices of the mesh form the visible contour. So the contour is computed as the
+convex hull of all vertices that can be on it, below the line through the outer corners of the eyes (the eye
+line).
 """
 
 from itertools import pairwise
@@ -11,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HALF: Final = 11
-"""Landmarks from either end to the chin, both counted."""
+"""Number of landmarks from one end of the contour to the chin, including both."""
 
 
 def face_contour(
     candidates: NDArray[np.float32], eye_corners: NDArray[np.float32], chin: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Draw the contour from the left end of the eye line over the chin (10) to its right end.
+    """Give the contour from the left end of the eye line over the chin (index 10) to its right end.
 
     Shape: (float32[n, 2], float32[2, 2] left and right, float32[2]) -> float32[21, 2]
 
-    Either half has steps of equal length. An eye line that misses the hull is moved to its edge.
+    The landmarks of each half have equal distances along the contour. If the eye line does not cross the
+    hull, it is moved to the edge of the hull.
     """
     path = _below(convex_hull(candidates), eye_corners)
     middle = int(np.argmin(np.square(path - chin).sum(axis=1)))
@@ -30,7 +32,7 @@ def face_contour(
 
 
 def convex_hull(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the hull's corners in turn: float32[n, 2] -> float32[m, 2], by Andrew's monotone chain (1979).
+    """Give the hull's corners in order: float32[n, 2] -> float32[m, 2], by Andrew's monotone chain (1979).
 
     >>> convex_hull(np.float32([[0, 0], [2, 0], [1, 1], [2, 2], [0, 2]])).tolist()
     [[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]]
@@ -42,7 +44,7 @@ def convex_hull(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _chain(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Keep the points at which a walk along them turns the same way every time."""
+    """Keep the points of one half of the hull: a path along them always turns to the same side."""
     chain: list[tuple[float, float]] = []
     for point in points:
         while len(chain) > 1 and _cross(chain[-2], chain[-1], point) <= 0:
@@ -56,7 +58,7 @@ def _cross(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float
 
 
 def _below(hull: NDArray[np.float32], eye_corners: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cut a hull with the eye line and walk along what lies below it, from left to right."""
+    """Cut a hull at the eye line, and give the part below it as a path from left to right."""
     left, right = eye_corners
     across = right - left
     depths = across[0] * (hull[:, 1] - left[1]) - across[1] * (hull[:, 0] - left[0])
@@ -75,7 +77,7 @@ def _below(hull: NDArray[np.float32], eye_corners: NDArray[np.float32]) -> NDArr
 def _crossing(
     under: NDArray[np.float32], over: NDArray[np.float32], depth: np.float32, height: np.float32
 ) -> NDArray[np.float32]:
-    """Give the point of an edge at depth 0."""
+    """Give the point at which an edge of the hull crosses the eye line (depth 0)."""
     share = depth / (depth - height) if depth != height else np.float32(0)
     return under + share * (over - under)
 

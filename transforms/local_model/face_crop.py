@@ -1,4 +1,4 @@
-"""The square of an image in which a face is looked at closely: upright for the face, at any angle."""
+"""Cut the square around a face out of an image, turned so that the face is upright in it."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,9 @@ from PIL import Image
 from facebeam.transforms.local_model.thresholds import THRESHOLDS
 
 _MARGIN = 1.5
-"""Crop's side over the face's: what FaceMesh was trained with (MediaPipe's `face_landmark` graphs)."""
+"""Side of the crop, divided by the side of the face.
+
+FaceMesh was trained with this value (source: MediaPipe's `face_landmark` graphs)."""
 
 
 class FaceCrop(NamedTuple):
@@ -19,24 +21,29 @@ class FaceCrop(NamedTuple):
     """x, y."""
     side: float
     angle: float
-    """Radians from the image's x axis to the line through the face's eyes; y grows downwards."""
+    """Angle from the image's x axis to the line through the face's eyes, in radians; y points down."""
 
     @property
     def axes(self) -> NDArray[np.float32]:
-        """The crop's x and y direction as the columns of float32[2, 2]."""
+        """The directions of the crop's x and y axes in the image, as the columns of float32[2, 2]."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.array([[cos, -sin], [sin, cos]], dtype=np.float32)
 
     @property
     def box(self) -> NDArray[np.float32]:
-        """The square unturned: x0, y0, x1, y1."""
+        """The square without its turn, as x0, y0, x1, y1."""
         return np.concatenate([self.centre - self.side / 2, self.centre + self.side / 2])
 
 
 def crop_around_detection(box: NDArray[np.float32], points: NDArray[np.float32]) -> FaceCrop:
-    """Frame a detected face: float32[4] as x0 y0 x1 y1, float32[5, 2] as eyes, nose and mouth corners.
+    """Give the crop around a detected face.
 
-    The eyes' line alone is short, and so noisy, on a profile; the line from the eyes to the mouth is not.
+    The angle comes from two lines: through the eyes, and from the eyes to the mouth. In a profile the line
+    through the eyes is short, so its angle alone would be inaccurate.
+
+    Args:
+        box: float32[4] as x0 y0 x1 y1, in pixels of the image.
+        points: float32[5, 2]: left eye, right eye, nose, left and right corner of the mouth.
     """
     left_eye, right_eye, _, left_mouth, right_mouth = points
     down = (left_mouth + right_mouth - left_eye - right_eye) / 2
@@ -48,7 +55,12 @@ def crop_around_detection(box: NDArray[np.float32], points: NDArray[np.float32])
 
 
 def crop_around_points(points: NDArray[np.float32], eyes: NDArray[np.float32]) -> FaceCrop:
-    """Frame a face's points, float32[n, 2], by their box in the face's own upright frame."""
+    """Give the crop around a face's points, with the margin that FaceMesh was trained with.
+
+    Args:
+        points: float32[n, 2], in pixels of the image.
+        eyes: float32[2, 2]: two points that give the angle, the left one in the crop first.
+    """
     angle = _angle_of(eyes[1] - eyes[0])
     axes = FaceCrop(eyes[0], 0.0, angle).axes
     upright = points @ axes
@@ -57,7 +69,7 @@ def crop_around_points(points: NDArray[np.float32], eyes: NDArray[np.float32]) -
 
 
 def cut_out(image: Image.Image, crop: FaceCrop, side: int) -> NDArray[np.uint8]:
-    """Show the crop as uint8[side, side, 3]; black outside the image."""
+    """Cut the crop out and scale it: uint8[side, side, 3]; parts outside the image are black."""
     low, high = crop.box[:2], crop.box[2:]
     if crop.angle == 0 and (low >= 0).all() and (high <= image.size).all():
         upright = image.resize((side, side), Image.Resampling.BILINEAR, crop.box.tolist(), reducing_gap=1.0)
@@ -74,7 +86,7 @@ def cut_out(image: Image.Image, crop: FaceCrop, side: int) -> NDArray[np.uint8]:
 
 
 def place(points: NDArray[np.float32], crop: FaceCrop, side: int) -> NDArray[np.float32]:
-    """Bring points from a shown crop of `side` pixels into the image: float32[..., 2] as x y."""
+    """Convert points of a crop of `side` x `side` pixels to points of the image: float32[..., 2] as x y."""
     offsets: NDArray[np.float32] = (points - np.float32(side / 2)) * np.float32(crop.side / side)
     return offsets @ crop.axes.T + crop.centre
 
@@ -82,7 +94,11 @@ def place(points: NDArray[np.float32], crop: FaceCrop, side: int) -> NDArray[np.
 def _shrink_around(
     image: Image.Image, crop: FaceCrop, factor: int
 ) -> tuple[Image.Image, NDArray[np.float32]]:
-    """Shrink what the crop shows, since the affine transform alone would skip pixels: image, origin."""
+    """Shrink the part of an image that a crop covers, because the affine transform alone would skip pixels.
+
+    Returns:
+        The shrunk part, and its origin in the image in pixels: float32[2].
+    """
     reach = crop.side * np.sqrt(0.5)
     low = np.clip(np.floor(crop.centre - reach), 0, np.array(image.size) - 1).astype(int)
     high = np.clip(np.ceil(crop.centre + reach), low + 1, image.size).astype(int)

@@ -1,7 +1,7 @@
-"""The 478 vertices of a face by FaceMesh-V2, seen once where it is plain, else in the mirror too.
+"""Find the 478 vertices of a face with the network FaceMesh-V2, in one or two passes.
 
-Source: MediaPipe's `face_landmarks_detector` (Apache-2.0). Vertices 33 and 263 are the outer corners of the
-eyes at the image's left and right.
+Source: MediaPipe's `face_landmarks_detector` (Apache-2.0). Vertex 33 is the outer corner of the eye on the
+left of the image, and vertex 263 that of the eye on the right.
 """
 
 from typing import Final, NamedTuple
@@ -18,53 +18,55 @@ from facebeam.transforms.local_model.thresholds import THRESHOLDS
 
 EYE_CORNERS: Final = (33, 263)
 LEAST_DISAGREEMENT: Final = 0.05
-"""% of the face's size: less is taken for this, so that a plain picture's logarithm is finite."""
+"""Lower limit of a disagreement, in % of the face's size, so that its logarithm is finite."""
 
 
 class Mesh(NamedTuple):
-    """A face's vertices, and what says whether they can be trusted."""
+    """A face's vertices, and two values that tell whether they can be trusted."""
 
     vertices: NDArray[np.float32]
     """float32[478, 2]: x, y in pixels of the image."""
     presence: float
-    """A logit: that there is a face; the mean of the passes."""
+    """Logit of the network that there is a face; with two passes, their mean."""
     disagreement: float | None
-    """Mean distance of the two passes' vertices, in % of the face's size; None: one pass was enough."""
+    """Mean distance between the two passes' vertices, in % of the face's size; None: only one pass."""
 
     @property
     def box(self) -> NDArray[np.float32]:
-        """The vertices' box: x0, y0, x1, y1."""
+        """The box around the vertices: x0, y0, x1, y1 in pixels of the image."""
         return np.concatenate([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
     @property
     def size(self) -> float:
-        """The longer side of the box, in pixels of the image, at least one."""
+        """The longer side of the box, in pixels of the image; at least 1."""
         return max(float(np.ptp(self.vertices, axis=0).max()), 1.0)
 
 
 class _Pass(NamedTuple):
-    """One answer of the network."""
+    """The network's output for one crop."""
 
     vertices: NDArray[np.float32]
     presence: float
 
     @property
     def crop(self) -> FaceCrop:
-        """The crop in which the network would see this face best."""
+        """The crop around these vertices, with the margin that the network was trained with."""
         return crop_around_points(self.vertices, self.vertices[list(EYE_CORNERS)])
 
 
 def face_mesh(network: Network, image: Image.Image, crop: FaceCrop, score: float) -> Mesh:
-    """Fit the mesh to what a crop shows, face or not.
+    """Fit the mesh to a crop, whether the crop shows a face or not.
 
-    A pass costs 8 ms. A second one sees the crop in the mirror, and the mean of both counts. Where the first
-    mesh lies elsewhere than its crop, the second pass looks there instead, and it alone counts.
+    A pass takes 8 ms. A clear face that fits its crop needs only one. Otherwise a second pass uses the
+    mirrored crop, and the vertices are the mean of both passes. If the first mesh does not fit its crop, the
+    second pass uses the mirrored crop around the first mesh, and only the vertices of the second pass are
+    returned.
 
     Args:
         network: the loaded `weights.MESH`.
         image: upright, mode RGB.
-        crop: where to look first.
-        score: the detector's.
+        crop: the crop of the first pass.
+        score: the detector's score, 0 to 1.
     """
     pixels = cut_out(image, crop, network.side)
     direct = _fit(network, pixels, crop)

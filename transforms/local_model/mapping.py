@@ -1,6 +1,7 @@
 """`landmark_mapping.json`: how FaceMesh's 478 vertices become the 90 landmarks of the API.
 
-Fitted to the published answers of the API, which the mesh meets within 3 to 4% of the distance of the eyes.
+The weights are fitted to published answers of the API. With them, the landmarks differ from these answers by
+3 to 4 % of the distance between the eyes.
 """
 
 import json
@@ -21,8 +22,8 @@ MAPPING_BYTES: Final = Path(__file__).with_name("landmark_mapping.json").read_by
 _MAPPING: Final = cast(_Mapping, json.loads(MAPPING_BYTES))
 
 GROUPS: Final = _MAPPING["groups"]
-"""Region -> one weighted mean of vertices a landmark, for all but the contour."""
+"""Region -> one weighted mean per landmark (vertex -> weight). The contour is not included."""
 PROFILE_CANDIDATES: Final = _MAPPING["profile_candidates"]
-"""Vertices that may lie on the contour, which has no fixed ones."""
+"""Vertices that can be on the visible contour, depending on the turn of the head."""
 MIRROR_VERTICES: Final[NDArray[np.intp]] = np.array(_MAPPING["mirror_vertices"], np.intp)
-"""int[478]: for each vertex the one at the other side of the face, as the network's own answers show it."""
+"""int[478]: for each vertex its counterpart on the other side of the face, from the network's own answers."""

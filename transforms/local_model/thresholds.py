@@ -1,10 +1,13 @@
-"""What decides what is a face, and how sure; `python -m benchmarks.fit_thresholds` prints the fits."""
+"""The thresholds and fits of the local model.
+
+`python -m benchmarks.fit_thresholds` prints new values of `error_fit` and `score_fit`.
+"""
 
 from typing import Final, NamedTuple
 
 
 class Thresholds(NamedTuple):
-    """All that can be turned about the local model; `FACE_MODEL_VERSION` changes with every one of them."""
+    """All parameters of the local model. `FACE_MODEL_VERSION` changes if one of them changes."""
 
     looks: tuple[tuple[float, int, int], ...] = (
         (480, 224, 512),
@@ -12,43 +15,63 @@ class Thresholds(NamedTuple):
         (1280, 320, 800),
         (float("inf"), 512, 1024),
     )
-    """Up to which long side of the photograph: the input's long side for a first and for a second look."""
+    """Sizes of the detector's input, in pixels, by the size of the photograph.
+
+    Each row has the largest long side of a photograph, and the long side of the input for the first and the
+    second look.
+    """
     seen: float = 0.25
-    """The detector's score from which a small face asks for a second look."""
+    """A small face causes a second look if the detector's score is at least this."""
     small: float = 16.0
-    """Pixels of the input: a face is small below. Where there is one there are usually more."""
+    """A face is small if the shorter side of its box is below this, in pixels of the input."""
     candidate: float = 0.35
-    """The detector's score from which a mesh is fitted."""
+    """A mesh is fitted to a detection if the detector's score is at least this."""
     sure: float = 0.6
-    """... from which neither the mesh's presence nor its mirror image decides."""
+    """A detection in the upright image with at least this score is a face without further checks.
+
+    Below it, the face is doubtful: `presence` and `disagreement` decide.
+    """
     presence: float = 1.0
-    """FaceMesh's logit that a doubtful face needs."""
+    """A doubtful face needs at least this presence (FaceMesh's logit)."""
     disagreement: float = 6.0
-    """% of the face's size by which a doubtful face's mesh and its mirror image may differ."""
+    """Largest distance between a doubtful face's mesh and its mirrored mesh, in % of the face's size."""
     plain_presence: float = 10.0
-    """FaceMesh's logit from which one pass is enough for a sure face whose crop fits."""
+    """FaceMesh runs only once if the presence (its logit) is at least this.
+
+    The detector's score must also be at least `sure`, and the mesh must fit its crop.
+    """
     turned_score: float = 0.5
-    """The detector's score that a face needs which only a turned look saw."""
+    """A face that the detector found only in a turned image needs at least this detector's score."""
     turned_presence: float = 12.0
-    """... and its presence."""
+    """A face that the detector found only in a turned image needs at least this presence."""
     box_margin: float = 1.45
-    """Side of the crop around a detection, over the side of its box, ..."""
+    """Side of the crop around a detection, divided by the longer side of the detection's box."""
     box_down: float = 0.045
-    """... and by which part of the box's side its middle is lower, as crops around meshes are."""
+    """Distance from the middle of the detection's box down to the middle of the crop.
+
+    It is divided by the longer side of the box. Crops around meshes are lower by about this much.
+    """
     upright_degrees: float = 4.0
-    """A crop turned by less is not turned: FaceMesh does not mind, and it is cut out in half the time."""
+    """A face with a smaller angle is cut out without a turn.
+
+    Such small angles do not disturb FaceMesh, and cutting without a turn takes half the time.
+    """
     moved_degrees: float = 7.0
-    """A first mesh that is turned more against its crop is fitted again."""
+    """A second pass uses the crop around the first mesh if the two crops' angles differ by more than this."""
     moved_iou: float = 0.75
-    """... or whose own crop overlaps the first one by less."""
+    """A second pass uses the crop around the first mesh if the two crops' intersection over union is less."""
     error_fit: tuple[float, float, float, float] = (1.818, 0.34, -0.028, -0.156)
-    """ln of the error in % of the face's size: constant, ln of the disagreement, presence, ln of the size in
-    pixels."""
+    """Factors of a linear fit of ln(error in % of the face's size).
+
+    They belong to: constant 1, ln of the disagreement, presence, ln of the face's size in pixels.
+    """
     score_fit: tuple[float, float, float, float] = (-1.542, -0.846, 0.064, 4.367)
-    """Logit of being right within 5 % of the face's size: constant, ln of the disagreement, presence, the
-    detector's score."""
+    """Factors of a logistic fit of "the points are right within 5 % of the face's size".
+
+    They belong to: constant 1, ln of the disagreement, presence, the detector's score.
+    """
     size_of_eyes: float = 1.75
-    """A face's size over the distance of its eyes' outer corners, seen from the front."""
+    """A face's size, divided by the distance between the outer corners of its eyes, seen from the front."""
 
 
 THRESHOLDS: Final = Thresholds()

@@ -1,7 +1,8 @@
-"""The version of the local model. It changes if the weights, the mapping, a threshold or a step changes.
+"""The version of the local model, which changes if the weights, the mapping, a threshold or `_STEPS` changes.
 
-So the journal never mixes answers of two versions. The code is not part of the digest: increase `_STEPS` when
-a change of the code changes answers. A test compares answers with stored ones.
+The version is part of the journal's keys, so a run never reads the answers of another version. The digest
+does not include the code: increase `_STEPS` if a change of the code changes answers. A test compares the
+model's answers with stored ones.
 """
 
 import json
@@ -14,13 +15,20 @@ from facebeam.transforms.local_model.thresholds import THRESHOLDS
 from facebeam.transforms.local_model.weights import SHA256
 
 _STEPS: Final = 2
-"""Increase it when the code between the networks and the answers changes."""
+"""Increase it if a change of the code changes answers."""
 
 
 def version_of(weights: dict[str, str], mapping: bytes, thresholds: Iterable[object], steps: int) -> str:
-    """Name a model by its parts: weights' sha256, mapping, thresholds, steps.
+    """Give the version of a model from its parts.
 
-    Shape: -> "centerface+facemesh-v2+" and eight hex digits
+    Args:
+        weights: file name -> sha256 of the weights.
+        mapping: the bytes of `landmark_mapping.json`.
+        thresholds: the values of all thresholds, in order.
+        steps: the version of the code.
+
+    Returns:
+        "centerface+facemesh-v2+" and eight hex digits.
     """
     parts = [sorted(weights.items()), sha256(mapping).hexdigest(), list(thresholds), steps]
     digest = sha256(json.dumps(parts).encode()).hexdigest()[:8]

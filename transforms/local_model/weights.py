@@ -1,6 +1,6 @@
-"""The two networks' weights: their names, their sha256, where they lie, and the check before they are used.
+"""Read the weights of the two networks, and check them by their sha256.
 
-Standard library only, so that a preflight can check them without loading a network.
+This module does not import LiteRT, so that a run can check the weights quickly before it starts.
 """
 
 from hashlib import sha256
@@ -33,10 +33,10 @@ def load_weights(name: str, folder: Path = WEIGHTS_FOLDER) -> bytes:
 
     Args:
         name: `DETECTOR` or `MESH`.
-        folder: where the files lie.
+        folder: the folder of the files.
 
     Raises:
-        WeightsError: the file is missing, unreadable or another one; the message says how to cure it.
+        WeightsError: the file is missing, cannot be read, or has another sha256; the message says what to do.
     """
     path = folder / name
     try:
@@ -50,6 +50,6 @@ def load_weights(name: str, folder: Path = WEIGHTS_FOLDER) -> bytes:
 
 
 def check_weights(folder: Path = WEIGHTS_FOLDER) -> None:
-    """Raise WeightsError unless both networks' weights are there and right: 4 ms."""
+    """Check both networks' weights, in 4 ms; raises WeightsError if a file is missing or wrong."""
     for name in SHA256:
         load_weights(name, folder)

@@ -1,4 +1,4 @@
-"""One dead letter of each error code of a run, as an example."""
+"""Read one dead letter per error code of a run, as an example for the summary."""
 
 import re
 from collections.abc import Mapping
@@ -17,14 +17,18 @@ _OF_CODE: Final = re.compile("dead_letters/.*error_code=([a-z0-9_]+)/")
 
 
 class DeadExample(NamedTuple):
-    """One dead letter, as messages may show it."""
+    """One dead letter; URL and message are shortened and without secrets, so that they can be shown."""
 
     image_url: str
     message: str
 
 
 def dead_examples(layout: Layout, record: RunRecord) -> Mapping[str, DeadExample]:
-    """Read the first row of the first file of each code; a code whose file cannot be read has no example."""
+    """Read the first row of the first file of each error code.
+
+    Returns:
+        Error code -> example. A code whose file cannot be read is left out.
+    """
     examples: dict[str, DeadExample] = {}
     for path in record.files:
         code = found[1] if (found := _OF_CODE.match(path)) else ""
@@ -35,7 +39,7 @@ def dead_examples(layout: Layout, record: RunRecord) -> Mapping[str, DeadExample
 
 
 def _first_row(path: str) -> DeadExample:
-    """Read the first row of a file that has one; raises RunError."""
+    """Read the first row of a file with at least one row; raises RunError if the file cannot be read."""
     columns = ["image_url", "message"]
     with reading(path) as file:
         (row,) = next(pq.ParquetFile(file).iter_batches(1, columns=columns)).to_pylist()

@@ -1,4 +1,4 @@
-"""Count what a run would ask for, without asking."""
+"""Count the calls that a run would send, without sending any."""
 
 from collections.abc import Callable, Collection
 
@@ -18,7 +18,7 @@ def plan_run(
     is_sent: Callable[[str], bool],
     ask_again: Collection[str] = (),
 ) -> RunPlan:
-    """Count rows, distinct images, and images that the journal answers; the face source is not asked.
+    """Count rows, distinct images, and images that the journal answers; send nothing to the face source.
 
     Holds 32 bytes per distinct image in memory.
 
@@ -26,8 +26,8 @@ def plan_run(
         manifest: the manifest of the run.
         key_of: gives the key under which the journal stores a row's answer.
         journal: where answers are looked up.
-        is_sent: tells whether the source would ask about an image URL.
-        ask_again: error codes, 'ok' or 'no_face'; images whose stored result is one of these are asked again.
+        is_sent: tells whether a run would send an image URL to the face source.
+        ask_again: error codes, 'ok' or 'no_face'; an image whose stored result is one of these is sent again.
 
     Raises:
         ManifestError: a file is damaged.
