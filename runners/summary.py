@@ -70,8 +70,8 @@ def _verdict(record: RunRecord) -> int:
     stopping = any(code.about.stops_the_run for code in codes)
     if record.calls.not_sent or (has_account and stopping):
         LOGGER.error(
-            "run %s is committed, but stopped early: %d images were not asked for (%s); run again to go on: "
-            "as a new run, since this one is over",
+            "run %s is committed, but stopped early: %d images were not asked for (%s); run again to "
+            "continue, with another run id",
             record.run_id,
             record.calls.not_sent,
             _explained(_what_stopped(codes, counts.dead)),
@@ -80,7 +80,7 @@ def _verdict(record: RunRecord) -> int:
     if counts.failure_share > allowed:
         LOGGER.error(
             "run %s is committed, but %.1f %% of its rows are dead letters; --max-failure-share allows "
-            "%.1f %%; the commonest is %s",
+            "%.1f %%; the most frequent code is %s",
             record.run_id,
             100 * counts.failure_share,
             100 * allowed,

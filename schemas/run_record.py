@@ -179,7 +179,7 @@ class RunRecord:
                 files=tuple(_strings(found.get("files", []))),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"it is no record of a run ({type(error).__name__}: {error})") from error
+            raise RunError(f"it is not the record of a run ({type(error).__name__}: {error})") from error
 
 
 _Value = TypeVar("_Value")
@@ -203,14 +203,14 @@ def agreed_options(records: Iterable[RunRecord]) -> dict[str, object]:
 def _known(kind: Callable[..., _Value], found: object, **others: object) -> _Value:
     """Make a value of `kind` from a JSON object; keys that are not fields of `kind` are ignored."""
     if not isinstance(found, dict):
-        raise TypeError(f"{found!r} is no object")
+        raise TypeError(f"{found!r} is not an object")
     names = get_annotations(kind)
     return kind(**{name: value for name, value in found.items() if name in names} | others)
 
 
 def _strings(found: object) -> Iterator[str]:
     if not isinstance(found, list):
-        raise TypeError(f"{found!r} is no list")
+        raise TypeError(f"{found!r} is not a list")
     yield from map(str, found)
 
 

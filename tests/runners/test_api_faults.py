@@ -82,7 +82,7 @@ def test_the_account_stops_the_run_and_what_to_do_is_said(
     with FaultyServer(by_image_url(answers())) as server:
         finished = annotate_by_api(server.base_url, manifest, tmp_path / "out", *UNPACED)
     assert finished.returncode == 3
-    assert f"({code}: {code.meaning}); run again to go on" in finished.stderr
+    assert f"({code}: {code.meaning}); run again to continue" in finished.stderr
     assert ends(tmp_path / "out") == {url_of(fault): str(code)}
 
 

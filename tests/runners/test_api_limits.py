@@ -173,7 +173,7 @@ def test_a_limit_is_told_with_the_flags_that_set_it(
     assert finished.returncode == 3
     left = codes_of(instalments.output, run_id)[cause]
     assert f"{left} images were not asked for ({cause}: --" in finished.stderr
-    assert "run again to go on" in finished.stderr
+    assert "run again to continue" in finished.stderr
 
 
 def test_the_last_run_has_all_answers(instalments: Instalments) -> None:

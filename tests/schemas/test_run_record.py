@@ -98,7 +98,7 @@ def test_a_record_of_another_version_is_read() -> None:
 )
 def test_a_record_that_is_none_is_refused(change: Mapping[str, object]) -> None:
     """JSON whose counts are missing, or whose values are of another kind, is no record."""
-    with pytest.raises(RunError, match="it is no record of a run"):
+    with pytest.raises(RunError, match="it is not the record of a run"):
         RunRecord.from_json({**RECORD.to_json(), **change})
 
 

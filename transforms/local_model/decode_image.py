@@ -209,7 +209,7 @@ def _parsing(data: bytes) -> Iterator[None]:
     except _BROKEN as error:
         reason = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
         message = (
-            f"the {len(data)} bytes beginning with {data[:16]!r} are no whole image{reason}; "
+            f"the {len(data)} bytes beginning with {data[:16]!r} are not a complete image{reason}; "
             f"check what the URL serves, or convert it to one of {', '.join(_FORMATS)}"
         )
         raise _rejected(ErrorCode.IMAGE_UNDECODABLE, message) from error
