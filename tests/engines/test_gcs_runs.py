@@ -55,7 +55,7 @@ def test_two_processes_of_one_run_pay_once(tmp_path: Path) -> None:
     """A second process with the same run id is refused while the first one lives; each image is one call."""
     manifest, ids = (
         write_urls(tmp_path / "urls.txt", images(60)),
-        ("--run-id", "night", "--timeout", f"{2 * DEADLINE_S}s"),
+        ("--run-id", "night", "--timeout", f"{2 * DEADLINE_S:.0f}s"),
     )
     second_is_over = Event()
 
