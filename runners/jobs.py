@@ -9,7 +9,7 @@ from facebeam.runners.interrupts import stop_signals
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.notify import told_at_the_end
 from facebeam.runners.prepare_run import use_remote_files
-from facebeam.runners.runs import run_called
+from facebeam.runners.runs import started_run
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.layout import Layout
 from facebeam.transforms.steps.publish import is_committed, read_record
@@ -50,4 +50,4 @@ def _finalize(options: FinalizeOptions, layout: Layout) -> int:
 def _layout(options: JobOptions | FinalizeOptions) -> Layout:
     """Give the paths of the run's files, and prepare Beam's file systems if they are remote."""
     use_remote_files([options.output])
-    return Layout(options.output, run_called(options.output, options.run))
+    return Layout(options.output, started_run(options.output, options.run))

@@ -69,22 +69,25 @@ def runs(options: RunsOptions) -> int:
 def status(options: JobOptions) -> int:
     """Print the state of one run; give the exit code; raises RunError."""
     use_remote_files([options.output])
-    layout = Layout(options.output, run_called(options.output, options.run))
-    state = next((run.state for run in find_runs(options.output) if run.run_id == layout.run_id), None)
-    if state is None:
+    found = find_runs(options.output)
+    wanted = found[-1:] if options.run == LATEST else [run for run in found if run.run_id == options.run]
+    if not wanted:
         raise RunError(f"{options.output} has no run {options.run}: 'facebeam runs' lists its runs")
-    if state is not RunState.SUBMITTED:
-        print(state)  # noqa: T201 - the command's answer
-        return NOT_COMMITTED if state is RunState.UNFINISHED else DONE
+    (run,) = wanted
+    if run.state is not RunState.SUBMITTED:
+        print(run.state)  # noqa: T201 - the command's answer
+        return NOT_COMMITTED if run.state is RunState.UNFINISHED else DONE
     from facebeam.runners.clusters.submitted_job import SubmittedJob  # noqa: PLC0415 - imports Beam
 
-    of_job = SubmittedJob.find(layout).state
+    of_job = SubmittedJob.find(Layout(options.output, run.run_id)).state
     print(of_job)  # noqa: T201 - the command's answer
     return NOT_COMMITTED if of_job.is_over else DONE
 
 
-def run_called(output: str, run: str) -> str:
+def started_run(output: str, run: str) -> str:
     """Give the id of the run that a flag names: for `latest`, the run that was started last.
+
+    It may still be running; `chosen_rows.run_called` gives the one that was committed last.
 
     Raises:
         RunError: the output has no run.

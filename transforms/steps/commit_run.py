@@ -30,25 +30,24 @@ from facebeam.transforms.steps.publish import Plan, finish, is_committed, publis
 from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
 
 
-def count_tables(staged: Iterable[StagedFile], rows_read: int) -> RunCounts:
-    """Count a run from what was written into its staged files."""
-    files = list(staged)
+def count_tables(staged: Sequence[StagedFile], rows_read: int) -> RunCounts:
+    """Add up the counts that the writers of the staged files reported."""
     dead: Counter[str] = Counter()
-    for file in files:
+    for file in staged:
         if file.table == "dead_letters":
             dead[file.partition.removeprefix("error_code=")] += file.rows
     return RunCounts(
         rows_read=rows_read,
-        ok=sum(file.ok for file in files),
-        no_face=sum(file.no_face for file in files),
-        face_count=sum(file.face_count for file in files),
-        faces=sum(file.rows for file in files if file.table == "faces"),
+        ok=sum(file.ok for file in staged),
+        no_face=sum(file.no_face for file in staged),
+        face_count=sum(file.face_count for file in staged),
+        faces=sum(file.rows for file in staged if file.table == "faces"),
         dead=dict(sorted(dead.items())),
     )
 
 
 def latency_percentiles(staged: Iterable[StagedFile]) -> Latencies:
-    """Give median, 95th and 99th percentile of the latencies in ms; None where nothing was asked."""
+    """Give median, 95th and 99th percentile of the latencies in ms; None if the source was not asked."""
     counts: Counter[float] = Counter()
     for file in staged:
         counts.update(dict(file.latencies))
@@ -66,10 +65,13 @@ def with_empty_tables(staged: Sequence[StagedFile], layout: Layout, columns: pa.
 
 
 def files_to_publish(staged: Iterable[StagedFile], layout: Layout) -> dict[str, int]:
-    """See that the staged files are on the disk, whole: path below the staging folder -> size in bytes.
+    """Check the sizes of the staged files and write them through to the disk.
+
+    Returns:
+        Path below the staging folder -> size in bytes.
 
     Raises:
-        RunError: a file is missing, or has another size than its writer gave it.
+        RunError: a file is missing, or its size differs from the one that its writer reported.
     """
     found = files_below(layout.staging)
     wanted = {file.path: file.size_bytes for file in sorted(staged, key=lambda file: file.path)}
