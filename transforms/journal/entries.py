@@ -54,22 +54,19 @@ file: they are what a look-up reads of all entries, before it reads `packed` of 
 NEEDED: Final = ("packed", "source", "face_model_version", "asked_by")
 """The columns by which an entry is decoded."""
 
-HEAD: Final = np.dtype(
-    [
-        ("crc32", "<u4"),  # of all that follows
-        ("key", "V32"),
-        ("answered_at", "<i8"),  # Unix microseconds
-        ("attempts", "<i4"),
-        ("width", "<i4"),  # -1: not known
-        ("height", "<i4"),
-        ("kind", "u1"),  # the bits below
-        ("faces", "<u2"),
-        ("text_bytes", "<u4"),
-    ]
+_HEAD_FIELDS: Final = (  # name, type for numpy, type for struct
+    ("crc32", "<u4", "I"),  # of all that follows
+    ("key", "V32", "32s"),
+    ("answered_at", "<i8", "q"),  # Unix microseconds
+    ("attempts", "<i4", "i"),
+    ("width", "<i4", "i"),  # -1: not known
+    ("height", "<i4", "i"),
+    ("kind", "u1", "B"),  # the bits below
+    ("faces", "<u2", "H"),
+    ("text_bytes", "<u4", "I"),
 )
-
-
-_HEAD: Final = Struct("<I32sqiiiBHI")
+HEAD: Final = np.dtype([(name, kind) for name, kind, _ in _HEAD_FIELDS])
+_HEAD: Final = Struct("<" + "".join(code for _, _, code in _HEAD_FIELDS))
 _HEAD_BYTES: Final = np.arange(HEAD.itemsize, dtype=np.int32)
 
 
