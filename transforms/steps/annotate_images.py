@@ -29,8 +29,8 @@ from facebeam.transforms.steps.defects import Defects, internal_error
 from facebeam.transforms.steps.leases import ShardLeases
 from facebeam.transforms.steps.progress import PROGRESS, stop_if_asked
 from facebeam.transforms.steps.questions import Asked, Question, group_by_question
-from facebeam.transforms.steps.row_blocks import BlockByShard, RowBlock, unpack_in_turn
 from facebeam.transforms.steps.same_version import check_same_version, installed_version
+from facebeam.transforms.steps.staged_rows import StagedRows, StageRows, unpack_in_turn
 from facebeam.transforms.steps.thread_window import free_lanes_first, thread_window
 from facebeam.transforms.steps.throttling_signal import ThrottlingSignal
 
@@ -79,17 +79,16 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
     Each row comes out exactly once, as annotation or as dead letter, in any order. Rows with equal URLs share
-    one answer. The GroupByKey is the only shuffle of rows in a run. One `process()` call annotates one shard;
-    if an engine gives a shard to two workers, the one that began first stops within five seconds. Each shard
-    has its part of the rate and the budget, so both also hold for the whole run. The journal has an answer
-    at most five seconds after it arrived.
+    one answer. The GroupByKey is the only shuffle in a run, and moves references to rows. One `process()`
+    call annotates one shard; if an engine gives a shard to two workers, the one that began first stops within
+    five seconds. Each shard has its part of the rate and the budget, so both also hold for the whole run. The
+    journal has an answer at most five seconds after it arrived.
 
     Args:
         source: the face source to ask.
         journal: stores answers for later runs, and is searched before the source is asked.
         question: what to ask about every image.
-        shards: number of groups of rows, which workers may process in parallel. A worker holds one group in
-            memory, compressed to about 20 bytes per row.
+        shards: number of groups of rows, which workers may process in parallel.
         ask_again: error codes, 'ok' or 'no_face'; images whose stored result is one of these are asked again.
         min_score: faces with a lower score, 0 to 1, are left out of the annotations. The journal stores them.
         asked_by: this run and this try of it. Stored answers of any try of this run are reused even if
@@ -98,6 +97,8 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
             record who asked.
         leases: lets a worker notice that another one has taken over its shard. None: the engine never gives
             a shard to two workers.
+        rows_folder: folder for the rows on their way to the workers, which all must be able to read it;
+            delete it after the run. None: the engine holds the rows of a shard in memory.
         policy: how often to retry a failure with fate `retry`.
     """
 
@@ -109,12 +110,16 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     min_score: float = 0.0
     asked_by: AskedBy | None = None
     leases: ShardLeases | None = None
+    rows_folder: str | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def key_of(self, row: ManifestRow) -> bytes:
+        """Give the key of a row's request."""
+        return self.question.key(self.source.identity, row)
 
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
         """Group the rows by shard, then annotate each shard."""
-        key_of = partial(self.question.key, self.source.identity)
-        shards = rows | beam.ParDo(BlockByShard(key_of, self.shards)) | beam.GroupByKey()
+        shards = rows | beam.ParDo(StageRows(self.key_of, self.shards, self.rows_folder)) | beam.GroupByKey()
         annotated = shards | beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, _CALLS, main=_ANNOTATIONS)
         return AnnotatedImages(annotated[_ANNOTATIONS], annotated[_DEAD], annotated[_CALLS])
 
@@ -166,10 +171,10 @@ class _AnnotateShard(beam.DoFn):
         """Check that this worker has the version of facebeam that built the pipeline."""
         check_same_version(self._built_by)
 
-    def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead | _Calls]:
-        shard, blocks = element
+    def process(self, element: tuple[int, Iterable[StagedRows]]) -> Iterator[Annotation | _Dead | _Calls]:
+        shard, staged = element
         with _open_shard(self._step, shard) as opened:
-            for rows in unpack_in_turn(blocks):
+            for rows in unpack_in_turn(staged, self._step.key_of):
                 asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
