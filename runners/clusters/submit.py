@@ -13,6 +13,7 @@ from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.interrupts import Stop, stop_signals
 from facebeam.runners.logs import LOGGER
+from facebeam.runners.prepare_run import default_duration_s
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
@@ -39,6 +40,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         return show_summary(layout, read_record(layout), options)
     warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)
+    _tell_duration(options)
     with stop_signals() as stop:  # no signal may come between submitting a job and recording it
         try:
             job = SubmittedJob.submit(pipeline, cluster, options.cluster, layout)
@@ -46,6 +48,17 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
             LOGGER.error("%s", error)
             return NOT_COMMITTED
         return _follow(job, options, stop)
+
+
+def _tell_duration(options: RunOptions) -> None:
+    """Say when the run stops, if that is a default of the engine and not the user's wish."""
+    longest_s = default_duration_s(options)
+    if longest_s and not (options.max_duration or options.stop_at):
+        LOGGER.info(
+            "the run begins no image later than %d days after now, because Dataflow ends long jobs; "
+            "--max-duration changes this",
+            longest_s / 86_400,
+        )
 
 
 def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
