@@ -5,6 +5,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from facebeam.pipelines.annotate_manifest import build
 from facebeam.runners.clusters.cluster import UnreachableError, choose_cluster
+from facebeam.runners.clusters.dataflow_size import too_long
 from facebeam.runners.clusters.submitted_job import SubmittedJob, job_name
 from facebeam.runners.describe_run import describe_run
 from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
@@ -51,14 +52,18 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
 
 
 def _tell_duration(options: RunOptions) -> None:
-    """Say when the run stops, if that is a default of the engine and not the user's wish."""
+    """Say when the run stops, if that is a default of the engine; warn if the engine would end it earlier."""
     longest_s = default_duration_s(options)
-    if longest_s and not (options.max_duration or options.stop_at):
+    if longest_s is None or options.stop_at:
+        return
+    if options.max_duration is None:
         LOGGER.info(
-            "the run begins no image later than %d days after now, because Dataflow ends long jobs; "
+            "the run begins no image later than %d days from now, because Dataflow ends long jobs; "
             "--max-duration changes this",
             longest_s / 86_400,
         )
+    elif warning := too_long(options.max_duration):
+        LOGGER.warning("%s", warning)
 
 
 def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:
