@@ -131,6 +131,10 @@ def test_a_run_with_another_type_is_named_and_the_others_are_registered(tmp_path
         finished.stderr
     )
     assert sorted(read_delta(output, "images")["run"].unique()) == ["one", "three"]
+    delete(output, "one")
+    night(output, "one", score=1.5)
+    assert "2 such runs" in register(output).stderr
+    assert sorted(read_delta(output, "images")["run"].unique()) == ["three"]
 
 
 def test_a_column_without_a_delta_type_is_left_out(tmp_path: Path) -> None:

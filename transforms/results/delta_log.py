@@ -121,14 +121,15 @@ def _register_run(
     done.left_out.update(set(columns.names) - set(kept.names))
     if misfit := _misfit(kept, log.fields()):
         done.misfits[run] = misfit
-        return
+        files = {}  # only a run that was registered, and then replaced, has something to remove
     adds = [_add(path, files[path], rows[path]) for path in files.keys() - known]
     now_ms = time.time_ns() // 1_000_000
     removes = [
         RemoveAction(path, data_change=True, deletion_timestamp=now_ms) for path in known - files.keys()
     ]
-    log.commit(adds, removes, kept)
-    (done.added if files else done.removed).append(run)
+    if adds or removes:
+        log.commit(adds, removes, kept if adds else pa.schema([]))
+        (done.added if adds else done.removed).append(run)
 
 
 def _add(path: str, file: FoundFile, rows: int) -> AddAction:
