@@ -151,11 +151,11 @@ COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3
 
 lock: $(VENV)/ready ## renew the locks from pyproject.toml; UPGRADE=--upgrade: to the newest versions
 	echo setuptools | $(COMPILE) --extra local --extra gcp --extra aws -o requirements.lock pyproject.toml -
-	echo setuptools | $(COMPILE) --extra local --extra server --extra report --extra dev -c requirements.lock \
+	echo setuptools | $(COMPILE) --extra local --extra server --extra report --extra delta --extra dev -c requirements.lock \
 	    -o requirements-dev.lock pyproject.toml -
 	echo uv | $(COMPILE) -o requirements-uv.lock -
 	printf '%s\n' gcp-storage-emulator 'moto[s3]' flask flask-cors | $(COMPILE) -o tests/emulator.lock -
-	printf '%s\n' polars duckdb datasets datumaro pycocotools pyspark setuptools | $(COMPILE) -c requirements-dev.lock -o tests/readers.lock -
+	printf '%s\n' polars deltalake duckdb datasets datumaro pycocotools pyspark setuptools | $(COMPILE) -c requirements-dev.lock -o tests/readers.lock -
 	printf '%s\n' torch numpy pyarrow | $(COMPILE) -c requirements-dev.lock -o tests/torch.lock -
 	echo pip | $(COMPILE) --upgrade --no-annotate -o tests/pips/newest.lock -
 

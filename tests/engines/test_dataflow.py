@@ -98,6 +98,7 @@ def ran(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_a_run_is_committed_in_the_bucket(ran: Ran, cloud: Cloud, tmp_path: Path) -> None:
     """A Dataflow run exits with 0 and commits a local run's rows and its record; it leaves no other file."""
     assert ran.first.returncode == 0, ran.first.stderr
+    assert "the run begins no image later than 9 days from now" in ran.first.stderr
     there = cloud.store.download("out", tmp_path / "out")
     for table in TABLES:
         rmtree(there / table / "run=two")
