@@ -27,7 +27,7 @@ from facebeam.schemas.values import Annotation, Answer, Face, ImageRequest, Mani
 from facebeam.transforms.journal.entries import Entry, encode_entries
 from facebeam.transforms.journal.segments import write_segment
 from facebeam.transforms.steps.flatten import flatten_faces, flatten_images
-from facebeam.transforms.steps.row_blocks import ROWS_A_BLOCK, pack
+from facebeam.transforms.steps.staged_rows import ROWS_A_BLOCK, pack
 from facebeam.transforms.steps.write_table import VALUES_A_ROW_GROUP
 
 IMAGES = 20_000
