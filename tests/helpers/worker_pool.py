@@ -50,11 +50,16 @@ def kill_workers(pool: str) -> int:
     Returns:
         The number of killed processes.
     """
-    (main,) = _pids("--full", f"worker_pool_main --service_port={pool.rpartition(':')[2]}")
-    workers = _pids("--session", main, "--full", "sdk_worker_main")
+    workers = worker_pids(pool)
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     return len(workers)
+
+
+def worker_pids(pool: str) -> list[int]:
+    """Find the Python processes in which a pool's workers run; they are in the pool's session."""
+    (main,) = _pids("--full", f"worker_pool_main --service_port={pool.rpartition(':')[2]}")
+    return _pids("--session", main, "--full", "sdk_worker_main")
 
 
 def _pids(*which: object) -> list[int]:
