@@ -98,20 +98,22 @@ test-all: test test-slow ## run all tests but Flink's and torch's
 .tested: $(shell find * -type f -not -path 'demo-out/*' -not -path 'dist/*' -not -path '*/__pycache__/*')
 	$(MAKE) test
 
-# A Flink to test on: its jars from PyPI, by their sha256, and Beam's job server put together by Maven.
-.flink/ready: tests/engines/flink/pom.xml tests/engines/flink/flink.txt | $(VENV)/ready
+# The versions of Flink to test on: their jars from PyPI, by their sha256; and Beam's job server put together by Maven.
+.flink/ready: tests/engines/flink/pom.xml $(wildcard tests/engines/flink/flink-*.txt) | $(VENV)/ready
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then set -ex; \
 	    rm -rf .flink; mkdir .flink; cp tests/engines/flink/pom.xml .flink/; \
-	    $(BIN)/python -m pip download --quiet --no-deps --no-build-isolation --no-binary :all: \
-	        --require-hashes -r tests/engines/flink/flink.txt -d .flink; \
-	    tar xzf .flink/apache*flink*.tar.gz -C .flink --strip-components=1 --wildcards '*/deps'; \
-	    rm .flink/apache*flink*.tar.gz; \
+	    for lock in $(filter %.txt,$^); do \
+	        version=$$(basename $$lock .txt); mkdir .flink/$$version; \
+	        $(BIN)/python -m pip download --quiet --no-deps --no-build-isolation --no-binary :all: \
+	            --require-hashes -r $$lock -d .flink/$$version; \
+	        tar xzf .flink/$$version/apache*flink*.tar.gz -C .flink/$$version --strip-components=2 --wildcards '*/deps'; \
+	        rm .flink/$$version/apache*flink*.tar.gz; done; \
 	    mvn --quiet --batch-mode -f .flink/pom.xml package; \
 	    touch $@; \
 	else echo "no Java or no Maven here: Flink cannot be set up, and its tests are skipped"; fi
 
 flink-test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .flink/ready ## run on a real Flink: wants Java, Maven, Go
-	$(BIN)/python -m pytest tests/engines/flink --junitxml=.reports/flink.xml
+	$(BIN)/python -m pytest -n 2 --dist loadscope tests/engines/flink --junitxml=.reports/flink.xml
 
 torch-test: $(VENV)/ready .torch/ready ## read the tables with torch: downloads some 3 GB
 	$(BIN)/python -m pytest tests/runners/test_reading_tables.py -k torch --junitxml=.reports/torch.xml

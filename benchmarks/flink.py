@@ -1,8 +1,10 @@
-"""Measure cost and gain of Flink: `python -m benchmarks.flink [graph | model]`, after `make .flink/ready`.
+"""Measure cost and gain of Flink: `python -m benchmarks.flink [NAME]`, after `make .flink/ready`.
 
-graph  the fake source over 10,000, 100,000 and 1,000,000 rows, on one machine and on a Flink session cluster
-       of two slots on the same machine: this measures the pipeline alone
-model  the local model over the example's photographs, with one slot and with two
+graph      the fake source over 10,000, 100,000 and 1,000,000 rows, on one machine and on a Flink session
+           cluster of two slots on the same machine: this measures the pipeline alone
+model      the local model over the example's photographs, with one slot and with two
+one_shard  the fake source over 100,000, 1,000,000 and 3,000,000 URLs with signatures, all in one shard: time,
+           and the peak memory of the worker's process and of the TaskManager, whose managed memory is 128 MB
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -10,20 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 
-from benchmarks.processes import FACEBEAM, cost_of, machine
+from benchmarks.processes import FACEBEAM, cost_of, machine, peak_mb
+from tests.engines.flink.large_manifests import write_presigned
 from tests.engines.flink.session_cluster import JOB_SERVER_JAR, SessionCluster, session_cluster
-from tests.helpers.worker_pool import worker_pool
+from tests.helpers.worker_pool import worker_pids, worker_pool
 
 ROWS = (10_000, 100_000, 1_000_000)
+ROWS_IN_ONE_SHARD = (100_000, 1_000_000, 3_000_000)
 COPIES = 800
 """Number of rows in the manifest for each of the example's photographs."""
 
 
 def graph(folder: Path) -> None:
     """Measure the time of the pipeline on one machine and on Flink."""
-    with _flink(folder) as on_flink:
-        for name, where in (("one machine", []), ("Flink", on_flink)):
+    with _flink(folder) as (cluster, pool):
+        for name, where in (("one machine", []), ("Flink", _flags(cluster, pool))):
             before_s = None
             for rows in ROWS:
                 wall_s = _annotate(_urls(folder, rows), folder / f"{name} {rows}", "--source", "fake", *where)
@@ -35,12 +40,12 @@ def graph(folder: Path) -> None:
 def model(folder: Path) -> None:
     """Measure how much faster two slots are than one slot, start included."""
     manifest = _photos(folder)
-    with _flink(folder) as on_flink:
+    with _flink(folder) as (cluster, pool):
         walls_s = [
             _annotate(
                 manifest,
                 folder / f"slots {slots}",
-                *on_flink,
+                *_flags(cluster, pool),
                 "--allow-local-files",
                 "--parallelism",
                 str(slots),
@@ -52,12 +57,46 @@ def model(folder: Path) -> None:
     print(f"{walls_s[0] / walls_s[1]:.2f} times")
 
 
+def one_shard(folder: Path) -> None:
+    """Measure time and memory of runs whose rows are all in one shard, each on a new cluster."""
+    before_s = None
+    for rows in ROWS_IN_ONE_SHARD:
+        manifest = write_presigned(folder / f"{rows}.txt", rows)
+        with _flink(folder / f"{rows}") as (cluster, pool), _watched(pool) as peaks_mb:
+            flags = ("--source", "fake", "--shards", "1", *_flags(cluster, pool))
+            wall_s = _annotate(manifest, folder / f"{rows} out", *flags)
+            task_manager_mb = peak_mb(cluster.task_manager.pid)
+        step = f", {wall_s / before_s:.1f} times the last" if before_s else ""
+        memory = f"peak of the worker {max(peaks_mb):.0f} MB, of the TaskManager {task_manager_mb:.0f} MB"
+        print(f"one_shard: {rows:,} rows in {wall_s:.1f} s{step}; {memory}", flush=True)
+        before_s = wall_s
+
+
 @contextmanager
-def _flink(folder: Path) -> Iterator[list[str]]:
-    """Start a cluster and a pool; give the flags that choose them."""
-    (folder / "flink").mkdir()
+def _flink(folder: Path) -> Iterator[tuple[SessionCluster, str]]:
+    """Start a cluster and a pool; give the cluster, and the pool's address."""
+    (folder / "flink").mkdir(parents=True)
     with session_cluster(folder / "flink/cluster") as cluster, worker_pool(folder / "flink/pool.log") as pool:
-        yield _flags(cluster, pool)
+        yield cluster, pool
+
+
+@contextmanager
+def _watched(pool: str) -> Iterator[list[float]]:
+    """Look at a pool's worker processes once per second; give a list that gets their peaks, in MiB."""
+    peaks_mb: list[float] = []
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(1):
+            peaks_mb.extend(map(peak_mb, worker_pids(pool)))
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        yield peaks_mb
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _flags(cluster: SessionCluster, pool: str) -> list[str]:
@@ -90,11 +129,11 @@ def _photos(folder: Path, photos: Path = Path(".photos")) -> Path:
     return manifest
 
 
-MEASUREMENTS = {"graph": graph, "model": model}
+MEASUREMENTS = {"graph": graph, "model": model, "one_shard": one_shard}
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=MEASUREMENTS, help="default: both")
+    parser.add_argument("name", nargs="?", choices=MEASUREMENTS, help="default: all")
     name = parser.parse_args().name
     print(machine())
     for chosen in [name] if name else MEASUREMENTS:

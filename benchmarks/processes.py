@@ -52,6 +52,16 @@ def _cost(command: Sequence[str]) -> Cost:
     return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
+def peak_mb(pid: int) -> float:
+    """Give the largest resident set of a process until now, in MiB; 0 if the process has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    lines = (line.split() for line in status.splitlines())
+    return next((int(line[1]) / 1024 for line in lines if line[0] == "VmHWM:"), 0.0)
+
+
 def machine() -> str:
     """Describe this machine and its Python."""
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -56,7 +56,7 @@ CHECKS: Final = {
     },
     "an engine that does not answer or dies is reported": {
         "portable": "test_portable.test_an_engine_that_dies_is_given_up_on",
-        "flink": "test_flink_ends.test_a_master_that_dies_is_given_up_on",
+        "flink": "test_flink_1_19.test_a_master_that_dies_is_given_up_on",
         "dataflow": "test_dataflow.test_a_service_that_is_away_is_told",
     },
 }

@@ -1,6 +1,8 @@
 """Beam's worker pool, in an environment that holds the same as a worker's image and no source tree."""
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,9 +44,38 @@ def worker_pool(log: Path, env: Mapping[str, str] | None = None) -> Iterator[str
         yield address
 
 
+def kill_workers(pool: str) -> int:
+    """Kill the Python processes in which a pool's workers run, not the pool and not Beam's boot program.
+
+    Returns:
+        The number of killed processes.
+    """
+    workers = worker_pids(pool)
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    return len(workers)
+
+
+def worker_pids(pool: str) -> list[int]:
+    """Find the Python processes in which a pool's workers run; they are in the pool's session."""
+    (main,) = _pids("--full", f"worker_pool_main --service_port={pool.rpartition(':')[2]}")
+    return _pids("--session", main, "--full", "sdk_worker_main")
+
+
+def _pids(*which: object) -> list[int]:
+    command = ["pgrep", *map(str, which)]
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
 def _environment() -> dict[str, str]:
-    """Give the variables of a worker's image: no PYTHONPATH, and its own programs first in PATH."""
-    return {
+    """Give the variables of a worker's image: no PYTHONPATH, and its own programs first in PATH.
+
+    Settings of OpenBLAS are passed on: with another kernel, the last digits of the local model's results
+    would differ from those of a local run.
+    """
+    blas = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
+    return blas | {
         "PATH": f"{WORKER / 'bin'}:{os.environ['PATH']}",
         "HOME": os.environ.get("HOME", "/"),
         "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",

@@ -21,8 +21,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cluster(logs: Path) -> Iterator[SessionCluster]:
-    """Start one cluster for all tests."""
-    with session_cluster(logs / "cluster") as started:
+    """Start one cluster for all tests; it survives the loss of its JobManager."""
+    with session_cluster(logs / "cluster", high_availability=True) as started:
         yield started
 
 

@@ -38,6 +38,20 @@ restart-strategy.fixed-delay.attempts: 2
 restart-strategy.fixed-delay.delay: 1s
 io.tmp.dirs: {scratch}
 """
+# With it, a JobManager finds the jobs of the one before it.
+# A killed JobManager remains the leader until its session ends; Flink's default is 60 s.
+_HIGH_AVAILABILITY: Final = """\
+high-availability.type: zookeeper
+high-availability.zookeeper.quorum: 127.0.0.1:{zookeeper_port}
+high-availability.zookeeper.client.session-timeout: 5000
+high-availability.storageDir: file://{folder}/jobs
+"""
+_ZOOKEEPER: Final = """\
+clientPort={zookeeper_port}
+clientPortAddress=127.0.0.1
+dataDir={folder}/zookeeper
+"""
+ZOOKEEPER: Final = "zookeeper.properties"
 SCRATCH: Final = "scratch"
 _LOGGING: Final = """\
 rootLogger.level = INFO
@@ -49,12 +63,21 @@ appender.console.layout.pattern = %d{HH:mm:ss} %-5p %c - %m%n
 """
 
 
-def write_configuration(folder: Path, rest_port: int, slots: int) -> None:
-    """Write what Flink's programs read from `--configDir`, and make a folder for their temporary files."""
+def write_configuration(folder: Path, rest_port: int, slots: int, zookeeper_port: int | None = None) -> None:
+    """Write what Flink's programs read from `--configDir`, and make a folder for their temporary files.
+
+    Args:
+        folder: where to write; it does not exist yet.
+        rest_port: the port of the JobManager's REST interface.
+        slots: number of slots per TaskManager.
+        zookeeper_port: the port of the ZooKeeper that keeps the jobs; None: no high availability.
+    """
     (folder / SCRATCH).mkdir(parents=True)
     (folder / "log4j.properties").write_text(_LOGGING)
-    (folder / "config.yaml").write_text(
-        _CONFIGURATION.format(
-            rpc_port=free_port(), rest_port=rest_port, slots=slots, scratch=folder / SCRATCH
-        )
+    configuration = _CONFIGURATION.format(
+        rpc_port=free_port(), rest_port=rest_port, slots=slots, scratch=folder / SCRATCH
     )
+    if zookeeper_port is not None:
+        (folder / ZOOKEEPER).write_text(_ZOOKEEPER.format(zookeeper_port=zookeeper_port, folder=folder))
+        configuration += _HIGH_AVAILABILITY.format(zookeeper_port=zookeeper_port, folder=folder)
+    (folder / "config.yaml").write_text(configuration)

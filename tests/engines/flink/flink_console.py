@@ -1,14 +1,17 @@
 """`facebeam --runner flink` as a user runs it, without a token, and the calls that it makes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE, Popen
 from time import monotonic, sleep
 
+import pandas as pd
 import requests
 
 from tests.engines.flink.session_cluster import JOB_SERVER_JAR, SessionCluster
+from tests.engines.test_portable import tables
+from tests.helpers import console
 from tests.helpers.api_console import environment, with_token
 from tests.helpers.console import FACEBEAM, Finished
 from tests.helpers.processes import running
@@ -25,6 +28,20 @@ def on(cluster: SessionCluster, pool: str) -> tuple[object, ...]:
 def annotate(manifest: Path, output: Path, *flags: object) -> Finished:
     """Run `facebeam annotate` to its end."""
     return with_token("annotate", "--manifest", manifest, "--output", output, *flags, token=None)
+
+
+def same_tables(
+    manifest: Path, folder: Path, flags: Sequence[object], flink: Sequence[object]
+) -> dict[str, pd.DataFrame]:
+    """Run on this machine and on Flink, check that the tables are equal cell by cell, and give them."""
+    flags = (*flags, "--max-failure-share", 1, "--run-id", "one")
+    assert console.annotate(manifest, folder / "here", *flags).returncode == 0
+    finished = annotate(manifest, folder / "there", *flags, *flink)
+    assert finished.returncode == 0, finished.stderr
+    there = tables(folder / "there")
+    for name, expected in tables(folder / "here").items():
+        pd.testing.assert_frame_equal(expected, there[name])
+    return there
 
 
 def job(command: str, output: Path, run_id: str = "one") -> Finished:

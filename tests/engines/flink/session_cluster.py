@@ -11,16 +11,17 @@ from typing import Any, Final
 
 import requests
 
-from tests.engines.flink.flink_configuration import SCRATCH, write_configuration
+from tests.engines.flink.flink_configuration import SCRATCH, ZOOKEEPER, write_configuration
 from tests.helpers.console import ROOT
 from tests.helpers.processes import free_port, running, wait_for_port
 
 FLINK: Final = ROOT / ".flink"
-"""Flink's libraries from PyPI, and Beam's job server for them; `make .flink/ready` makes it."""
+"""A folder of Flink's libraries for each version, and Beam's job server; `make .flink/ready` makes it."""
 JOB_SERVER_JAR: Final = FLINK / "target" / "flink-job-server.jar"
 SLOTS: Final = 2
 _STARTS_WITHIN_S: Final = 180
 _JOB_MANAGER: Final = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+_ZOOKEEPER: Final = "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer"
 _TASK_MANAGER: Final = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _OPEN_TO_FLINK: Final = (
     "lang",
@@ -46,9 +47,14 @@ class SessionCluster:
     """A cluster; `folder` is for its configuration, logs and temporary files."""
 
     folder: Path
+    version: str = "1.20"
+    zookeeper_port: int | None = None
+    """Where a ZooKeeper keeps the jobs; None: they die with their JobManager."""
     rest_port: int = field(default_factory=free_port)
-    processes: list[Popen[str]] = field(default_factory=list)
-    """All processes that were started, oldest first."""
+    job_manager: Popen[str] = field(init=False)
+    """The newest; it may have been killed."""
+    task_manager: Popen[str] = field(init=False)
+    """The newest; it may have been killed."""
     ends: ExitStack = field(default_factory=ExitStack)
     """Ends the processes, newest first."""
 
@@ -58,20 +64,23 @@ class SessionCluster:
         return f"127.0.0.1:{self.rest_port}"
 
     def start(self) -> None:
-        """Start a JobManager and one TaskManager."""
-        write_configuration(self.folder, self.rest_port, SLOTS)
+        """Start a JobManager and one TaskManager; before them a ZooKeeper, if there is to be one."""
+        write_configuration(self.folder, self.rest_port, SLOTS, self.zookeeper_port)
+        if self.zookeeper_port is not None:
+            self._start_process(_ZOOKEEPER, "--zkConfigFile", self.folder / ZOOKEEPER, "--peerId", 1)
+            wait_for_port(self.zookeeper_port)
         self.start_job_manager()
         self.start_task_manager()
         self.wait_for_slots()
 
     def start_job_manager(self) -> None:
-        """Start a JobManager, which does not know any job yet, and wait until it answers."""
-        self._start_process(_JOB_MANAGER)
+        """Start a JobManager, and wait until it answers; it knows the jobs that a ZooKeeper has kept."""
+        self.job_manager = self._start_process(_JOB_MANAGER, "--configDir", self.folder)
         wait_for_port(self.rest_port)
 
     def start_task_manager(self) -> None:
         """Start a TaskManager."""
-        self._start_process(_TASK_MANAGER)
+        self.task_manager = self._start_process(_TASK_MANAGER, "--configDir", self.folder)
 
     def wait_for_slots(self) -> None:
         """Wait until all slots are free."""
@@ -103,30 +112,29 @@ class SessionCluster:
         answer: dict[str, Any] = requests.get(f"http://{self.address}/v1/{path}", timeout=20).json()
         return answer
 
-    def _start_process(self, main: str) -> None:
+    def _start_process(self, main: str, *arguments: object) -> Popen[str]:
+        flink = FLINK / f"flink-{self.version}"
         logging = f"-Dlog4j.configurationFile=file:{self.folder}/log4j.properties"
         scratch = f"-Djava.io.tmpdir={self.folder}/{SCRATCH}"
-        command = [
-            *_JAVA,
-            logging,
-            scratch,
-            "-cp",
-            f"{FLINK}/deps/lib/*",
-            main,
-            "--configDir",
-            str(self.folder),
-        ]
-        env = os.environ | {"FLINK_PLUGINS_DIR": f"{FLINK}/deps/plugins"}
-        log = self.folder / f"{len(self.processes)}-{main.rpartition('.')[2]}.log"
+        command = [*_JAVA, logging, scratch, "-cp", f"{flink}/lib/*", main, *arguments]
+        env = os.environ | {"FLINK_PLUGINS_DIR": f"{flink}/plugins"}
+        log = self.folder / f"{len(list(self.folder.glob('*.log')))}-{main.rpartition('.')[2]}.log"
         with log.open("wb") as output:
-            process = self.ends.enter_context(running(command, stdout=output, stderr=output, env=env))
-        self.processes.append(process)
+            return self.ends.enter_context(running(command, stdout=output, stderr=output, env=env))
 
 
 @contextmanager
-def session_cluster(folder: Path) -> Iterator[SessionCluster]:
-    """Start a cluster and end it."""
-    cluster = SessionCluster(folder)
+def session_cluster(
+    folder: Path, version: str = "1.20", *, high_availability: bool = False
+) -> Iterator[SessionCluster]:
+    """Start a cluster and end it.
+
+    Args:
+        folder: for the cluster's files; it does not exist yet.
+        version: `1.19` or `1.20`.
+        high_availability: whether a ZooKeeper keeps the jobs for the next JobManager.
+    """
+    cluster = SessionCluster(folder, version, free_port() if high_availability else None)
     with cluster.ends:
         cluster.start()
         yield cluster
