@@ -7,6 +7,7 @@ from typing import Protocol
 from apache_beam import Pipeline
 
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.schemas.counts import Counts
 from facebeam.schemas.errors import RunError
 
 
@@ -56,6 +57,9 @@ class Cluster(Protocol):
 
     def state(self, job_id: str) -> JobState:
         """Ask the engine for the state of a job; raises UnreachableError."""
+
+    def counts(self, job_id: str) -> Counts:
+        """Give the job's metrics that the engine reports, if it reports any; raises UnreachableError."""
 
     def why_failed(self, job_id: str) -> str:
         """Give the failure that the engine reports, with the worker's traceback; raises UnreachableError."""

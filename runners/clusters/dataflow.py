@@ -1,7 +1,8 @@
 """Google's Dataflow: it starts workers from a container image, and stops them when the job ends."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep
@@ -20,6 +21,7 @@ from google.cloud import dataflow  # type: ignore[import-untyped]  # an extra
 from facebeam.runners.clusters.cluster import JobState, UnreachableError
 from facebeam.runners.clusters.dataflow_flags import check_names, dataflow_flags
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.schemas.counts import NAMESPACE, Counts
 from facebeam.schemas.errors import RunError
 from facebeam.transforms.files.any_store import check_writable
 from facebeam.transforms.files.remote import vendor_errors
@@ -73,6 +75,15 @@ class DataflowJobs:
             except (NotFound, RetryError):
                 return JobState.GONE
             return _STATES.get(job.current_state, JobState.RUNNING)
+
+    def counts(self, job_id: str) -> Counts:
+        """Add up a job's metrics over all steps."""
+        with self._errors():
+            client = dataflow.MetricsV1Beta3Client(**self._connection)
+            request = self._place | {"job_id": self._id(job_id)}
+            found = client.get_job_metrics(request, timeout=_TIMEOUT_S).metrics
+        ours = [each for each in found if each.name.context.get("namespace") == NAMESPACE]
+        return _sum(ours, tentative="true") or _sum(ours, tentative=None)
 
     def last_error(self, job_id: str) -> str | None:
         """Give the last error with a traceback among a job's messages, otherwise the last error."""
@@ -136,6 +147,20 @@ class DataflowJobs:
             ) from error
 
 
+def _sum(metrics: Iterable[dataflow.MetricUpdate], tentative: str | None) -> Counts:
+    """Add up metrics: tentative ones, which include the work in progress, or committed ones."""
+    counters, latency_sum_ms, latencies = Counter[str](), 0, 0
+    for metric in metrics:
+        if metric.name.context.get("tentative") != tentative:
+            continue
+        if metric.distribution is not None:
+            latency_sum_ms += int(metric.distribution["sum"])
+            latencies += int(metric.distribution["count"])
+        elif metric.scalar is not None:
+            counters[metric.name.name] += int(metric.scalar)
+    return Counts.of_metrics(counters, latency_sum_ms, latencies)
+
+
 _NO_REASON = "Dataflow reports no reason: look into the worker logs in Cloud Logging"
 
 
@@ -176,6 +201,10 @@ class Dataflow:
     def state(self, job_id: str) -> JobState:
         """Ask Dataflow for the state of a job."""
         return self._jobs.state(job_id)
+
+    def counts(self, job_id: str) -> Counts:
+        """Ask Dataflow for the job's metrics."""
+        return self._jobs.counts(job_id)
 
     def why_failed(self, job_id: str) -> str:
         """Give the last error among the job's messages."""

@@ -27,6 +27,7 @@ from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.retry import RetryPolicy, ask
 from facebeam.transforms.steps.defects import Defects, internal_error
 from facebeam.transforms.steps.leases import ShardLeases
+from facebeam.transforms.steps.metrics import counting
 from facebeam.transforms.steps.progress import PROGRESS, stop_if_asked
 from facebeam.transforms.steps.questions import Asked, Question, group_by_question
 from facebeam.transforms.steps.row_blocks import BlockByShard, RowBlock, unpack_in_turn
@@ -168,16 +169,14 @@ class _AnnotateShard(beam.DoFn):
 
     def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead | _Calls]:
         shard, blocks = element
-        with _open_shard(self._step, shard) as opened:
+        with _open_shard(self._step, shard) as opened, counting() as tally:
             for rows in unpack_in_turn(blocks):
                 asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
                     one = asked.pop(key)
-                    if counts.sent:
-                        PROGRESS.calls += counts.sent
-                        PROGRESS.called_rows += len(one.rows)
                     kept, left_out = without_unsure(result, self._step.min_score)
+                    tally.count_image(kept, len(one.rows), counts)
                     calls.append(counts._replace(faces_left_out=left_out))
                     yield from _fan_out(one.rows, kept)
                 yield _Calls(_CALLS, sum_of_calls(calls))
@@ -216,10 +215,8 @@ def _lane(source: OpenSource, item: tuple[bytes, Asked]) -> str:
 
 
 def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:
-    """Give the result to every row with this image, and count the rows; runs on the bundle's thread."""
+    """Give the result to every row with this image."""
     if isinstance(result, Answer):
-        PROGRESS.count_answer(result, len(rows))
         yield from [Annotation(row, result) for row in rows]
     else:
-        PROGRESS.count_dead(result.code, len(rows))
         yield from [_Dead(_DEAD, DeadLetter(row, result)) for row in rows]

@@ -13,7 +13,7 @@ from facebeam.transforms.manifest.manifest_file import ManifestPart
 from facebeam.transforms.manifest.manifest_row import manifest_row
 from facebeam.transforms.manifest.read_records import split_manifest
 from facebeam.transforms.manifest.take_part import records_of
-from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.metrics import counting
 from facebeam.transforms.steps.same_version import check_same_version, installed_version
 
 
@@ -82,13 +82,13 @@ class _ReadPart(beam.DoFn):
 
     def process(self, element: ManifestPart) -> Iterator[ManifestRow | _Dead | _Count]:
         count = 0
-        for entry in read_manifest(element, self._manifest):
-            count += 1
-            PROGRESS.rows_read += 1
-            yield entry if isinstance(entry, ManifestRow) else _dead(entry)
+        with counting() as tally:
+            for entry in read_manifest(element, self._manifest):
+                count += 1
+                if isinstance(entry, ManifestRow):
+                    tally.count_row(None)
+                    yield entry
+                else:
+                    tally.count_row(entry.failure)
+                    yield _Dead(_DEAD, entry)
         yield _Count(_COUNTS, count)
-
-
-def _dead(letter: DeadLetter) -> _Dead:
-    PROGRESS.count_dead(letter.failure.code, 1)
-    return _Dead(_DEAD, letter)
