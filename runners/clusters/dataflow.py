@@ -1,7 +1,6 @@
 """Google's Dataflow: it starts workers from a container image, and stops them when the job ends."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from google.cloud import dataflow  # type: ignore[import-untyped]  # an extra
 
 from facebeam.runners.clusters.cluster import JobState, UnreachableError
 from facebeam.runners.clusters.dataflow_flags import check_names, dataflow_flags
+from facebeam.runners.clusters.job_metrics import Reported, counts_of
 from facebeam.runners.flags.cluster_options import ClusterOptions
 from facebeam.schemas.counts import NAMESPACE, Counts
 from facebeam.schemas.errors import RunError
@@ -81,9 +81,7 @@ class DataflowJobs:
         with self._errors():
             client = dataflow.MetricsV1Beta3Client(**self._connection)
             request = self._place | {"job_id": self._id(job_id)}
-            found = client.get_job_metrics(request, timeout=_TIMEOUT_S).metrics
-        ours = [each for each in found if each.name.context.get("namespace") == NAMESPACE]
-        return _sum(ours, tentative="true") or _sum(ours, tentative=None)
+            return counts_of(_ours(client.get_job_metrics(request, timeout=_TIMEOUT_S).metrics))
 
     def last_error(self, job_id: str) -> str | None:
         """Give the last error with a traceback among a job's messages, otherwise the last error."""
@@ -147,18 +145,15 @@ class DataflowJobs:
             ) from error
 
 
-def _sum(metrics: Iterable[dataflow.MetricUpdate], tentative: str | None) -> Counts:
-    """Add up metrics: tentative ones, which include the work in progress, or committed ones."""
-    counters, latency_sum_ms, latencies = Counter[str](), 0, 0
+def _ours(metrics: Iterable[dataflow.MetricUpdate]) -> Iterator[Reported]:
     for metric in metrics:
-        if metric.name.context.get("tentative") != tentative:
+        step, name = metric.name.context.get("step", ""), metric.name.name
+        if metric.name.context.get("namespace") != NAMESPACE:
             continue
         if metric.distribution is not None:
-            latency_sum_ms += int(metric.distribution["sum"])
-            latencies += int(metric.distribution["count"])
+            yield Reported(step, name, int(metric.distribution["sum"]), int(metric.distribution["count"]))
         elif metric.scalar is not None:
-            counters[metric.name.name] += int(metric.scalar)
-    return Counts.of_metrics(counters, latency_sum_ms, latencies)
+            yield Reported(step, name, int(metric.scalar))
 
 
 _NO_REASON = "Dataflow reports no reason: look into the worker logs in Cloud Logging"
