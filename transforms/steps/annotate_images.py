@@ -22,6 +22,7 @@ from facebeam.schemas.values import (
     ImageRequest,
     ManifestRow,
 )
+from facebeam.transforms.http.shown_text import shown_url
 from facebeam.transforms.journal.journal import Journal, JournalWriter
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.retry import RetryPolicy, ask
@@ -112,6 +113,22 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     leases: ShardLeases | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
+    def display_data(self) -> dict[str, str | float]:
+        """Give what engines show beside this step."""
+        shown = {
+            "source": self.source.identity,
+            **self.source.settings(),
+            "mode": self.question.mode,
+            "need_rotate_detection": self.question.need_rotate_detection,
+            "shards": self.shards,
+            "journal": shown_url(self.journal.path),
+            "max_age_s": self.journal.max_age_s,
+            "ask_again": ", ".join(self.ask_again) or None,
+            "min_score": self.min_score,
+            "attempts": self.policy.max_attempts,
+        }
+        return {name: value for name, value in shown.items() if value is not None}
+
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
         """Group the rows by shard, then annotate each shard."""
         key_of = partial(self.question.key, self.source.identity)
@@ -166,6 +183,10 @@ class _AnnotateShard(beam.DoFn):
     def setup(self) -> None:
         """Check that this worker has the version of facebeam that built the pipeline."""
         check_same_version(self._built_by)
+
+    def display_data(self) -> dict[str, str | float]:
+        """Give the same as the step, since some engines show only this part of it."""
+        return self._step.display_data()
 
     def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead | _Calls]:
         shard, blocks = element

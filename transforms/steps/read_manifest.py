@@ -8,6 +8,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
 
 from facebeam.schemas.values import DeadLetter, ManifestRow
+from facebeam.transforms.http.shown_text import shown_url
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.manifest.manifest_file import ManifestPart
 from facebeam.transforms.manifest.manifest_row import manifest_row
@@ -51,6 +52,11 @@ class ReadManifest(beam.PTransform[PBegin, ManifestRows]):
     """
 
     manifest: Manifest
+
+    def display_data(self) -> dict[str, str | int]:
+        """Give what engines show beside this step."""
+        files = self.manifest.files
+        return {"files": len(files), "first_file": shown_url(files[0].path)}
 
     def expand(self, pbegin: PBegin) -> ManifestRows:
         """Split the files into parts, distribute the parts to the workers, and read each part."""
