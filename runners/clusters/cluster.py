@@ -68,12 +68,13 @@ class Cluster(Protocol):
         """Cancel a job, and delete what it has left on the engine; raises UnreachableError."""
 
 
-def choose_cluster(options: ClusterOptions, *, paced: bool = False) -> Cluster:
+def choose_cluster(options: ClusterOptions, *, paced: bool = False, own_flags: Sequence[str] = ()) -> Cluster:
     """Describe the engine of `--runner`, without connecting to it. Only that engine's module is imported.
 
     Args:
         options: the flags that say where to execute a run.
         paced: whether a rate limits the run; it matters only for submitting.
+        own_flags: the user's flags for Beam; they too matter only for submitting.
     """
     match options.runner:
         case "portable":
@@ -97,6 +98,6 @@ def choose_cluster(options: ClusterOptions, *, paced: bool = False) -> Cluster:
                 raise RunError(
                     f"--runner dataflow needs Google's libraries ({error}): pip install 'facebeam[gcp]'"
                 ) from error
-            return Dataflow(options, paced)
+            return Dataflow(options, paced, own_flags)
         case _:
             raise ValueError(options.runner)

@@ -1,7 +1,7 @@
 """Google's Dataflow: it starts workers from a container image, and stops them when the job ends."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep
@@ -166,10 +166,12 @@ class Dataflow:
     Args:
         options: the flags of `--runner dataflow`.
         paced: whether a rate limits the run, so that additional workers would only wait.
+        own_flags: the user's flags for Beam.
     """
 
     options: ClusterOptions
     paced: bool = False
+    own_flags: Sequence[str] = ()
 
     def check(self, job_name: str) -> None:
         """Check the names, that no job with this name is active, and that files can be staged."""
@@ -180,7 +182,7 @@ class Dataflow:
 
     def beam_flags(self, job_name: str) -> list[str]:
         """Give the flags to submit to Dataflow, with workers from the image."""
-        return dataflow_flags(self.options, job_name, paced=self.paced)
+        return dataflow_flags(self.options, job_name, paced=self.paced, own_flags=self.own_flags)
 
     def submit(self, pipeline: Pipeline) -> str:
         """Stage the files and create the job; give its id.
