@@ -29,7 +29,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     Raises:
         RunError: a check on this machine has failed, or the engine refuses the job; nothing was started.
     """
-    cluster = choose_cluster(options.cluster, paced=options.is_paced)
+    cluster = choose_cluster(options.cluster, paced=options.is_paced, own_flags=options.beam_flags)
     name = job_name(layout)
     beam_options = check_beam_flags([*cluster.beam_flags(name), *options.beam_flags], options.cluster.runner)
     _refuse_second_job(layout)

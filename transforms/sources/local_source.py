@@ -1,7 +1,7 @@
 """The local model as a face source: fetch an image, decode it, find its faces."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -62,6 +62,10 @@ class LocalSource(FaceSource):
     def largest_window(self) -> int:
         """Largest number of requests in flight: one per model, the downloads, and those that wait."""
         return self.workers + DOWNLOADS_IN_FLIGHT + MOST_WAITING
+
+    def settings(self) -> Mapping[str, str | float | None]:
+        """Give the number of models per shard."""
+        return {"models": self.workers}
 
     def for_shard(self, shard: int, shards: int) -> Self:
         """Give the source with the shard's own crash notes; limits of image hosts are per process."""
