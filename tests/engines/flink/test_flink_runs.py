@@ -48,7 +48,6 @@ def test_a_wide_manifest_gives_the_same_tables(flink: SessionCluster, pool: str,
     assert {f"note_{number}" for number in range(40)} <= set(there["images"].columns)
 
 
-@pytest.mark.skip(reason="a shard of 16 MB is one record for Flink, and no sort buffer takes it")
 def test_a_million_rows_in_one_shard(flink: SessionCluster, pool: str, tmp_path: Path) -> None:
     """A shard has no size that Flink's memory for sorting limits: here 128 MB are managed memory."""
     urls = (f"https://images.example.com/2026/11/{number:08d}.jpg" for number in range(1_000_000))
