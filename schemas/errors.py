@@ -50,7 +50,7 @@ class About:
         cure: what the user can do. Every code that can come from fetching an image has one.
         set_up_cure: what the user can do if all rows of a run fail with this code, because a flag is missing.
             None: such a run is committed like any other.
-        is_mended_elsewhere: whether the cause is the environment and not the image, such as a missing file or
+        depends_on_environment: whether the cause is not the image but, for example, a missing file or
             a blocked address. Such a failure is not journalled, so the next run tries again.
         trouble: what several failures with this code in a row say about the service. None: nothing.
         is_services_own: whether the service itself sends this code, under this name.
@@ -65,7 +65,7 @@ class About:
     _: KW_ONLY
     cure: str | None = None
     set_up_cure: str | None = None
-    is_mended_elsewhere: bool = False
+    depends_on_environment: bool = False
     trouble: Trouble | None = None
     is_services_own: bool = False
     upstream: tuple[str, ...] = ()
@@ -140,14 +140,14 @@ class ErrorCode(StrEnum):
         Fate.REJECT,
         "the row has no valid image URL: it is empty, not UTF-8, over 8 KB, ...",
         cure="correct the URL",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
     )
     LOCAL_FILE_NOT_ALLOWED = About(
         "local_file_not_allowed",
         Fate.REJECT,
         "the row names a file, not a web address; see --allow-local-files",
         set_up_cure="write whole URLs, or give --allow-local-files with --source local",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
     )
 
     # reaching the image, or the service
@@ -157,7 +157,7 @@ class ErrorCode(StrEnum):
         "the URL or a redirect leads to a private address; nothing was sent there",
         cure="put the image on a public host",
         set_up_cure="put the images on public hosts, or give --allow-private-urls",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
     )
     HOST_NOT_FOUND = About(
         "host_not_found",
@@ -178,7 +178,7 @@ class ErrorCode(StrEnum):
         Fate.REJECT,
         "the server's certificate or TLS cannot be trusted",
         cure="have the host's certificate repaired, or name its authority with --ca-file",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
         trouble=Trouble.WRONG_SERVICE,
     )
     TIMEOUT = About(
@@ -194,7 +194,7 @@ class ErrorCode(StrEnum):
         Fate.REJECT,
         "more redirects than a download follows, or a redirect without a target",
         cure="name the image's final URL",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
     )
     RESPONSE_TRUNCATED = About(
         "response_truncated",
@@ -208,7 +208,7 @@ class ErrorCode(StrEnum):
         Fate.REJECT,
         "the image does not exist: HTTP 404 or 410, or no such file",
         cure="correct the URL or drop the row",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
     )
     FORBIDDEN = About(
         "forbidden",
@@ -231,7 +231,7 @@ class ErrorCode(StrEnum):
         Fate.REJECT,
         "any other HTTP status that is not a success, or an answer that cannot be read",
         cure="open the URL in a browser",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
         trouble=Trouble.WRONG_SERVICE,
     )
     SERVER_ERROR = About(
@@ -246,7 +246,7 @@ class ErrorCode(StrEnum):
         Fate.REJECT,
         "the file exists but cannot be read",
         cure="give this user the right to read it, and make sure that it is a file",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
     )
 
     # the image itself
@@ -394,7 +394,7 @@ class ErrorCode(StrEnum):
         "internal_error",
         Fate.REJECT,
         "facebeam or one of its libraries failed on the image: please report it",
-        is_mended_elsewhere=True,
+        depends_on_environment=True,
     )
     WORKER_DIED = About(
         "worker_died", Fate.REJECT, "the image killed the process three times: please report it"

@@ -23,7 +23,7 @@ class CallCounts(NamedTuple):
 
 
 FROM_JOURNAL: Final = CallCounts(images=1, from_journal=1)
-RECALLED: Final = CallCounts(images=1, sent=1)
+FROM_EARLIER_TRY: Final = CallCounts(images=1, sent=1)
 """Counts of an image that this run sent before the engine retried the bundle: at least one call."""
 
 
@@ -69,11 +69,11 @@ class RunCounts:
         """Share of the rows read that are dead letters, 0 to 1."""
         return self.dead_total / self.rows_read if self.rows_read else 0.0
 
-    def broken_law(self) -> str | None:
+    def broken_rule(self) -> str | None:
         """Describe the rule that the counts break, with the counts; None if they break none.
 
-        >>> RunCounts(rows_read=3, ok=1, no_face=1, face_count=2, faces=2, dead={"timeout": 1}).broken_law()
-        >>> RunCounts(rows_read=3, ok=1, no_face=0, face_count=2, faces=2).broken_law()
+        >>> RunCounts(rows_read=3, ok=1, no_face=1, face_count=2, faces=2, dead={"timeout": 1}).broken_rule()
+        >>> RunCounts(rows_read=3, ok=1, no_face=0, face_count=2, faces=2).broken_rule()
         'every manifest row ends in exactly one place: 3 rows read, 1 ok + 0 no_face + 0 dead letters = 1'
         """
         ended = self.ok + self.no_face + self.dead_total

@@ -191,14 +191,14 @@ class Failure:
         return self.code.fate(self.attempts)
 
     @property
-    def is_mended_elsewhere(self) -> bool:
+    def depends_on_environment(self) -> bool:
         """Whether the cause is not the image itself, so that the next run must try again.
 
         `forbidden` is final if the service reports it. If the image's own host reports it, the next run may
         succeed, for example with another User-Agent.
         """
         by_host = self.code is ErrorCode.FORBIDDEN and self.stage == "fetch"
-        return by_host or self.code.about.is_mended_elsewhere
+        return by_host or self.code.about.depends_on_environment
 
 
 class AskedBy(NamedTuple):

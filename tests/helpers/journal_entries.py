@@ -23,7 +23,7 @@ MOST_ATTEMPTS = 3
 REJECTS = [
     code
     for code in ErrorCode
-    if code.fate(MOST_ATTEMPTS) is Fate.REJECT and not code.about.is_mended_elsewhere
+    if code.fate(MOST_ATTEMPTS) is Fate.REJECT and not code.about.depends_on_environment
 ]
 
 

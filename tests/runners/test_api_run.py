@@ -32,7 +32,7 @@ RETRIED = {
 """Fault -> code and attempts. These are 18 retries in all; the first twenty of a run are always allowed."""
 ATTEMPTED = {name: (code, 1) for code, names in REJECTED.items() for name in names.split()} | RETRIED
 TRANSIENT = {name for name, (code, attempts) in RETRIED.items() if code.fate(attempts) is Fate.RETRY}
-AGAIN = TRANSIENT | {name for name, (code, _) in ATTEMPTED.items() if code.about.is_mended_elsewhere}
+AGAIN = TRANSIENT | {name for name, (code, _) in ATTEMPTED.items() if code.about.depends_on_environment}
 COPIES, ORIGINALS = 10, 30
 PRIVATE, NO_URL = "http://127.0.0.1/a.jpg", "no url"
 SENT = ORIGINALS + len(ANSWERED) + sum(attempts for _, attempts in ATTEMPTED.values())

@@ -17,8 +17,8 @@ GOOD = RunCounts(rows_read=9, ok=3, no_face=2, face_count=7, faces=7, dead={"tim
 
 def test_good_counts_break_no_law() -> None:
     """Consistent counts break no law, and neither do the counts of a manifest without rows."""
-    assert GOOD.broken_law() is None
-    assert RunCounts(0, 0, 0, 0, 0).broken_law() is None
+    assert GOOD.broken_rule() is None
+    assert RunCounts(0, 0, 0, 0, 0).broken_rule() is None
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_good_counts_break_no_law() -> None:
 )
 def test_any_count_that_is_off_breaks_a_law(counts: RunCounts, law: str) -> None:
     """A wrong count breaks a law, and the message states the law with the counts that show it."""
-    assert law in (counts.broken_law() or "")
+    assert law in (counts.broken_rule() or "")
 
 
 _COUNT = st.integers(0, 10**9)
@@ -48,7 +48,7 @@ def test_the_law_of_rows_is_a_sum(
     """The law of rows holds exactly when ok, no_face and dead rows add up to the rows read."""
     ends = ok + no_face + sum(dead.values())
     counts = RunCounts(ends + surplus, ok, no_face, faces, faces, dead)
-    assert (counts.broken_law() is None) == (surplus == 0)
+    assert (counts.broken_rule() is None) == (surplus == 0)
 
 
 def test_the_failure_share_is_of_all_rows() -> None:

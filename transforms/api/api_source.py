@@ -183,13 +183,13 @@ class _OpenApi(OpenSource):
         needed = math.ceil(self._pacer.rate_per_s * self._latency_s * SPARE)
         return min(LARGEST_WINDOW, 2 + needed + self._asleep)
 
-    def recall(self) -> None:
+    def count_earlier_call(self) -> None:
         """Count a call that this run sent before the engine retried the bundle."""
-        self._ledger.recall()
+        self._ledger.count_earlier_call()
 
-    def held_back_s(self) -> float:
+    def throttled_s(self) -> float:
         """Give the seconds during which calls have waited for their turn."""
-        return self._pacer.held_back_s
+        return self._pacer.throttled_s
 
     def why_slow(self) -> str | None:
         """Say what keeps calls from leaving at the full rate."""

@@ -52,7 +52,7 @@ class CallLedger:
                 )
             self._sent += 1
 
-    def recall(self) -> None:
+    def count_earlier_call(self) -> None:
         """Count a call that this run sent before the engine retried the bundle, perhaps on another worker."""
         with self._lock:
             self._sent += 1

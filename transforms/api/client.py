@@ -20,7 +20,7 @@ from facebeam.transforms.http.addresses import any_address
 from facebeam.transforms.http.errors import FOREIGN, error_code, error_text, is_maybe_sent
 from facebeam.transforms.http.exchange import HttpLimits, TooManyBytesError, exchange, read_body
 from facebeam.transforms.http.session import http_session
-from facebeam.transforms.http.shown_text import kept_text
+from facebeam.transforms.http.shown_text import shown_text
 
 __all__ = ["ApiClient"]
 
@@ -91,7 +91,7 @@ def client_fault(error: Exception, host: str) -> Failure:
     else:
         found, detail = error_code(error), error_text(error)
         code = _HERE.get(found, found)
-    message = kept_text(f"{host}: {detail} ({code.meaning})")
+    message = shown_text(f"{host}: {detail} ({code.meaning})")
     return Failure(code, message, stage="annotate", maybe_billed=is_maybe_sent(error))
 
 

@@ -95,7 +95,7 @@ class Pacer:
                     self._held_s += self._clock() - self._held_since
 
     @property
-    def held_back_s(self) -> float:
+    def throttled_s(self) -> float:
         """Seconds during which at least one call has waited for its turn."""
         with self._lock:
             return self._held_s + (self._clock() - self._held_since if self._waiting else 0.0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.landmarks import REGIONS
 from facebeam.schemas.values import Face, Failure, FailureError, FoundFaces
-from facebeam.transforms.http.shown_text import kept_text
+from facebeam.transforms.http.shown_text import shown_text
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 """A value that `json.loads` can return."""
@@ -47,7 +47,7 @@ def parse_answer(
     if not isinstance(body, dict):
         _invalid("the body", "an object", body)
     faces = _face_shape_set(body)
-    answered_by = kept_text(str(body.get("face_model_version", "")), _MAX_VERSION_CHARACTERS)
+    answered_by = shown_text(str(body.get("face_model_version", "")), _MAX_VERSION_CHARACTERS)
     return FoundFaces(
         faces=tuple(_face(face, f"face_shape_set[{i}]") for i, face in enumerate(faces)),
         image_width=_pixels(body, "image_width"),

@@ -15,7 +15,7 @@ from facebeam.transforms.api.service_codes import (
     service_error_code,
     upstream_error_code,
 )
-from facebeam.transforms.http.shown_text import kept_text
+from facebeam.transforms.http.shown_text import shown_text
 from facebeam.transforms.http.status import retry_after_s, service_status_code
 
 
@@ -59,7 +59,7 @@ def normalise_failure(reply: Reply) -> Failure:
     code = (upstream and upstream_error_code(upstream)) or known or service_status_code(reply.status)
     return Failure(
         code,
-        kept_text(f"HTTP {reply.status}: {text or _without_words(reply)}"),
+        shown_text(f"HTTP {reply.status}: {text or _without_words(reply)}"),
         stage="annotate",
         raw_code=None if raw_code == code else raw_code or f"http_{reply.status}",
         upstream_code=upstream and upstream[:_MAX_NAME_CHARACTERS],
@@ -74,7 +74,7 @@ def trace_id_of(reply: Reply, body: Mapping[str, Json]) -> str | None:
     """Find the id of a call that the service's support asks for: in the body, otherwise in the headers."""
     headers = reply.headers
     found = _text(body.get("trace_id")) or headers.get("x-trace-id") or headers.get("x-request-id")
-    return kept_text(found, _MAX_NAME_CHARACTERS) if found else None
+    return shown_text(found, _MAX_NAME_CHARACTERS) if found else None
 
 
 def _object(body: bytes) -> dict[str, Json]:
@@ -88,7 +88,7 @@ def _object(body: bytes) -> dict[str, Json]:
 def _raw_code(body: Mapping[str, Json]) -> str | None:
     error = body.get("error")
     found = (isinstance(error, dict) and _text(error.get("code"))) or _text(body.get("code"))
-    return kept_text(found, _MAX_NAME_CHARACTERS) if found else None
+    return shown_text(found, _MAX_NAME_CHARACTERS) if found else None
 
 
 def _message(body: Mapping[str, Json], raw: bytes) -> str:
@@ -173,7 +173,7 @@ def _invalid(reply: Reply, fields: Mapping[str, Json], detail: str) -> Failure:
 def _unread(reply: Reply, code: ErrorCode, fields: Mapping[str, Json], detail: str) -> Failure:
     return Failure(
         code,
-        kept_text(f"HTTP {reply.status}: {detail} ({code.meaning})"),
+        shown_text(f"HTTP {reply.status}: {detail} ({code.meaning})"),
         stage="annotate",
         http_status=reply.status,
         trace_id=trace_id_of(reply, fields),

@@ -28,10 +28,10 @@ MAX_CHARACTERS: Final = 500
 _URL: Final = re.compile(r"https?:(//|\\/\\/)[^\s\"'<>]+", re.IGNORECASE)  # JSON may escape slashes
 
 
-def kept_text(text: str, most: int = MAX_CHARACTERS) -> str:
+def shown_text(text: str, most: int = MAX_CHARACTERS) -> str:
     r"""Give a text for logs and messages: on one line, URLs as in `shown_url`, at most `most` characters.
 
-    >>> kept_text("cannot\n  load https://ann:pw@example.com/a.jpg?signature=s3cret \x1b[2J")
+    >>> shown_text("cannot\n  load https://ann:pw@example.com/a.jpg?signature=s3cret \x1b[2J")
     'cannot load https://example.com/a.jpg \\x1b[2J'
     """
     line = " ".join(_URL.sub(lambda url: shown_url(url[0].replace("\\/", "/")), text).split())[:most]

@@ -106,7 +106,7 @@ class Entry(NamedTuple):
 def is_kept(result: Answer | Failure) -> bool:
     """Tell whether to store a result: an answer, or a reject that was sent and would come back the same."""
     return isinstance(result, Answer) or (
-        result.fate is Fate.REJECT and result.was_sent and not result.is_mended_elsewhere
+        result.fate is Fate.REJECT and result.was_sent and not result.depends_on_environment
     )
 
 
@@ -283,7 +283,7 @@ def _decoded(batch: pa.RecordBatch) -> Iterator[tuple[bytes, Answer | Failure]]:
     for row in rows:
         if row.kind & _FAILURE:
             failure = _failure(row, json.loads(row.text))
-            if not failure.is_mended_elsewhere:
+            if not failure.depends_on_environment:
                 yield row.key, failure
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from facebeam.schemas.landmarks import REGIONS
 from facebeam.schemas.tables import COLUMN_MEANINGS, FACES, IMAGES
-from facebeam.transforms.http.shown_text import kept_text
+from facebeam.transforms.http.shown_text import shown_text
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def dataset_card(counts: Counts) -> str:
 
 def _cell(value: str) -> str:
     """Format a value for a table in Markdown, without backticks and bars, which would end the cell."""
-    return f"`{kept_text(value).replace('`', chr(39)).replace('|', '/')}`"
+    return f"`{shown_text(value).replace('`', chr(39)).replace('|', '/')}`"
 
 
 def _is_answer(column: str) -> bool:

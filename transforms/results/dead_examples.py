@@ -11,7 +11,7 @@ from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.run_record import RunRecord
 from facebeam.transforms.files.any_store import reading
-from facebeam.transforms.http.shown_text import kept_text, shown_url
+from facebeam.transforms.http.shown_text import shown_text, shown_url
 
 _OF_CODE: Final = re.compile("dead_letters/.*error_code=([a-z0-9_]+)/")
 
@@ -43,4 +43,4 @@ def _first_row(path: str) -> DeadExample:
     columns = ["image_url", "message"]
     with reading(path) as file:
         (row,) = next(pq.ParquetFile(file).iter_batches(1, columns=columns)).to_pylist()
-    return DeadExample(shown_url(str(row["image_url"] or "")), kept_text(str(row["message"])))
+    return DeadExample(shown_url(str(row["image_url"] or "")), shown_text(str(row["message"])))

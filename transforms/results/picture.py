@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebeam.schemas.values import FailureError
-from facebeam.transforms.http.shown_text import kept_text
+from facebeam.transforms.http.shown_text import shown_text
 from facebeam.transforms.images.fetch_image import Fetch
 from facebeam.transforms.local_model.decode_image import DecodedImage, decode_image
 from facebeam.transforms.results.answered_images import AnsweredImage
@@ -82,7 +82,7 @@ def _picture(wanted: Wanted, fetched: Future[bytes]) -> Picture:
         return shown(wanted, decode_image(fetched.result()))
     except FailureError as error:
         view = _view(wanted.points, wanted.image.size or _extent(wanted.points))
-        return Picture(view, note=kept_text(f"{error.failure.code}: {error.failure.message}"))
+        return Picture(view, note=shown_text(f"{error.failure.code}: {error.failure.message}"))
 
 
 def shown(wanted: Wanted, decoded: DecodedImage) -> Picture:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.run_record import RunRecord
-from facebeam.transforms.http.shown_text import kept_text, shown_url
+from facebeam.transforms.http.shown_text import shown_text, shown_url
 from facebeam.transforms.results.dead_examples import DeadExample
 from facebeam.transforms.results.survey_run import Survey
 from facebeam.transforms.results.tile import SWITCHES, Tile
@@ -101,7 +101,7 @@ def _options(record: RunRecord) -> Mapping[str, str]:
     given = {
         name: value for name, value in record.facts.options.items() if value not in (None, False, [], "")
     }
-    return {f"--{name.replace('_', '-')}": kept_text(str(value)) for name, value in given.items()}
+    return {f"--{name.replace('_', '-')}": shown_text(str(value)) for name, value in given.items()}
 
 
 def _plots(survey: Survey) -> list[Plot]:

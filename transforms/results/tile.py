@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebeam.schemas.landmarks import REGIONS, region_slice
-from facebeam.transforms.http.shown_text import kept_text, shown_url
+from facebeam.transforms.http.shown_text import shown_text, shown_url
 from facebeam.transforms.results.answered_images import AnsweredImage
 from facebeam.transforms.results.picture import Picture
 
@@ -74,12 +74,12 @@ class Tile:
 def make_tile(image: AnsweredImage, picture: Picture, drawn: Sequence[Drawn], facts: Sequence[str]) -> Tile:
     """Make a tile."""
     own = {
-        kept_text(name): kept_text(str(value), _MOST_CHARACTERS)
+        shown_text(name): shown_text(str(value), _MOST_CHARACTERS)
         for name, value in image.own.items()
         if value is not None
     }
     return Tile(
-        kept_text(image.image_id, _MOST_CHARACTERS),
+        shown_text(image.image_id, _MOST_CHARACTERS),
         shown_url(image.url),
         facts,
         dict([*own.items()][:_MOST_VALUES]),

@@ -41,14 +41,14 @@ class OpenSource(Protocol):
         """
         time.sleep(seconds)
 
-    def recall(self) -> None:
+    def count_earlier_call(self) -> None:
         """Count a request that this run sent before the engine retried the bundle.
 
         `AnnotateImages` calls this once per such answer in the journal, so that a budget counts it.
         """
         return
 
-    def held_back_s(self) -> float:
+    def throttled_s(self) -> float:
         """Give the seconds so far during which the source waited on purpose, for example for its rate."""
         return 0.0
 

@@ -12,7 +12,7 @@ import numpy as np
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from facebeam.schemas.errors import RunError
-from facebeam.schemas.run_record import FROM_JOURNAL, RECALLED, CallCounts, calls_of, sum_of_calls
+from facebeam.schemas.run_record import FROM_EARLIER_TRY, FROM_JOURNAL, CallCounts, calls_of, sum_of_calls
 from facebeam.schemas.values import (
     Annotation,
     Answer,
@@ -215,17 +215,17 @@ class _AnnotateShard(beam.DoFn):
         left, step = dict(asked), self._step
         for key, result in step.journal.stored(asked.keys()):
             by = step.asked_by
-            recalled = by is not None and by.asked(result.asked_by)
-            if recalled:
-                opened.source.recall()
+            is_paid = by is not None and by.asked(result.asked_by)
+            if is_paid:
+                opened.source.count_earlier_call()
             is_own = by is not None and by.asked_before(result.asked_by)
             if is_own or result.name not in step.ask_again:
                 del left[key]
-                yield key, result, RECALLED if recalled else FROM_JOURNAL
+                yield key, result, FROM_EARLIER_TRY if is_paid else FROM_JOURNAL
         one = partial(self._ask, opened)
         items = free_lanes_first(left.items(), partial(_lane, opened.source), opened.source.is_busy)
         for (key, _), result in thread_window(opened.pool, opened.window, one, items):
-            opened.throttling.tell(opened.source.held_back_s())
+            opened.throttling.tell(opened.source.throttled_s())
             opened.defects.count(result)
             yield key, result, calls_of(result)
 

@@ -10,9 +10,9 @@ class ThrottlingSignal:
         self._signaler = ThrottlingSignaler("facebeam")
         self._told_s = 0
 
-    def tell(self, held_back_s: float) -> None:
-        """Report the whole seconds that were added since the last call; `held_back_s` is the total so far."""
-        new_s = int(held_back_s) - self._told_s
+    def tell(self, throttled_s: float) -> None:
+        """Report the whole seconds that were added since the last call; `throttled_s` is the total so far."""
+        new_s = int(throttled_s) - self._told_s
         if new_s > 0:
             self._signaler.signal_throttled(new_s)
             self._told_s += new_s

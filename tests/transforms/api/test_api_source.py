@@ -124,9 +124,9 @@ def test_a_pause_that_is_asked_for_is_capped(tmp_path: Path, monkeypatch: pytest
     with FaultyServer(in_bursts(2, 1, retry_after("1000000000"), answers())) as server:
         with source_of(server, tmp_path).open() as opened:
             ask_for(opened, "unnamed")
-            assert opened.held_back_s() < 0.1
+            assert opened.throttled_s() < 0.1
             opened.attempt(GOOD)
-            assert opened.held_back_s() > 0.1
+            assert opened.throttled_s() > 0.1
         assert server.calls == 2
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebeam.transforms.http.shown_text import MAX_CHARACTERS, kept_text
+from facebeam.transforms.http.shown_text import MAX_CHARACTERS, shown_text
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ from facebeam.transforms.http.shown_text import MAX_CHARACTERS, kept_text
 )
 def test_keeps_words_and_not_secrets(text: str, kept: str) -> None:
     """A stored text is one printable line, and its URLs have no user, password or query."""
-    assert kept_text(text) == kept
+    assert shown_text(text) == kept
 
 
 @given(st.text(), st.integers(1, MAX_CHARACTERS))
 def test_is_bounded_and_printable(text: str, most: int) -> None:
     """A stored text has at most as many characters as the caller allows, and all of them are printable."""
-    kept = kept_text(text * 50, most)
+    kept = shown_text(text * 50, most)
     assert len(kept) <= most
     assert kept.isprintable()
