@@ -132,7 +132,7 @@ check: $(VENV)/ready ## format, lint, types, layers, generated docs; tests, unle
 	$(BIN)/cog --check -r README.md ARCHITECTURE.md docs/*.md
 	$(MAKE) .tested
 
-bench: $(VENV)/ready .photos/ready ## measure speed, memory and accuracy; takes about fifteen minutes
+bench: $(VENV)/ready .photos/ready ## measure speed, memory and accuracy; takes about half an hour
 	$(BIN)/python -m benchmarks
 
 wheel: $(VENV)/ready ## build the wheel, with the weights in it, into dist/

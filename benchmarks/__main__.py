@@ -1,4 +1,4 @@
-"""Run all measurements, one after another, in about fifteen minutes: `python -m benchmarks [FACES]`.
+"""Run all measurements, one after another, in about half an hour: `python -m benchmarks [FACES]`.
 
 FACES is a folder of labelled photographs. Without it, the accuracy is not measured.
 """

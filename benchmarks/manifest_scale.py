@@ -1,8 +1,8 @@
 """Measure how time and memory grow with the manifest: `python -m benchmarks.manifest_scale`.
 
-It runs 100,000, 1,000,000 and 10,000,000 rows with the fake source, which takes almost no time, so the figures
-are those of the pipeline. Then it runs a million rows with other results: all invalid, all failed in the
-source, and a third of each. Ten million rows take about ten minutes and 20 GB of disk.
+It runs 100,000, 1,000,000 and 10,000,000 rows with the fake source, which takes almost no time, so the
+figures are those of the pipeline. Then it runs a million rows with other results: all invalid, all failed in
+the source, and a third of each. Ten million rows take about ten minutes and 20 GB of disk.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
