@@ -9,7 +9,7 @@ from typing import Annotated, Final, Self
 NAMESPACE: Final = "facebeam"
 """The namespace of all metrics."""
 LATENCY: Final = "latency_ms"
-"""The metric with the distribution of latencies; all others are counters."""
+"""The only metric that is a distribution; all others are counters."""
 _DEAD: Final = "dead_"
 
 
@@ -73,7 +73,17 @@ class Counts:
         return self.latency_sum_ms / self.latencies if self.latencies else None
 
 
-_COUNTERS: Final = [name for name, hint in get_annotations(Counts).items() if hasattr(hint, "__metadata__")]
+_COUNTERS: Final[Mapping[str, str]] = {
+    name: hint.__metadata__[0]
+    for name, hint in get_annotations(Counts).items()
+    if hasattr(hint, "__metadata__")
+}
+METRICS: Final[Mapping[str, str]] = {
+    **_COUNTERS,
+    f"{_DEAD}<error code>": "rows with this error code",
+    LATENCY: "distribution: milliseconds of the last call for each new answer",
+}
+"""Metric -> its meaning."""
 
 
 def total(parts: Iterable[Counts]) -> Counts:

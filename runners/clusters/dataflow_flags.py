@@ -73,8 +73,8 @@ def _workers(most: int | None, *, paced: bool) -> list[str]:
     ]
 
 
-_MIN_RAM: Final = "1GB"
-"""The memory of a worker with two models: at most 0.43 GB with photographs, 0.73 GB with 49 megapixels."""
+_MIN_RAM: Final = "2GB"
+"""More than a process with two models needs: 0.4 GB, and 0.9 GB with images of 49 megapixels."""
 
 
 def _memory(own_flags: Sequence[str]) -> list[str]:

@@ -101,8 +101,7 @@ class FlinkRest:
 
     def accumulator(self, job_id: str, name: str) -> str:
         """Give the text of a job's accumulator; empty if there is none."""
-        response = self._ask("GET", f"jobs/{job_id}/accumulators", HTTPStatus.NOT_FOUND)
-        found = response.json().get("user-task-accumulators", [])
+        found = self._get(f"jobs/{job_id}/accumulators")["user-task-accumulators"]
         return next((str(each["value"]) for each in found if each["name"] == name), "")
 
     def cancel(self, job_id: str) -> None:

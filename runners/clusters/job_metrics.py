@@ -53,14 +53,12 @@ def counts_in_json(text: str) -> Counts:
 
 def _ours(infos: Iterable[metrics_pb2.MonitoringInfo]) -> Iterator[Reported]:
     for info in infos:
-        step, name = (info.labels.get(label, "") for label in _STEP_AND_NAME)
         if info.labels.get(monitoring_infos.NAMESPACE_LABEL) != NAMESPACE:
             continue
+        step = info.labels[monitoring_infos.PTRANSFORM_LABEL]
+        name = info.labels[monitoring_infos.NAME_LABEL]
         if monitoring_infos.is_counter(info):
             yield Reported(step, name, monitoring_infos.extract_counter_value(info))
         elif monitoring_infos.is_distribution(info):
             samples, total, _, _ = monitoring_infos.extract_distribution(info)
             yield Reported(step, name, total, samples)
-
-
-_STEP_AND_NAME = (monitoring_infos.PTRANSFORM_LABEL, monitoring_infos.NAME_LABEL)

@@ -69,7 +69,7 @@ def status_parser() -> OptionsParser[JobOptions]:
         "Print the state of a run.",
         """\
 prints one word: committed, running or unfinished; for a job on a cluster also done, failed, cancelled
-or gone
+or gone. For a job it also logs the counts of rows, faces, dead letters and calls that the engine reports.
 
 exit codes:
   0  the run is committed, or works

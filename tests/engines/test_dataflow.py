@@ -183,7 +183,7 @@ def test_the_memory_of_a_worker_is_in_the_job(idle: Cloud) -> None:
     staged = protos.Pipeline.FromString(idle.store.read(options["pipelineUrl"])).components
     (environment,) = {step.environment_id for step in staged.transforms.values()} - {""}
     hints = dict(staged.environments[environment].resource_hints)
-    assert hints == {"beam:resources:min_ram_bytes:v1": b"1000000000"}
+    assert hints == {"beam:resources:min_ram_bytes:v1": b"2000000000"}
     (workers,) = job.submitted["environment"]["workerPools"]
     assert [each["containerImage"] for each in workers["sdkHarnessContainerImages"]] == [IMAGE]
 

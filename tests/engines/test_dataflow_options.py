@@ -40,7 +40,7 @@ GOLDEN = [
         [
             "--autoscaling_algorithm=THROUGHPUT_BASED",
             "--number_of_worker_harness_threads=2",
-            "--resource_hint=min_ram=1GB",
+            "--resource_hint=min_ram=2GB",
         ],
     ),
     (options(), True, ["--autoscaling_algorithm=NONE", "--num_workers=1"]),
@@ -51,7 +51,7 @@ GOLDEN = [
             "--autoscaling_algorithm=THROUGHPUT_BASED",
             "--number_of_worker_harness_threads=2",
             "--max_num_workers=7",
-            "--resource_hint=min_ram=1GB",
+            "--resource_hint=min_ram=2GB",
             "--service_account_email=a@b.iam.gserviceaccount.com",
         ],
     ),

@@ -152,12 +152,11 @@ UNREADABLE = {
     "in another form": tells(
         {"user-task-accumulators": [{"name": "__metricscontainers", "value": "Counters(rows: 7)"}]}
     ),
-    "unknown": tells({"errors": ["no such job"]}, "404 Not Found"),
 }
 
 
 @pytest.mark.parametrize("job", UNREADABLE)
 def test_a_job_without_readable_counts_has_none(job: str) -> None:
-    """A job that is new or unknown, or whose metrics have another form, has no counts; it is not an error."""
+    """A job that is new, or whose metrics have another form, has no counts, and that is not an error."""
     with job_manager(jobs={"/v1/jobs/7/accumulators": UNREADABLE[job]}) as server:
         assert not Flink(server.authority, POOL).counts("7")

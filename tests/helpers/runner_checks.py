@@ -44,6 +44,13 @@ CHECKS: Final = {
         "flink": "test_flink_ends.test_a_detached_run_is_cancelled_and_run_again",
         "dataflow": "test_dataflow.test_a_detached_run_is_found_again",
     },
+    "the counts of a run are shown": {
+        "local": "test_watched_run.test_the_metrics_are_those_of_the_tables",
+        "prism": "test_portable.test_a_run_can_be_watched",
+        "portable": "test_portable.test_a_detached_run_is_found_again",
+        "flink": "test_flink_runs.test_the_rate_holds_over_all_workers",
+        "dataflow": "test_dataflow.test_the_counts_of_a_job_are_shown",
+    },
     "cancelled cleanly": {
         "local": "test_interrupts.test_one_signal_ends_a_run_in_order",
         "portable": "test_portable.test_ctrl_c_while_waiting_cancels_the_job",

@@ -2,7 +2,7 @@
 
 Beam's local runner reports no metrics before the end, and it pickles the DoFns that it runs. So the state
 that DoFns share with the command in the same process is a variable of this module. On a worker of a cluster,
-nothing reads it.
+nothing reads it; there `metrics.py` tells the engine.
 """
 
 from collections.abc import Callable, Iterator
