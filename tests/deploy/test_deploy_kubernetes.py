@@ -7,7 +7,7 @@ import pytest
 from apache_beam.options.pipeline_options import FlinkRunnerOptions
 
 from facebeam.transforms.steps.same_version import installed_version
-from tests.helpers.deploy_files import containers, job_command, kubernetes
+from tests.helpers.deploy_files import containers, job_command, kubernetes, text
 
 Manifest = dict[str, Any]
 PORTS = {
@@ -137,3 +137,24 @@ def test_our_containers_are_this_version_and_write_only_to_their_folder(session:
     assert all(
         one["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] for one in with_pods(session)
     )
+
+
+def test_our_containers_run_as_the_user_of_the_image(session: dict[str, Manifest]) -> None:
+    """Our containers run as the user whom the Dockerfile adds: Beam's boot program crashes as another one."""
+    (added,) = re.findall(r"^RUN useradd --uid (\d+) ", text("Dockerfile"), re.MULTILINE)
+    users = [
+        (one["spec"]["template"]["spec"]["securityContext"] | container["securityContext"])["runAsUser"]
+        for one in with_pods(session)
+        for container in containers(one)
+        if "facebeam:" in container["image"]
+    ]
+    assert users == [int(added), int(added)]
+
+
+def test_the_job_is_valid_for_kubernetes_1_27() -> None:
+    """Every rule has both lists: 1.27, the first version with the label of the run id, requires both."""
+    (job,) = kubernetes("annotate-job.yaml")
+    (run_id,) = (one for one in containers(job)[0]["env"] if one["name"] == "RUN_ID")
+    assert "batch.kubernetes.io/job-name" in run_id["valueFrom"]["fieldRef"]["fieldPath"]
+    rules = job["spec"]["podFailurePolicy"]["rules"]
+    assert all(rule.keys() >= {"onExitCodes", "onPodConditions"} for rule in rules)

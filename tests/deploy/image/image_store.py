@@ -35,8 +35,8 @@ def missing() -> str | None:
     for program in ("buildah", "podman", "runc", "mmdebstrap", "apt-get"):
         if not shutil.which(program):
             return program
-    if os.geteuid() != 0:
-        return "the rights of root"
+    if run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:  # noqa: S607
+        return "the right to mount"
     if not BOOT.exists():
         return "Beam's boot program, which Go builds"
     return None if _mirror() else f"Debian's {_DEBIAN} in the lists of 'apt-get update'"
