@@ -1,6 +1,6 @@
 # Every target sets up what it needs: Python 3.11 and make are all a new machine must have.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all flink-test torch-test runners check bench lock weights wheel image clean
+.PHONY: help setup demo test test-slow test-all flink-test torch-test image-test runners check bench lock weights wheel image clean
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -118,6 +118,9 @@ flink-test: $(VENV)/ready .photos/ready .worker/ready .boot/ready .flink/ready #
 torch-test: $(VENV)/ready .torch/ready ## read the tables with torch: downloads some 3 GB
 	$(BIN)/python -m pytest tests/runners/test_reading_tables.py -k torch --junitxml=.reports/torch.xml
 
+image-test: $(VENV)/ready .photos/ready .boot/ready ## build the image on stand-ins for its bases, and run it: wants root, buildah, podman, runc, mmdebstrap
+	$(BIN)/python -m pytest tests/deploy/image --junitxml=.reports/image.xml
+
 runners: ## print which engine passed which check, from what 'make test-all' and 'make flink-test' said
 	$(BIN)/python -m tests.helpers.runner_checks .reports
 
@@ -153,15 +156,15 @@ COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3
 
 lock: $(VENV)/ready ## renew the locks from pyproject.toml; UPGRADE=--upgrade: to the newest versions
 	echo setuptools | $(COMPILE) --extra local --extra gcp --extra aws -o requirements.lock pyproject.toml -
-	echo setuptools | $(COMPILE) --extra local --extra server --extra report --extra dev -c requirements.lock \
+	echo setuptools | $(COMPILE) --extra local --extra server --extra report --extra delta --extra dev -c requirements.lock \
 	    -o requirements-dev.lock pyproject.toml -
 	echo uv | $(COMPILE) -o requirements-uv.lock -
 	printf '%s\n' gcp-storage-emulator 'moto[s3]' flask flask-cors | $(COMPILE) -o tests/emulator.lock -
-	printf '%s\n' polars duckdb datasets datumaro pycocotools pyspark setuptools | $(COMPILE) -c requirements-dev.lock -o tests/readers.lock -
+	printf '%s\n' polars deltalake duckdb datasets datumaro pycocotools pyspark setuptools | $(COMPILE) -c requirements-dev.lock -o tests/readers.lock -
 	printf '%s\n' torch numpy pyarrow | $(COMPILE) -c requirements-dev.lock -o tests/torch.lock -
 	echo pip | $(COMPILE) --upgrade --no-annotate -o tests/pips/newest.lock -
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .venv-3* .reports .worker .boot .emulator .readers .torch .pips .flink .tested .photos demo-out dist build
+	rm -rf .venv .venv-3* .reports .worker .boot .emulator .readers .torch .pips .flink .image .tested .photos demo-out dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache transforms/local_model/weights
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -62,6 +62,7 @@ def build(root: beam.Pipeline, run: Run) -> PCollection[str]:
         min_score=run.min_score,
         asked_by=run.asked_by,
         leases=ShardLeases(run.layout.leases),
+        rows_folder=run.layout.rows,
     )
     staged = _write_tables(run, annotated, manifest.dead_letters)
     return staged | CommitRun(

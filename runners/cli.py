@@ -66,6 +66,11 @@ COMMANDS = {
         "export:export",
         "write the answers of committed runs in another format",
     ),
+    "register": Command(
+        "flags.register_options:parse_register",
+        "register:register",
+        "list the files of committed runs in a Delta log",
+    ),
     "serve": Command(
         "service.serve_options:parse_serve",
         "serve:serve",

@@ -98,7 +98,8 @@ def choose_source(options: RunOptions) -> FaceSource:
                 folder="" if options.cluster.runner == "local" else str(Path.cwd()),
             )
             crashes = CrashNotes(f"{journal_path(options)}/_crashes")
-            return LocalSource(fetcher, _models(options), crashes)
+            stop_at = limits_of(options, datetime.now(UTC)).stop_at
+            return LocalSource(fetcher, _models(options), crashes, stop_at)
 
 
 def _models(options: RunOptions) -> int:
@@ -142,10 +143,21 @@ def check_shards(source: FaceSource, shards: int) -> None:
 def limits_of(options: RunOptions, now: datetime) -> CallLimits:
     """Give the limits of the run: the smaller one of two budgets, and the earlier one of two end times."""
     by_credits = _affordable(options.budget_credits, options.price) if options.budget_credits else None
-    by_duration = now + timedelta(seconds=options.max_duration) if options.max_duration else None
+    longest_s = options.max_duration or default_duration_s(options)
+    by_duration = now + timedelta(seconds=longest_s) if longest_s else None
     calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
     ends = [end for end in (options.stop_at, by_duration) if end is not None]
     return CallLimits(min(calls, default=None), min(ends, default=None))
+
+
+DATAFLOW_DURATION_S: Final = 9 * 86_400.0
+"""Default of `--max-duration` on Dataflow: the run is committed a day before Dataflow would end the job."""
+
+
+def default_duration_s(options: RunOptions) -> float | None:
+    """Give the default of `--max-duration`; None: no limit. The fake source knows no limit of time."""
+    is_limited = options.cluster.runner == "dataflow" and options.source != "fake"
+    return DATAFLOW_DURATION_S if is_limited else None
 
 
 def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> RunFacts:

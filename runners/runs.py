@@ -79,8 +79,10 @@ def status(options: JobOptions) -> int:
         return NOT_COMMITTED if run.state is RunState.UNFINISHED else DONE
     from facebeam.runners.clusters.submitted_job import SubmittedJob  # noqa: PLC0415 - imports Beam
 
-    of_job = SubmittedJob.find(Layout(options.output, run.run_id)).state
+    job = SubmittedJob.find(Layout(options.output, run.run_id))
+    of_job = job.state
     print(of_job)  # noqa: T201 - the command's answer
+    job.log_progress()
     return NOT_COMMITTED if of_job.is_over else DONE
 
 

@@ -4,7 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 from time import monotonic
 from typing import Final
@@ -16,6 +16,7 @@ from rich.text import Text
 from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.logs import LOGGER
+from facebeam.schemas.counts import Counts
 from facebeam.transforms.steps.progress import PROGRESS
 
 _TERMINAL_S: Final = 0.2
@@ -44,6 +45,11 @@ class Moment:
     credits: float | None = None
     credits_projected: float | None = None
     """Estimated credits for all calls of the run, with retries, and limited by the budget."""
+    from_journal: int = 0
+    """Distinct images answered from the journal."""
+    retries: int = 0
+    latency_ms: float | None = None
+    """Mean latency of the new answers, in ms."""
     waits_for: str | None = None
 
     def sentence(self) -> str:
@@ -77,9 +83,34 @@ class Moment:
         if self.calls is not None:
             spent = "" if self.credits is None else f", {self.credits:,.2f}"
             in_all = "" if self.credits_projected is None else f" of about {self.credits_projected:,.2f}"
-            yield f"{self.calls:,} calls{spent}{in_all} credits"
+            yield f"{self.calls:,} calls{spent}{in_all}{'' if self.credits is None else ' credits'}"
+        if answered := [*self._answered()]:
+            yield ", ".join(answered)
         if self.waits_for:
             yield self.waits_for
+
+    def _answered(self) -> Iterator[str]:
+        if self.from_journal:
+            yield f"{self.from_journal:,} from the journal"
+        if self.retries:
+            yield f"{self.retries:,} retries"
+        if self.latency_ms is not None:
+            yield f"latency {self.latency_ms:,.0f} ms"
+
+
+def moment_of(counts: Counts, stage: str = "annotating") -> Moment:
+    """Give the moment of a run of which only the counts are known, such as that of a job on a cluster."""
+    return Moment(
+        stage=stage if counts.rows_left > 0 else "writing",
+        done=counts.rows_done,
+        total=counts.rows,
+        faces=counts.faces,
+        dead_letters=dict(counts.dead.most_common()),
+        calls=counts.calls,
+        from_journal=counts.from_journal,
+        retries=counts.retries,
+        latency_ms=counts.latency_ms,
+    )
 
 
 def _clock(seconds: float) -> str:
@@ -126,7 +157,7 @@ class WatchStages:
         if PROGRESS.stage != self._stage:
             self._stage, self._speed = PROGRESS.stage, _Speed()
         total = PROGRESS.steps_in_all
-        done = PROGRESS.steps if PROGRESS.steps or total else PROGRESS.rows_read
+        done = PROGRESS.steps if PROGRESS.steps or total else PROGRESS.counts.rows
         per_s = self._speed.of(done, now)
         eta_s = (total - done) / per_s if total and per_s else None
         return Moment(stage=self._stage, done=done, total=total, per_s=per_s, eta_s=eta_s)
@@ -146,39 +177,30 @@ class WatchRun:
     def __call__(self, now: float) -> Moment:
         """Give the progress now; `now` is a time in seconds that never decreases."""
         if not PROGRESS.stage:
-            return Moment(stage="reading rows", done=PROGRESS.rows_read)
-        done, total, calls = PROGRESS.rows_done, PROGRESS.rows_read, PROGRESS.calls
-        per_s = self._speed.of(done, now)
+            return Moment(stage="reading rows", done=PROGRESS.counts.rows)
+        counts = PROGRESS.counts
+        per_s = self._speed.of(counts.rows_done, now)
         price = self._options.price if self._options.is_paid else None
-        return Moment(
-            stage=PROGRESS.stage if done < total else "writing",
-            done=done,
-            total=total,
+        return replace(
+            moment_of(counts, PROGRESS.stage),
             per_s=per_s,
-            eta_s=self._eta_s(total - done, per_s),
-            faces=PROGRESS.faces,
-            dead_letters={code.value: count for code, count in PROGRESS.dead.most_common()},
-            calls=None if price is None else calls,
-            credits=None if price is None else calls * price,
-            credits_projected=None if price is None else self._calls_in_all(total - done) * price,
+            eta_s=self._eta_s(counts, per_s),
+            calls=None if price is None else counts.calls,
+            credits=None if price is None else counts.calls * price,
+            credits_projected=None if price is None else self._calls_in_all(counts) * price,
             waits_for=PROGRESS.why_slow(),
         )
 
-    def _eta_s(self, left: int, per_s: float | None) -> float | None:
+    def _eta_s(self, counts: Counts, per_s: float | None) -> float | None:
         """Divide by the recent speed, or by what `--rate` allows if that is slower."""
         ceiling = self._options.rate if self._options.is_paced else None
-        allowed = ceiling / _calls_per_row() if ceiling else None
+        allowed = ceiling / counts.calls_per_row if ceiling else None
         speeds = [speed for speed in (per_s, allowed) if speed]
-        return left / min(speeds) if speeds and left else None
+        return counts.rows_left / min(speeds) if speeds and counts.rows_left else None
 
-    def _calls_in_all(self, left: int) -> float:
-        calls = PROGRESS.calls + left * _calls_per_row()
+    def _calls_in_all(self, counts: Counts) -> float:
+        calls = counts.calls + counts.rows_left * counts.calls_per_row
         return calls if self._budget is None else min(calls, self._budget)
-
-
-def _calls_per_row() -> float:
-    """Give calls per row so far: retries make it more than one, duplicate rows less."""
-    return PROGRESS.calls / PROGRESS.called_rows if PROGRESS.calls and PROGRESS.called_rows else 1.0
 
 
 @contextmanager
@@ -202,7 +224,12 @@ def _log(watch: Callable[[float], Moment], over: Event) -> None:
         now = watch(monotonic())
         samples += 1
         if samples % _SAMPLES_A_LINE == 0:
-            LOGGER.info("%s", now.sentence(), extra={"fields": {"event": "progress", **vars(now)}})
+            log_moment(now)
+
+
+def log_moment(now: Moment) -> None:
+    """Log a moment: as one line, or as an object in JSON."""
+    LOGGER.info("%s", now.sentence(), extra={"fields": {"event": "progress", **vars(now)}})
 
 
 def _show_live(watch: Callable[[float], Moment], over: Event) -> None:

@@ -30,6 +30,11 @@ class Layout:
         return self._below(STAGING, self.run_id, "plan.json")
 
     @property
+    def rows(self) -> str:
+        """The folder of the packed manifest rows, from which workers read the rows of their shards."""
+        return self._below(STAGING, self.run_id, "rows")
+
+    @property
     def leases(self) -> str:
         """The folder of the files that record which worker processes which shard."""
         return self._below(STAGING, self.run_id, "leases")

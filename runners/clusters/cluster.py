@@ -7,6 +7,7 @@ from typing import Protocol
 from apache_beam import Pipeline
 
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.schemas.counts import Counts
 from facebeam.schemas.errors import RunError
 
 
@@ -57,6 +58,9 @@ class Cluster(Protocol):
     def state(self, job_id: str) -> JobState:
         """Ask the engine for the state of a job; raises UnreachableError."""
 
+    def counts(self, job_id: str) -> Counts:
+        """Give the job's metrics that the engine reports, if it reports any; raises UnreachableError."""
+
     def why_failed(self, job_id: str) -> str:
         """Give the failure that the engine reports, with the worker's traceback; raises UnreachableError."""
 
@@ -64,12 +68,13 @@ class Cluster(Protocol):
         """Cancel a job, and delete what it has left on the engine; raises UnreachableError."""
 
 
-def choose_cluster(options: ClusterOptions, *, paced: bool = False) -> Cluster:
+def choose_cluster(options: ClusterOptions, *, paced: bool = False, own_flags: Sequence[str] = ()) -> Cluster:
     """Describe the engine of `--runner`, without connecting to it. Only that engine's module is imported.
 
     Args:
         options: the flags that say where to execute a run.
         paced: whether a rate limits the run; it matters only for submitting.
+        own_flags: the user's flags for Beam; they too matter only for submitting.
     """
     match options.runner:
         case "portable":
@@ -93,6 +98,6 @@ def choose_cluster(options: ClusterOptions, *, paced: bool = False) -> Cluster:
                 raise RunError(
                     f"--runner dataflow needs Google's libraries ({error}): pip install 'facebeam[gcp]'"
                 ) from error
-            return Dataflow(options, paced)
+            return Dataflow(options, paced, own_flags)
         case _:
             raise ValueError(options.runner)

@@ -1,7 +1,7 @@
 """Google's Dataflow: it starts workers from a container image, and stops them when the job ends."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep
@@ -19,7 +19,9 @@ from google.cloud import dataflow  # type: ignore[import-untyped]  # an extra
 
 from facebeam.runners.clusters.cluster import JobState, UnreachableError
 from facebeam.runners.clusters.dataflow_flags import check_names, dataflow_flags
+from facebeam.runners.clusters.job_metrics import Reported, counts_of
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.schemas.counts import NAMESPACE, Counts
 from facebeam.schemas.errors import RunError
 from facebeam.transforms.files.any_store import check_writable
 from facebeam.transforms.files.remote import vendor_errors
@@ -73,6 +75,13 @@ class DataflowJobs:
             except (NotFound, RetryError):
                 return JobState.GONE
             return _STATES.get(job.current_state, JobState.RUNNING)
+
+    def counts(self, job_id: str) -> Counts:
+        """Add up a job's metrics over all steps."""
+        with self._errors():
+            client = dataflow.MetricsV1Beta3Client(**self._connection)
+            request = self._place | {"job_id": self._id(job_id)}
+            return counts_of(_ours(client.get_job_metrics(request, timeout=_TIMEOUT_S).metrics))
 
     def last_error(self, job_id: str) -> str | None:
         """Give the last error with a traceback among a job's messages, otherwise the last error."""
@@ -136,6 +145,17 @@ class DataflowJobs:
             ) from error
 
 
+def _ours(metrics: Iterable[dataflow.MetricUpdate]) -> Iterator[Reported]:
+    for metric in metrics:
+        step, name = metric.name.context.get("step", ""), metric.name.name
+        if metric.name.context.get("namespace") != NAMESPACE:
+            continue
+        if metric.distribution is not None:
+            yield Reported(step, name, int(metric.distribution["sum"]), int(metric.distribution["count"]))
+        elif metric.scalar is not None:
+            yield Reported(step, name, int(metric.scalar))
+
+
 _NO_REASON = "Dataflow reports no reason: look into the worker logs in Cloud Logging"
 
 
@@ -146,10 +166,12 @@ class Dataflow:
     Args:
         options: the flags of `--runner dataflow`.
         paced: whether a rate limits the run, so that additional workers would only wait.
+        own_flags: the user's flags for Beam.
     """
 
     options: ClusterOptions
     paced: bool = False
+    own_flags: Sequence[str] = ()
 
     def check(self, job_name: str) -> None:
         """Check the names, that no job with this name is active, and that files can be staged."""
@@ -160,7 +182,7 @@ class Dataflow:
 
     def beam_flags(self, job_name: str) -> list[str]:
         """Give the flags to submit to Dataflow, with workers from the image."""
-        return dataflow_flags(self.options, job_name, paced=self.paced)
+        return dataflow_flags(self.options, job_name, paced=self.paced, own_flags=self.own_flags)
 
     def submit(self, pipeline: Pipeline) -> str:
         """Stage the files and create the job; give its id.
@@ -176,6 +198,10 @@ class Dataflow:
     def state(self, job_id: str) -> JobState:
         """Ask Dataflow for the state of a job."""
         return self._jobs.state(job_id)
+
+    def counts(self, job_id: str) -> Counts:
+        """Ask Dataflow for the job's metrics."""
+        return self._jobs.counts(job_id)
 
     def why_failed(self, job_id: str) -> str:
         """Give the last error among the job's messages."""

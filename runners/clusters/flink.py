@@ -13,7 +13,9 @@ from apache_beam.runners.portability.flink_uber_jar_job_server import FlinkBeamJ
 
 from facebeam.runners.clusters.cluster import JobState
 from facebeam.runners.clusters.flink_rest import FlinkRest, explain_failure, innermost_cause
+from facebeam.runners.clusters.job_metrics import counts_in_json
 from facebeam.runners.clusters.reach import check_open_port, is_this_machine, worker_pool_flags
+from facebeam.schemas.counts import Counts
 from facebeam.schemas.errors import RunError
 
 _REFUSED: Final = (RuntimeError, ValueError, OSError)
@@ -58,6 +60,8 @@ class FlinkClient(FlinkRunner):
 
 _RUNNER_CLASS: Final = "org/apache/beam/runners/flink/FlinkPipelineRunner.class"
 _BEAMS_DEFAULT: Final = 1
+_METRICS: Final = "__metricscontainers"
+"""The accumulator in which Beam's runner keeps the metrics of a job."""
 _STATES: Final = {"FINISHED": JobState.DONE, "FAILED": JobState.FAILED, "CANCELED": JobState.CANCELLED}
 
 
@@ -119,6 +123,10 @@ class Flink:
         """Ask the JobManager for the state of a job; after a restart it has forgotten all earlier jobs."""
         state = self._rest.job_state(job_id)
         return JobState.GONE if state is None else _STATES.get(state, JobState.RUNNING)
+
+    def counts(self, job_id: str) -> Counts:
+        """Read the job's accumulators. Beam's runner adds the metrics of a step when the step ends."""
+        return counts_in_json(self._rest.accumulator(job_id, _METRICS))
 
     def why_failed(self, job_id: str) -> str:
         """Give a worker's traceback, or Flink's own failure."""

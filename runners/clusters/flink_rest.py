@@ -99,6 +99,12 @@ class FlinkRest:
         history = self._get(f"jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
         return str(history[0]["stacktrace"]) if history else ""
 
+    def accumulator(self, job_id: str, name: str) -> str:
+        """Give the text of a job's accumulator; empty if there is none."""
+        response = self._ask("GET", f"jobs/{job_id}/accumulators", HTTPStatus.NOT_FOUND)
+        found = response.json().get("user-task-accumulators", [])
+        return next((str(each["value"]) for each in found if each["name"] == name), "")
+
     def cancel(self, job_id: str) -> None:
         """Ask Flink to cancel a job; a job that has ended, or that Flink does not know, is ignored."""
         self._ask("PATCH", f"jobs/{job_id}?mode=cancel", HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)

@@ -12,7 +12,9 @@ from apache_beam.portability.api import beam_job_api_pb2_grpc
 from apache_beam.runners.portability.portable_runner import PipelineResult
 
 from facebeam.runners.clusters.cluster import JobState, UnreachableError
+from facebeam.runners.clusters.job_metrics import counts_in
 from facebeam.runners.clusters.reach import check_open_port, worker_pool_flags
+from facebeam.schemas.counts import Counts
 
 _TIMEOUT_S: Final = 20.0
 _STATES: Final = {
@@ -64,6 +66,12 @@ class Portable:
         with self._service() as service:
             answer = service.GetState(job_api.GetJobStateRequest(job_id=job_id), timeout=_TIMEOUT_S)
         return _STATES.get(answer.state, JobState.RUNNING)
+
+    def counts(self, job_id: str) -> Counts:
+        """Ask the job service for the job's metrics; Beam's own service has them only at the end."""
+        with self._service() as service:
+            answer = service.GetJobMetrics(job_api.GetJobMetricsRequest(job_id=job_id), timeout=_TIMEOUT_S)
+        return counts_in(answer.metrics)
 
     def why_failed(self, job_id: str) -> str:
         """Give the last error among the job's messages."""

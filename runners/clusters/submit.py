@@ -5,6 +5,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from facebeam.pipelines.annotate_manifest import build
 from facebeam.runners.clusters.cluster import UnreachableError, choose_cluster
+from facebeam.runners.clusters.dataflow_size import too_long
 from facebeam.runners.clusters.submitted_job import SubmittedJob, job_name
 from facebeam.runners.describe_run import describe_run
 from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
@@ -13,6 +14,7 @@ from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.interrupts import Stop, stop_signals
 from facebeam.runners.logs import LOGGER
+from facebeam.runners.prepare_run import default_duration_s
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
@@ -27,7 +29,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     Raises:
         RunError: a check on this machine has failed, or the engine refuses the job; nothing was started.
     """
-    cluster = choose_cluster(options.cluster, paced=options.is_paced)
+    cluster = choose_cluster(options.cluster, paced=options.is_paced, own_flags=options.beam_flags)
     name = job_name(layout)
     beam_options = check_beam_flags([*cluster.beam_flags(name), *options.beam_flags], options.cluster.runner)
     _refuse_second_job(layout)
@@ -39,6 +41,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         return show_summary(layout, read_record(layout), options)
     warn_of_changed_columns(layout, manifest.columns)
     build(pipeline, run)
+    _tell_duration(options)
     with stop_signals() as stop:  # no signal may come between submitting a job and recording it
         try:
             job = SubmittedJob.submit(pipeline, cluster, options.cluster, layout)
@@ -46,6 +49,21 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
             LOGGER.error("%s", error)
             return NOT_COMMITTED
         return _follow(job, options, stop)
+
+
+def _tell_duration(options: RunOptions) -> None:
+    """Say when the run stops, if that is a default of the engine; warn if the engine would end it earlier."""
+    longest_s = default_duration_s(options)
+    if longest_s is None or options.stop_at:
+        return
+    if options.max_duration is None:
+        LOGGER.info(
+            "the run begins no image later than %d days from now, because Dataflow ends long jobs; "
+            "--max-duration changes this",
+            longest_s / 86_400,
+        )
+    elif warning := too_long(options.max_duration):
+        LOGGER.warning("%s", warning)
 
 
 def _follow(job: SubmittedJob, options: RunOptions, stop: Stop) -> int:

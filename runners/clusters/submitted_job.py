@@ -1,6 +1,7 @@
 """A submitted job: its name and its record; wait for it, cancel it, and report how its run ended."""
 
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2s
@@ -16,6 +17,7 @@ from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.interrupts import Stop
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.root_cause import root_cause
+from facebeam.runners.show_progress import Moment, log_moment, moment_of
 from facebeam.runners.summary import show_summary
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
@@ -120,6 +122,16 @@ class SubmittedJob:
         """The state of the job, which the engine is asked for; raises UnreachableError."""
         return self.cluster.state(self.id)
 
+    def log_progress(self) -> None:
+        """Log the counts that the engine reports now; nothing if it reports none, or does not answer.
+
+        Some engines report a step when it ends: then the number of rows comes long before the answers.
+        """
+        with suppress(UnreachableError):
+            if counts := self.cluster.counts(self.id):
+                rows = Moment(stage="rows read", done=counts.rows)
+                log_moment(moment_of(counts) if counts.rows_done else rows)
+
     def keep(self) -> None:
         """Write the record, which stays until the run is committed or has failed; raises RunError."""
         write_json(self.layout.job, asdict(self.record))
@@ -151,6 +163,7 @@ class SubmittedJob:
             if monotonic() - said > _SAY_EVERY_S:
                 said = monotonic()
                 LOGGER.info("job %s has been running for %.0f s", self.id, said - began)
+                self.log_progress()
             stop.asked.wait(_LOOK_EVERY_S)
         return JobState.RUNNING
 

@@ -194,6 +194,26 @@ class _Run:
             changes_rows=False,
         ),
     ] = None
+    stop_at: Annotated[
+        datetime | None,
+        Flag(
+            "begin no image after this time of day; the run is committed, and the next one continues",
+            types.time_of_day,
+            "HH:MM",
+            only_with=("source", ("local", "api")),
+            changes_rows=False,  # each night the same time of day is another moment
+        ),
+    ] = None
+    max_duration: Annotated[
+        float | None,
+        Flag(
+            "begin no image later than this after the start, for example 90s, 45m or 5h",
+            types.duration_s,
+            "T",
+            default_is="unlimited; on Dataflow 9d, before Dataflow ends the job",
+            only_with=("source", ("local", "api")),
+        ),
+    ] = None
     trust_proxies: Annotated[
         bool,
         Flag(
@@ -243,25 +263,6 @@ class _Api:
         float,
         Flag("credits per call", types.credit, "P", only_with=_API, inherited=Inherited.MANNER),
     ] = 0.0025
-    stop_at: Annotated[
-        datetime | None,
-        Flag(
-            "send nothing after this time of day",
-            types.time_of_day,
-            "HH:MM",
-            only_with=_API,
-            changes_rows=False,  # each night the same time of day is another moment
-        ),
-    ] = None
-    max_duration: Annotated[
-        float | None,
-        Flag(
-            "stop sending this long after the start, for example after 90s, 45m or 5h",
-            types.duration_s,
-            "T",
-            only_with=_API,
-        ),
-    ] = None
     window: Annotated[
         int | None,
         Flag(

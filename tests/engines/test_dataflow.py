@@ -1,6 +1,7 @@
 """Runs on Dataflow: Beam's real client and real workers, with stand-ins for Google's services."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from shutil import rmtree
 
 import pandas as pd
 import pytest
+from apache_beam.portability.api import beam_runner_api_pb2 as protos
 
 from facebeam.runners.clusters.portable import Portable
 from facebeam.runners.clusters.submitted_job import job_name
@@ -17,7 +19,7 @@ from tests.engines.test_portable import tables
 from tests.helpers.api_console import TOKEN, UNPACED, VARIABLE, annotate_by_api, images
 from tests.helpers.beam_job_service import job_service
 from tests.helpers.console import TABLES, Finished, run_json, write_urls
-from tests.helpers.dataflow_service import DataflowService, Job, wait_for_ever
+from tests.helpers.dataflow_service import DataflowService, Job, user_metric, wait_for_ever
 from tests.helpers.dataflow_work import StagedJobs
 from tests.helpers.google_account import service_account
 from tests.helpers.google_cloud import IMAGE, PLACE, Cloud
@@ -98,6 +100,7 @@ def ran(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_a_run_is_committed_in_the_bucket(ran: Ran, cloud: Cloud, tmp_path: Path) -> None:
     """A Dataflow run exits with 0 and commits a local run's rows and its record; it leaves no other file."""
     assert ran.first.returncode == 0, ran.first.stderr
+    assert "the run begins no image later than 9 days from now" in ran.first.stderr
     there = cloud.store.download("out", tmp_path / "out")
     for table in TABLES:
         rmtree(there / table / "run=two")
@@ -158,6 +161,33 @@ def test_nothing_of_the_submitters_machine_is_staged(ran: Ran, cloud: Cloud) -> 
         assert not [text for text in texts if piece.encode() in text]
 
 
+def test_the_counts_of_a_job_are_shown(ran: Ran, cloud: Cloud) -> None:
+    """`status` shows the counts that Dataflow has of a job: those of the tables, and of the calls."""
+    place = {"project": "a-project", "region": "europe-west1", "dataflow_endpoint": cloud.service.endpoint}
+    record = {"job_name": ran.job.name, "job_id": ran.job.job_id, "submitted_at": ""}
+    cluster = {"cluster": {"runner": "dataflow", **place}}
+    cloud.store.put("again/_runs/one/job.json", json.dumps(record | cluster))
+    shown = cloud.facebeam("status", "--run", "one", "--output", f"gs://{BUCKET}/again")
+    assert shown.stdout == "done\n"
+    counts = r"writing: 51 of 51; 50 faces, 1 dead: 1 \w+; 41 calls; latency [\d,]+ ms\n"
+    assert re.search(counts, shown.stderr), shown.stderr
+
+
+def test_the_memory_of_a_worker_is_in_the_job(idle: Cloud) -> None:
+    """A job without a rate has one environment for all of its steps, with the memory that a worker needs."""
+    manifest, output = idle.store.put("in/few.txt", "\n".join(images(20))), f"gs://{BUCKET}/hint"
+    launched = idle.annotate(manifest, output, "--source", "fake", "--run-id", "hint", "--detach")
+    assert launched.returncode == 0, launched.stderr
+    (job,) = (job for job in idle.service.jobs.values() if job.name == job_name(Layout(output, "hint")))
+    options = job.submitted["environment"]["sdkPipelineOptions"]["options"]
+    staged = protos.Pipeline.FromString(idle.store.read(options["pipelineUrl"])).components
+    (environment,) = {step.environment_id for step in staged.transforms.values()} - {""}
+    hints = dict(staged.environments[environment].resource_hints)
+    assert hints == {"beam:resources:min_ram_bytes:v1": b"1000000000"}
+    (workers,) = job.submitted["environment"]["workerPools"]
+    assert [each["containerImage"] for each in workers["sdkHarnessContainerImages"]] == [IMAGE]
+
+
 def test_a_token_that_workers_cannot_read_is_told(cloud: Cloud) -> None:
     """If workers cannot read the token file, the run exits with 1 and names it.
 
@@ -182,12 +212,24 @@ def test_a_job_is_cancelled(idle: Cloud) -> None:
     start = (manifest, output, "--source", "fake", "--run-id", "one", "--detach")
     run = ("--run", "one", "--output", output)
     assert idle.annotate(*start).returncode == 0
-    assert idle.facebeam("status", *run).stdout == "running\n"
-    (job,) = idle.service.jobs.values()
+    (job,) = (job for job in idle.service.jobs.values() if job.name == job_name(Layout(output, "one")))
+    job.metrics = [
+        user_metric("s2", "rows", 20, tentative=True),
+        user_metric("s2", "rows", 20, tentative=False),
+        user_metric("s7", "ok", 8, tentative=True),
+        user_metric("s7", "dead_timeout", 1, tentative=True),
+        user_metric("s7", "faces", 9, tentative=True),
+        user_metric("s7", "faces", 900, tentative=True, namespace="another"),
+        user_metric("s7", "latency_ms", {"count": 8, "sum": 88, "min": 1, "max": 40}, tentative=True),
+    ]
+    asked = idle.facebeam("status", *run)
+    assert asked.stdout == "running\n"
+    assert "annotating: 9 of 20; 9 faces, 1 dead: 1 timeout; 0 calls; latency 11 ms" in asked.stderr
     (workers,) = job.submitted["environment"]["workerPools"]
     assert workers["autoscalingSettings"] == {"algorithm": 2}  # AUTOSCALING_ALGORITHM_BASIC: nothing paces it
     second = idle.annotate(*start)
-    assert (second.returncode, len(idle.service.jobs)) == (2, 1)
+    assert second.returncode == 2
+    assert [each for each in idle.service.jobs.values() if each.name == job.name] == [job]
     assert f"run one is already running as dataflow job {job.job_id}: 'facebeam finalize'" in second.stderr
     cancelled = idle.facebeam("cancel", *run)
     assert cancelled.returncode == 0, cancelled.stderr

@@ -34,7 +34,15 @@ SAME = [
     "--experiments=disable_logging_submission_environment",
 ]
 GOLDEN = [
-    (options(), False, ["--autoscaling_algorithm=THROUGHPUT_BASED", "--number_of_worker_harness_threads=2"]),
+    (
+        options(),
+        False,
+        [
+            "--autoscaling_algorithm=THROUGHPUT_BASED",
+            "--number_of_worker_harness_threads=2",
+            "--resource_hint=min_ram=1GB",
+        ],
+    ),
     (options(), True, ["--autoscaling_algorithm=NONE", "--num_workers=1"]),
     (
         options(max_num_workers=7, service_account_email="a@b.iam.gserviceaccount.com"),
@@ -43,6 +51,7 @@ GOLDEN = [
             "--autoscaling_algorithm=THROUGHPUT_BASED",
             "--number_of_worker_harness_threads=2",
             "--max_num_workers=7",
+            "--resource_hint=min_ram=1GB",
             "--service_account_email=a@b.iam.gserviceaccount.com",
         ],
     ),
@@ -78,6 +87,12 @@ def test_what_beam_is_told(chosen: ClusterOptions, more: list[str], *, paced: bo
         "no_use_multiple_sdk_containers",
         "disable_logging_submission_environment",
     ]
+
+
+def test_flexible_workers_get_no_hint() -> None:
+    """With --flexrs_goal the job has no resource hint, because FlexRS does not support them."""
+    flags = dataflow_flags(options(), "a", paced=False, own_flags=["--flexrs_goal=COST_OPTIMIZED"])
+    assert not [flag for flag in flags if flag.startswith("--resource_hint")]
 
 
 BAD = [

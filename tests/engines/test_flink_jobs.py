@@ -1,5 +1,7 @@
 """Jobs on Flink: their names, states, ends and failures, as Flink's REST interface reports them."""
 
+import json
+from base64 import b64encode
 from collections.abc import Mapping
 
 import pytest
@@ -114,3 +116,48 @@ def test_a_failure_without_a_reason_is_told_as_such() -> None:
     """If Flink has no exception for a failed job, the reason points to the JobManager's log."""
     with job_manager(jobs={"/v1/jobs/7/exceptions": tells({"exceptionHistory": {"entries": []}})}) as server:
         assert "JobManager's log" in Flink(server.authority, POOL).why_failed("7")
+
+
+def metric(step: str, name: str, payload: bytes, kind: str = "sum_int64") -> object:
+    """Give a metric as Beam's runner writes it into its accumulator."""
+    labels = {"PTRANSFORM": step, "NAMESPACE": "facebeam", "NAME": name}
+    packed = b64encode(payload).decode()
+    return {
+        "urn": f"beam:metric:user:{kind}:v1",
+        "type": f"beam:metrics:{kind}:v1",
+        "payload": packed,
+        "labels": labels,
+    }
+
+
+def test_the_counts_of_a_job_are_in_an_accumulator() -> None:
+    """Counts are added up over the steps, without Beam's own metrics and other accumulators."""
+    attempted = [
+        metric("read", "rows", b"\x07"),
+        metric("read", "dead_timeout", b"\x01"),
+        metric("annotate", "dead_timeout", b"\x02"),
+        metric("annotate", "latency_ms", b"\x02\x1e\x0a\x14", "distribution_int64"),
+        {"urn": "beam:metric:element_count:v1", "type": "beam:metrics:sum_int64:v1", "payload": "BQ=="},
+    ]
+    text = json.dumps({"metrics": {"attempted": attempted}})
+    accumulators = [{"name": "x", "value": "5"}, {"name": "__metricscontainers", "value": text}]
+    jobs = {"/v1/jobs/7/accumulators": tells({"user-task-accumulators": accumulators})}
+    with job_manager(jobs=jobs) as server:
+        counts = Flink(server.authority, POOL).counts("7")
+    assert (counts.metrics(), counts.latency_ms) == ({"rows": 7, "dead_timeout": 3}, 15.0)
+
+
+UNREADABLE = {
+    "new": tells({"user-task-accumulators": []}),
+    "in another form": tells(
+        {"user-task-accumulators": [{"name": "__metricscontainers", "value": "Counters(rows: 7)"}]}
+    ),
+    "unknown": tells({"errors": ["no such job"]}, "404 Not Found"),
+}
+
+
+@pytest.mark.parametrize("job", UNREADABLE)
+def test_a_job_without_readable_counts_has_none(job: str) -> None:
+    """A job that is new or unknown, or whose metrics have another form, has no counts; it is not an error."""
+    with job_manager(jobs={"/v1/jobs/7/accumulators": UNREADABLE[job]}) as server:
+        assert not Flink(server.authority, POOL).counts("7")

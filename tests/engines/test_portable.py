@@ -1,6 +1,7 @@
 """A run on Beam's job service is the same as a local run; its workers have our wheel and no source tree."""
 
 import json
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from subprocess import PIPE
 import pandas as pd
 import pytest
 
+from facebeam.runners.clusters.portable import Portable
+from tests.engines.test_prism import PRISM
 from tests.helpers.api_console import TOKEN, VARIABLE, environment, images, with_token
 from tests.helpers.beam_job_service import job_service
 from tests.helpers.console import FACEBEAM, TABLES, Finished, facebeam, rehearse, run_json, table, write_urls
 from tests.helpers.paid_service import FaultyServer
-from tests.helpers.processes import free_port, running
+from tests.helpers.processes import free_port, running, serving
 from tests.helpers.scripted_server import ScriptedServer
 from tests.helpers.waiting import DEADLINE_S, wait_until
 from tests.helpers.worker_pool import worker_environment, worker_pool
@@ -148,23 +151,55 @@ def test_a_detached_run_is_found_again(engine: Engine, manifest: Path, tmp_path:
         told = ("--notify-url", server.url("/hook"))
         detached = submit(engine, manifest, tmp_path / "out", "--detach", *told)
         assert detached.returncode == 0, detached.stderr
-        finish_detached(tmp_path / "out", *told)
+        finish_detached(engine, tmp_path / "out", *told)
     assert {json.loads(posted.body)["event"] for posted in server.seen} == {"committed"}
 
 
-def finish_detached(output: Path, *told: object) -> None:
+def finish_detached(engine: Engine, output: Path, *told: object) -> None:
     """Ask for a detached run, wait for it, and try to cancel it."""
-    assert json.loads((output / "_runs/one/job.json").read_text())["cluster"]["runner"] == "portable"
+    job = json.loads((output / "_runs/one/job.json").read_text())
+    assert job["cluster"]["runner"] == "portable"
     run = ("--run", "one", "--output", output)
     assert facebeam("status", *run).stdout.strip() in {"running", "done", "committed"}
     finished = facebeam("finalize", *run, *told)
     assert finished.returncode == 0, finished.stderr
     assert "rows" in finished.stdout
-    assert run_json(output, "one")["counts"]["rows_read"] == 153
+    counts, counted = (
+        run_json(output, "one")["counts"],
+        Portable(engine.job_endpoint, "").counts(job["job_id"]),
+    )
+    assert counts["rows_read"] == 153
+    assert (counted.rows, counted.ok, counted.no_face) == (153, counts["ok"], counts["no_face"])
+    assert (counted.faces, dict(counted.dead)) == (counts["faces"], counts["dead"])
     assert facebeam("status", *run).stdout == "committed\n"
     late = facebeam("cancel", *run)
     assert (late.returncode, late.stdout) == (1, "")
     assert "run one is committed already" in late.stderr
+
+
+@pytest.mark.skipif(not PRISM.exists(), reason="no Prism: 'make .boot/ready' builds it where there is Go")
+def test_a_run_can_be_watched(engine: Engine, tmp_path: Path) -> None:
+    """On an engine that reports metrics of work in progress, `status` shows the counts so far.
+
+    The engine is Prism, behind the job API; `cancel` then ends the run.
+    """
+    manifest = write_urls(tmp_path / "urls.txt", [*images(3000), "no url"])
+    port, run = free_port(), ("--run", "one", "--output", tmp_path / "out")
+    prism = [PRISM, f"--job_port={port}", "--serve_http=false"]
+    with serving(prism, port, tmp_path / "prism.log") as address, FaultyServer() as server:
+        api = ("--source", "api", "--base-url", server.base_url, "--rate", 20, "--detach")
+        where = ("--manifest", manifest, "--output", tmp_path / "out", "--run-id", "one")
+        flags = (*api, *Engine(address, engine.pool).flags)
+        submitted = with_token("annotate", *where, *flags, token=None)
+        assert submitted.returncode == 0, submitted.stderr
+        seen = re.compile(r"annotating: \d+ of 3,001; [1-9]\d* faces")
+        wait_until(lambda: seen.search(facebeam("status", *run).stderr) is not None)
+        shown = facebeam("status", *run, "--log-format", "json")
+        assert shown.stdout == "running\n"
+        event = json.loads(shown.stderr)
+        assert event["dead_letters"] == {"local_file_not_allowed": 1}
+        assert event["done"] - 1 == event["faces"] == event["calls"] > 0
+        assert facebeam("cancel", *run).returncode == 0
 
 
 def test_a_run_that_was_not_submitted_is_told(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
 ENDED: Final = ("JOB_STATE_DONE", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
-_JOBS: Final = re.compile(r"/v1b3/projects/([^/]+)/locations/([^/]+)/jobs(?:/([^/]+))?(/messages)?")
+_JOBS: Final = re.compile(r"/v1b3/projects/([^/]+)/locations/([^/]+)/jobs(?:/([^/]+))?(/messages|/metrics)?")
 Json = dict[str, Any]
 
 
@@ -29,6 +29,8 @@ class Job:
     state: str = "JOB_STATE_PENDING"
     errors: list[str] = field(default_factory=list)
     """The job's error messages, oldest first."""
+    metrics: list[Json] = field(default_factory=list)
+    """The job's metrics, as the service reports them."""
     cancelled: Event = field(default_factory=Event)
     """Set when a client cancels the job."""
     is_known: bool = False
@@ -150,7 +152,10 @@ class _Exchange(BaseHTTPRequestHandler):
         if not job_id:
             return self._list(parse_qs(urlsplit(self.path).query))
         job = self.server.jobs[job_id]
-        if not urlsplit(self.path).path.endswith("/messages"):
+        path = urlsplit(self.path).path
+        if path.endswith("/metrics"):
+            return {"metrics": job.metrics}
+        if not path.endswith("/messages"):
             return job.resource()
         told, job.tells = job.tells, True
         return {"jobMessages": [_error(number, text) for number, text in enumerate(job.errors) if told]}
@@ -179,6 +184,15 @@ class _Exchange(BaseHTTPRequestHandler):
     def _refuse(self, status: int, message: str) -> None:
         self.rfile.read(int(self.headers["Content-Length"] or 0))
         self._answer({"error": {"code": status, "message": message}}, status)
+
+
+def user_metric(
+    step: str, name: str, value: int | Mapping[str, int], *, tentative: bool, namespace: str = "facebeam"
+) -> Json:
+    """Give a metric as Dataflow reports it: a counter's value, or the numbers of a distribution."""
+    context = {"namespace": namespace, "step": step} | ({"tentative": "true"} if tentative else {})
+    kind = {"scalar": value} if isinstance(value, int) else {"distribution": value}
+    return {"name": {"origin": "user", "name": name, "context": context}, **kind}
 
 
 def _error(number: int, text: str) -> Json:

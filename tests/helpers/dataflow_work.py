@@ -1,11 +1,13 @@
 """The work of staged Dataflow jobs: Beam's job service and a worker pool run exactly what was staged."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import grpc
+from apache_beam.metrics import monitoring_infos
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import (
     beam_artifact_api_pb2_grpc,
@@ -18,7 +20,7 @@ from apache_beam.runners.portability import artifact_service
 from google.protobuf import struct_pb2  # type: ignore[import-untyped]  # its stubs are a separate package
 
 from facebeam.runners.clusters.portable import Portable
-from tests.helpers.dataflow_service import Job
+from tests.helpers.dataflow_service import Job, Json, user_metric
 from tests.helpers.object_store import ObjectStore
 
 _WITHIN_S = 300
@@ -50,12 +52,28 @@ class StagedJobs:
             if job.cancelled.wait(_LOOK_EVERY_S) or monotonic() > until:
                 self.engine.cancel(job_id)
                 break
+        job.metrics = [*self._metrics(job_id)]
         job.errors = [self.engine.why_failed(job_id)] if state == "failed" else []
         job.state = f"JOB_STATE_{state.upper()}" if state.is_over else "JOB_STATE_CANCELLED"
 
     def pipeline(self, job: Job) -> beam_runner_api_pb2.Pipeline:
         """Read the staged pipeline."""
         return beam_runner_api_pb2.Pipeline.FromString(self.store.read(_options(job)["pipelineUrl"]))
+
+    def _metrics(self, job_id: str) -> Iterator[Json]:
+        """Read the engine's metrics of a job; Dataflow reports each as tentative and as committed."""
+        with grpc.insecure_channel(self.engine.job_endpoint) as channel:
+            request = beam_job_api_pb2.GetJobMetricsRequest(job_id=job_id)
+            found = beam_job_api_pb2_grpc.JobServiceStub(channel).GetJobMetrics(request).metrics.committed
+        for info in found:
+            namespace, name, step = (info.labels[label] for label in ("NAMESPACE", "NAME", "PTRANSFORM"))
+            if monitoring_infos.is_counter(info):
+                value = monitoring_infos.extract_counter_value(info)
+            else:
+                numbers = monitoring_infos.extract_distribution(info)
+                value = dict(zip(("count", "sum", "min", "max"), numbers, strict=True))
+            for tentative in (True, False):
+                yield user_metric(step, name, value, tentative=tentative, namespace=namespace)
 
     def _start(self, job: Job) -> str:
         pipeline = self.pipeline(job)

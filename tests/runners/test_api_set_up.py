@@ -74,8 +74,6 @@ def test_a_token_file_is_checked_as_well(server: FaultyServer, manifest: Path) -
     [
         ["--budget-calls", "1"],
         ["--budget-credits", "1"],
-        ["--stop-at", "06:00"],
-        ["--max-duration", "1s"],
         ["--window", "1"],
         ["--token-file", "token"],
         ["--token-secret", "projects/a/secrets/b"],

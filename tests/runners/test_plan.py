@@ -167,6 +167,60 @@ def test_a_plan_keeps_to_the_time(tmp_path: Path) -> None:
     assert 10 <= json.loads(finished.stderr)["calls"] <= 11
 
 
+DATAFLOW = (
+    *("--runner", "dataflow", "--project", "my-project", "--region", "europe-west1"),
+    *("--temp-location", "gs://bucket/temp", "--image", "gcr.io/my-project/facebeam:0.1.0"),
+)
+
+
+def planned_on_dataflow(folder: Path, number: int, *flags: object) -> tuple[Mapping[str, object], str]:
+    """Plan a run of this number of images on Dataflow; give the plan's fields, and the messages before it."""
+    target = ("--manifest", write_urls(folder / "urls.txt", images(number)), "--output", folder / "out")
+    finished = with_token("plan", *target, *DATAFLOW, *flags, "--log-format", "json", token=None)
+    assert finished.returncode == 0, finished.stderr
+    *before, plan = finished.stderr.splitlines()
+    return json.loads(plan), "\n".join(before)
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "shards", "workers", "runs", "calls"),
+    [
+        ("1h", (), 128, 1, 1, 2000),  # 90 s of CPU: one worker has the time
+        ("10s", (), 128, 5, 1, 2000),  # 128 shards of 0.7 s: 14 in turn, on 10 cores
+        ("10s", ("--max-num-workers", 2), 128, 2, 3, 888),  # 32 in turn: 22.5 s
+    ],
+)
+def test_a_plan_for_dataflow_proposes_workers_that_end_in_time(  # noqa: PLR0913, PLR0917 - one per number
+    tmp_path: Path, limit: str, most: tuple[object, ...], shards: int, workers: int, runs: int, calls: int
+) -> None:
+    """For the local model the workers follow from CPU time and --max-duration; a given number is kept."""
+    plan, said = planned_on_dataflow(tmp_path, 2000, "--source", "local", "--max-duration", limit, *most)
+    assert (plan["shards"], plan["workers"], plan["runs"], plan["calls"]) == (shards, workers, runs, calls)
+    assert plan["flags"] == f"--shards {shards} --max-num-workers {workers}"
+    assert said == ""
+
+
+def test_a_plan_for_dataflow_ends_before_dataflow_ends_the_job(tmp_path: Path) -> None:
+    """Without --max-duration, a plan has the calls of nine days, on one worker; a longer time is told."""
+    plan, said = planned_on_dataflow(tmp_path, 1000, "--rate", 0.001)
+    assert (plan["calls"], plan["runs"], plan["shards"], plan["workers"], said) == (778, 2, 1, 1, "")
+    assert plan["machine_hours"] == pytest.approx(1000 / 0.001 / 3600)
+    _, said = planned_on_dataflow(tmp_path, 1, "--source", "local", "--max-duration", "12d")
+    assert "Dataflow ends a batch job after 10 days" in said
+
+
+def test_a_plan_for_dataflow_shows_its_size_in_the_table(tmp_path: Path) -> None:
+    """The table has a row for each number, and the flags to type."""
+    manifest = write_urls(tmp_path / "urls.txt", images(100))
+    finished = with_token("plan", "--manifest", manifest, "--output", tmp_path / "out", *DATAFLOW, token=None)
+    shown = dict(re.findall(r"^│ +(.+?) +│ +(.+?) +│$", finished.stdout, re.MULTILINE))
+    names = ("time at least", "runs for all images", "shards", "workers", "machine hours", "flags")
+    assert [shown[name] for name in names] == [
+        *("0:00:10", "1", "1", "1", "0.0"),
+        "--shards 1 --max-num-workers 1",
+    ]
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

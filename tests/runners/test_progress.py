@@ -172,27 +172,27 @@ def watch(*flags: str, budget: int | None = None) -> WatchRun:
 
 def test_the_speed_is_that_of_the_last_minute(progress: Progress) -> None:
     """Reading does not count, and what was fast an hour ago does not either."""
-    progress.rows_read, now = 10_000, watch("--rate", "unlimited")
+    progress.ended.rows, now = 10_000, watch("--rate", "unlimited")
     assert now(0.0) == Moment(stage="reading rows", done=10_000)
     progress.begin("annotating")
     assert now(1_000.0).per_s is None
-    progress.ok = 5_000
+    progress.ended.ok = 5_000
     assert now(1_001.0).per_s == 5_000
-    progress.ok = 5_060
+    progress.ended.ok = 5_060
     now(4_000.0)
-    progress.ok = 5_120
+    progress.ended.ok = 5_120
     assert now(4_030.0).per_s == 2.0
     assert now(4_030.0).eta_s == (10_000 - 5_120) / 2
 
 
 def test_the_rate_limits_what_is_promised(progress: Progress) -> None:
     """Answers of the journal come fast, the rest by --rate: retries use it up, duplicates save it."""
-    progress.rows_read, progress.ok, now = 1_000, 0, watch("--rate", "10", "--price", "0.5")
+    progress.ended.rows, now = 1_000, watch("--rate", "10", "--price", "0.5")
     progress.begin("annotating")
     now(0.0)
-    progress.ok = 600
+    progress.ended.ok = 600
     assert now(1.0).eta_s == 400 / 10
-    progress.calls, progress.called_rows = 100, 50
+    progress.ended.calls, progress.ended.called_rows = 100, 50
     told = now(2.0)
     assert told.eta_s == 400 / 5
     assert (told.calls, told.credits, told.credits_projected) == (100, 50.0, 450.0)
@@ -200,7 +200,7 @@ def test_the_rate_limits_what_is_promised(progress: Progress) -> None:
 
 def test_no_more_is_projected_than_the_budget(progress: Progress) -> None:
     """The projection ends at the budget."""
-    progress.rows_read, progress.stage = 1_000, "annotating"
+    progress.ended.rows, progress.stage = 1_000, "annotating"
     assert watch("--price", "0.5", budget=10)(0.0).credits_projected == 5.0
 
 

@@ -1,6 +1,7 @@
 """A submitted job and its record: nothing can be at work without a trace, and nothing refused leaves one."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 from apache_beam import Pipeline
 
-from facebeam.runners.clusters.cluster import JobState
-from facebeam.runners.clusters.submitted_job import SubmittedJob
+from facebeam.runners.clusters.cluster import JobState, UnreachableError
+from facebeam.runners.clusters.submitted_job import JobRecord, SubmittedJob
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.runners.logs import LOGGER
+from facebeam.schemas.counts import Counts
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 
@@ -43,6 +46,10 @@ class Engine:
     def state(self, job_id: str) -> JobState:
         """Be at work on job `7` only."""
         return JobState.RUNNING if job_id == "7" else JobState.GONE
+
+    def counts(self, job_id: str) -> Counts:
+        """Count rows for job `7` only."""
+        return Counts(rows=20) if job_id == "7" else Counts()
 
     def why_failed(self, job_id: str) -> str:
         """Know nothing."""
@@ -79,3 +86,43 @@ def test_a_job_that_may_be_at_work_keeps_its_record(tmp_path: Path) -> None:
         SubmittedJob.submit(Pipeline(), Engine(Path(layout.job), ConnectionError()), ENGINE, layout)
     with pytest.raises(RunError, match="look for job facebeam-one-"):
         SubmittedJob.find(layout)
+
+
+@dataclass
+class Reporting(Engine):
+    """An engine that reports these counts."""
+
+    counted: Counts = field(default_factory=Counts)
+
+    def counts(self, job_id: str) -> Counts:
+        """Give them, for job `7`; do not answer for others."""
+        if job_id != "7":
+            raise UnreachableError("it does not answer")
+        return self.counted
+
+
+DONE = Counts(20, 18, 1, 19, 21, 2, 19, 1, Counter({"timeout": 1}), 1500, 15)
+DONE_TOLD = (
+    "writing: 20 of 20; 19 faces, 1 dead: 1 timeout; 21 calls; 1 from the journal, 2 retries, latency 100 ms"
+)
+
+
+@pytest.mark.parametrize(
+    ("counted", "job_id", "told"),
+    [
+        (Counts(rows=20), "7", ["rows read: 20"]),
+        (Counts(rows=20, ok=5, faces=6), "7", ["annotating: 5 of 20; 6 faces, 0 dead; 0 calls"]),
+        (DONE, "7", [DONE_TOLD]),
+        (Counts(), "7", []),
+        (Counts(rows=20), "8", []),
+    ],
+)
+def test_what_an_engine_reports_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, counted: Counts, job_id: str, told: list[str]
+) -> None:
+    """The counts are told in the words of a local run. What an engine does not report is left out."""
+    caplog.set_level("INFO", LOGGER.name)
+    engine = Reporting(tmp_path, counted=counted)
+    record = JobRecord("facebeam-one", job_id, "", ENGINE)
+    SubmittedJob(record, engine, Layout(str(tmp_path), "one")).log_progress()
+    assert caplog.messages == told

@@ -263,17 +263,15 @@ def test_a_run_that_is_asked_to_stop_asks_no_more(source: LoggingSource, journal
 def test_progress_counts_every_row(source: LoggingSource, journal: Journal) -> None:
     """The progress numbers that the runner shows count rows, not requests."""
     rows = rows_of(*(number % 20 for number in range(60)), "not_found", "not_found")
-    before = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
+    before = PROGRESS.counts
     annotate(rows, AnnotateImages(source, journal), lambda *_: None)
-    after = (PROGRESS.ok, PROGRESS.no_face, PROGRESS.faces, PROGRESS.dead[ErrorCode.NOT_FOUND])
+    after = PROGRESS.counts
     counts = [len(fake_faces(ImageRequest(url_of(number))).faces) for number in range(20)]
     empty = 3 * counts.count(0)
-    assert [new - old for old, new in zip(before, after, strict=True)] == [
-        60 - empty,
-        empty,
-        3 * sum(counts),
-        2,
-    ]
+    assert after.ok - before.ok == 60 - empty
+    assert after.no_face - before.no_face == empty
+    assert after.faces - before.faces == 3 * sum(counts)
+    assert after.dead - before.dead == {"not_found": 2}
 
 
 def test_an_answer_of_an_earlier_run_is_not_asked_for(source: LoggingSource, journal: Journal) -> None:

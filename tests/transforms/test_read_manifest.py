@@ -26,7 +26,7 @@ def test_every_entry_comes_out_once(tmp_path: Path) -> None:
         write(tmp_path / "b.csv.gz", gzip.compress(f"image_url,n\n{URL},007\nnowhere,1\n".encode())),
     ]
     manifest = inspect_manifest(map(str, paths))
-    before, dead_before = PROGRESS.rows_read, PROGRESS.dead.total()
+    before = PROGRESS.counts
     with beam.Pipeline(runner=FnApiRunner()) as root:
         found = root | ReadManifest(manifest)
         rows = found.rows | "Shuffle" >> beam.Reshuffle()
@@ -52,8 +52,8 @@ def test_every_entry_comes_out_once(tmp_path: Path) -> None:
         )
         assert_that(found.row_counts | beam.CombineGlobally(sum), equal_to([len(large) + 2]), "counts")
         assert_that(found.row_counts | Count.Globally(), equal_to([3]), "parts")
-    assert PROGRESS.rows_read - before == len(large) + 2
-    assert PROGRESS.dead.total() - dead_before == len(large) - 2
+    assert PROGRESS.counts.rows - before.rows == len(large) + 2
+    assert PROGRESS.counts.dead.total() - before.dead.total() == len(large) - 2
 
 
 def _place_and_columns(letter: DeadLetter) -> tuple[str, tuple[object, ...]]:

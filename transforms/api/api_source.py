@@ -1,7 +1,7 @@
 """The web API as a face source: it paces calls, keeps to the budget, and stops when every call would fail."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -60,6 +60,16 @@ class ApiSource(FaceSource):
     def largest_window(self) -> int:
         """Largest number of requests in flight."""
         return self.window or (LARGEST_WINDOW if self.rate_per_s else UNPACED_WINDOW)
+
+    def settings(self) -> Mapping[str, str | float | None]:
+        """Give the limits."""
+        stop_at = self.limits.stop_at
+        return {
+            "rate_per_s": self.rate_per_s,
+            "budget_calls": self.limits.calls,
+            "stop_at": None if stop_at is None else stop_at.isoformat(timespec="seconds"),
+            "window": self.window,
+        }
 
     def for_shard(self, shard: int, shards: int) -> Self:
         """Give a shard's part. The parts of rate and budget add up to the whole; each window is at least 1.

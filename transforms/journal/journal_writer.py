@@ -141,13 +141,19 @@ class JournalWriter:
 
     def _merge(self, above: int, most: int) -> None:
         """Merge this writer's segments, where a bucket has more than `above`; in `most` buckets at most."""
-        small = {folder: small_segments(sizes) for folder, sizes in self._segments.items()}
+        with self._writing:
+            small = {folder: small_segments(sizes) for folder, sizes in self._segments.items()}
         with side_by_side(self._path) as reads:
             for folder in [folder for folder, sizes in small.items() if len(sizes) > above][:most]:
                 try:
-                    self._segments[folder] = compact(folder, small[folder], reads)
+                    left = compact(folder, small[folder], reads)
                 except (RunError, SegmentVanishedError):  # a reader merges them too
-                    del self._segments[folder]
+                    left = {}
+                with self._writing:  # another thread may have written segments meanwhile
+                    written = self._segments[folder].items()
+                    self._segments[folder] = left | {
+                        path: size for path, size in written if path not in small[folder]
+                    }
 
     def _check(self) -> None:
         if self._error is not None:

@@ -100,7 +100,7 @@ class ChosenRows:
                 if table == "images" and {*_MODEL} <= {*batch.schema.names}:
                     models = pa.table(batch.select(_MODEL)).group_by([*_MODEL]).aggregate([])
                     self.models.update(tuple(row.values()) for row in models.to_pylist())
-                PROGRESS.rows_read += len(batch)
+                PROGRESS.ended.rows += len(batch)
 
     def _read(self, table: Table, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         if self.run is not None:

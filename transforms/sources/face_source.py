@@ -3,6 +3,7 @@
 import sys
 import time
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Final, Protocol, Self
 
@@ -87,6 +88,10 @@ class FaceSource(Protocol):
     def largest_window(self) -> int:
         """Largest number of requests that one shard has in flight."""
         return USUAL_WINDOW
+
+    def settings(self) -> Mapping[str, str | float | None]:
+        """Give what engines show beside the step, such as the rate; never a secret. None: not set."""
+        return {}
 
     def for_shard(self, shard: int, shards: int) -> Self:  # noqa: ARG002 - no limit to divide
         """Give the source for one shard, with its part of limits such as a rate: shards run in parallel."""

@@ -1,17 +1,19 @@
 """The local model as a face source: fetch an image, decode it, find its faces."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import Lock
 from time import monotonic
 from typing import Self
 
 from facebeam.schemas.request_key import request_key
-from facebeam.schemas.values import FoundFaces, ImageRequest
+from facebeam.schemas.values import FailureError, FoundFaces, ImageRequest
+from facebeam.transforms.api.call_limits import window_closed
 from facebeam.transforms.images.fetch_image import ImageFetcher, OpenFetcher, host_of
 from facebeam.transforms.local_model.answer_image import answer_image
 from facebeam.transforms.local_model.face_model import FaceModel
@@ -41,11 +43,13 @@ class LocalSource(FaceSource):
         fetcher: fetches the bytes of images.
         workers: number of models that run in parallel, each on one CPU core.
         crashes: finds images that kill the process. None: such images are not looked for.
+        stop_at: time, with a time zone, from which no image is begun. None: no limit.
     """
 
     fetcher: ImageFetcher
     workers: int = 1
     crashes: CrashNotes | None = None
+    stop_at: datetime | None = None
 
     name = "local"
 
@@ -58,6 +62,10 @@ class LocalSource(FaceSource):
     def largest_window(self) -> int:
         """Largest number of requests in flight: one per model, the downloads, and those that wait."""
         return self.workers + DOWNLOADS_IN_FLIGHT + MOST_WAITING
+
+    def settings(self) -> Mapping[str, str | float | None]:
+        """Give the number of models per shard."""
+        return {"models": self.workers}
 
     def for_shard(self, shard: int, shards: int) -> Self:
         """Give the source with the shard's own crash notes; limits of image hosts are per process."""
@@ -100,6 +108,8 @@ class _OpenLocal(OpenSource):
 
     def attempt(self, request: ImageRequest) -> FoundFaces:
         """Fetch an image and find its faces; `latency_ms` leaves out the waits for host and model."""
+        if self.source.stop_at and datetime.now(UTC) >= self.source.stop_at:
+            raise FailureError(window_closed(self.source.stop_at))
         began, waited_s = monotonic(), self.fetch.turns.waited_s
         data = self.fetch(request.image_url)
         fetched_s = monotonic() - began - (self.fetch.turns.waited_s - waited_s)

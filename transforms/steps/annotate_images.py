@@ -22,15 +22,17 @@ from facebeam.schemas.values import (
     ImageRequest,
     ManifestRow,
 )
+from facebeam.transforms.http.shown_text import shown_url
 from facebeam.transforms.journal.journal import Journal, JournalWriter
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 from facebeam.transforms.sources.retry import RetryPolicy, ask
 from facebeam.transforms.steps.defects import Defects, internal_error
 from facebeam.transforms.steps.leases import ShardLeases
+from facebeam.transforms.steps.metrics import counting
 from facebeam.transforms.steps.progress import PROGRESS, stop_if_asked
 from facebeam.transforms.steps.questions import Asked, Question, group_by_question
-from facebeam.transforms.steps.row_blocks import BlockByShard, RowBlock, unpack_in_turn
 from facebeam.transforms.steps.same_version import check_same_version, installed_version
+from facebeam.transforms.steps.staged_rows import KeyOf, StagedRows, StageRows, unpack_in_turn
 from facebeam.transforms.steps.thread_window import free_lanes_first, thread_window
 from facebeam.transforms.steps.throttling_signal import ThrottlingSignal
 
@@ -79,17 +81,16 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     """PCollection[ManifestRow] -> AnnotatedImages(annotations, dead_letters, calls).
 
     Each row comes out exactly once, as annotation or as dead letter, in any order. Rows with equal URLs share
-    one answer. The GroupByKey is the only shuffle of rows in a run. One `process()` call annotates one shard;
-    if an engine gives a shard to two workers, the one that began first stops within five seconds. Each shard
-    has its part of the rate and the budget, so both also hold for the whole run. The journal has an answer
-    at most five seconds after it arrived.
+    one answer. The GroupByKey is the only shuffle in a run, and moves references to rows. One `process()`
+    call annotates one shard; if an engine gives a shard to two workers, the one that began first stops within
+    five seconds. Each shard has its part of the rate and the budget, so both also hold for the whole run. The
+    journal has an answer at most five seconds after it arrived.
 
     Args:
         source: the face source to ask.
         journal: stores answers for later runs, and is searched before the source is asked.
         question: what to ask about every image.
-        shards: number of groups of rows, which workers may process in parallel. A worker holds one group in
-            memory, compressed to about 20 bytes per row.
+        shards: number of groups of rows, which workers may process in parallel.
         ask_again: error codes, 'ok' or 'no_face'; images whose stored result is one of these are asked again.
         min_score: faces with a lower score, 0 to 1, are left out of the annotations. The journal stores them.
         asked_by: this run and this try of it. Stored answers of any try of this run are reused even if
@@ -98,6 +99,8 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
             record who asked.
         leases: lets a worker notice that another one has taken over its shard. None: the engine never gives
             a shard to two workers.
+        rows_folder: folder for the rows on their way to the workers, which all must be able to read it;
+            delete it after the run. None: the engine holds the rows of a shard in memory.
         policy: how often to retry a failure with fate `retry`.
     """
 
@@ -109,12 +112,33 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     min_score: float = 0.0
     asked_by: AskedBy | None = None
     leases: ShardLeases | None = None
+    rows_folder: str | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    @property
+    def key_of(self) -> KeyOf:
+        """Gives the key of a row's request."""
+        return partial(self.question.key, self.source.identity)
+
+    def display_data(self) -> dict[str, str | float]:
+        """Give what engines show beside this step."""
+        shown = {
+            "source": self.source.identity,
+            **self.source.settings(),
+            "mode": self.question.mode,
+            "need_rotate_detection": self.question.need_rotate_detection,
+            "shards": self.shards,
+            "journal": shown_url(self.journal.path),
+            "max_age_s": self.journal.max_age_s,
+            "ask_again": ", ".join(self.ask_again) or None,
+            "min_score": self.min_score,
+            "attempts": self.policy.max_attempts,
+        }
+        return {name: value for name, value in shown.items() if value is not None}
 
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
         """Group the rows by shard, then annotate each shard."""
-        key_of = partial(self.question.key, self.source.identity)
-        shards = rows | beam.ParDo(BlockByShard(key_of, self.shards)) | beam.GroupByKey()
+        shards = rows | beam.ParDo(StageRows(self.key_of, self.shards, self.rows_folder)) | beam.GroupByKey()
         annotated = shards | beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, _CALLS, main=_ANNOTATIONS)
         return AnnotatedImages(annotated[_ANNOTATIONS], annotated[_DEAD], annotated[_CALLS])
 
@@ -166,18 +190,20 @@ class _AnnotateShard(beam.DoFn):
         """Check that this worker has the version of facebeam that built the pipeline."""
         check_same_version(self._built_by)
 
-    def process(self, element: tuple[int, Iterable[RowBlock]]) -> Iterator[Annotation | _Dead | _Calls]:
-        shard, blocks = element
-        with _open_shard(self._step, shard) as opened:
-            for rows in unpack_in_turn(blocks):
+    def display_data(self) -> dict[str, str | float]:
+        """Give the same as the step, since some engines show only this part of it."""
+        return self._step.display_data()
+
+    def process(self, element: tuple[int, Iterable[StagedRows]]) -> Iterator[Annotation | _Dead | _Calls]:
+        shard, staged = element
+        with _open_shard(self._step, shard) as opened, counting() as tally:
+            for rows in unpack_in_turn(staged, self._step.key_of):
                 asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):
                     one = asked.pop(key)
-                    if counts.sent:
-                        PROGRESS.calls += counts.sent
-                        PROGRESS.called_rows += len(one.rows)
                     kept, left_out = without_unsure(result, self._step.min_score)
+                    tally.count_image(kept, len(one.rows), counts)
                     calls.append(counts._replace(faces_left_out=left_out))
                     yield from _fan_out(one.rows, kept)
                 yield _Calls(_CALLS, sum_of_calls(calls))
@@ -216,10 +242,8 @@ def _lane(source: OpenSource, item: tuple[bytes, Asked]) -> str:
 
 
 def _fan_out(rows: list[ManifestRow], result: Answer | Failure) -> Iterator[Annotation | _Dead]:
-    """Give the result to every row with this image, and count the rows; runs on the bundle's thread."""
+    """Give the result to every row with this image."""
     if isinstance(result, Answer):
-        PROGRESS.count_answer(result, len(rows))
         yield from [Annotation(row, result) for row in rows]
     else:
-        PROGRESS.count_dead(result.code, len(rows))
         yield from [_Dead(_DEAD, DeadLetter(row, result)) for row in rows]

@@ -25,6 +25,7 @@ from facebeam.schemas.run_record import (
 )
 from facebeam.schemas.tables import TABLES, with_manifest_columns
 from facebeam.transforms.files.any_store import exists, files_below, make_durable, writing
+from facebeam.transforms.http.shown_text import shown_url
 from facebeam.transforms.steps.progress import PROGRESS
 from facebeam.transforms.steps.publish import Plan, finish, is_committed, publish
 from facebeam.transforms.steps.write_table import StagedFile, new_staged_file
@@ -163,6 +164,10 @@ class CommitRun(beam.PTransform[PCollection[StagedFile], PCollection[str]]):
     calls: PCollection[CallCounts]
     columns: pa.Schema
     facts: RunFacts
+
+    def display_data(self) -> dict[str, str]:
+        """Give what engines show beside this step."""
+        return {"run": self.layout.run_id, "output": shown_url(self.layout.output)}
 
     def expand(self, staged: PCollection[StagedFile]) -> PCollection[str]:
         """Gather all file names and the sums of rows and calls in one place, and commit there."""

@@ -40,7 +40,7 @@ def plan_run(
     for part in (part for file in manifest.files for part in split_manifest(file)):
         for entry in read_manifest(part, manifest):
             rows += 1
-            PROGRESS.rows_read += 1
+            PROGRESS.ended.rows += 1
             if isinstance(entry, ManifestRow):
                 key = key_of(entry)
                 keys.add(key)

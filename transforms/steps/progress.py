@@ -5,13 +5,13 @@ that DoFns share with the command in the same process is a variable of this modu
 nothing reads it.
 """
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
-from facebeam.schemas.errors import ErrorCode, RunError
-from facebeam.schemas.values import Answer
+from facebeam.schemas.counts import Counts, total
+from facebeam.schemas.errors import RunError
 
 
 def _no_reason() -> None:
@@ -20,17 +20,14 @@ def _no_reason() -> None:
 
 @dataclass
 class Progress:
-    """Counts of one run in this process; the bundle's thread writes them, and any thread may read them."""
+    """Counts of one run in this process; any thread may read them."""
 
-    rows_read: int = 0
-    ok: int = 0
-    no_face: int = 0
-    faces: int = 0
-    dead: Counter[ErrorCode] = field(default_factory=Counter)
-    calls: int = 0
-    """Calls for images that have reached their end, retries included."""
-    called_rows: int = 0
-    """Rows that share the images of these calls."""
+    ended: Counts = field(default_factory=Counts)
+    """What bundles that have ended have counted, and what commands without bundles count."""
+    bundles: list[Counts] = field(default_factory=list)
+    """What each bundle has counted that has not ended; its own thread writes it."""
+    moving: Lock = field(default_factory=Lock)
+    """Held while the counts of a bundle that ends are moved."""
     stage: str = ""
     """What is done now; a run has none while it reads its manifest."""
     steps: int = 0
@@ -45,23 +42,27 @@ class Progress:
     committed: bool = False
 
     @property
-    def rows_done(self) -> int:
-        """Rows with an answer or a failure."""
-        return self.ok + self.no_face + self.dead.total()
+    def counts(self) -> Counts:
+        """The counts so far."""
+        with self.moving:
+            return total([self.ended, *self.bundles])
+
+    @contextmanager
+    def counting(self) -> Iterator[Counts]:
+        """Give the counts of a bundle, which are part of this progress from now on."""
+        counts = Counts()
+        with self.moving:
+            self.bundles.append(counts)
+        try:
+            yield counts
+        finally:
+            with self.moving:
+                self.bundles = [other for other in self.bundles if other is not counts]
+                self.ended = total([self.ended, counts])
 
     def begin(self, stage: str, steps: int | None = None) -> None:
         """Begin a stage of so many steps."""
         self.stage, self.steps, self.steps_in_all = stage, 0, steps
-
-    def count_answer(self, answer: Answer, rows: int) -> None:
-        """Count the rows that share one answer."""
-        self.ok += rows if answer.faces else 0
-        self.no_face += 0 if answer.faces else rows
-        self.faces += rows * len(answer.faces)
-
-    def count_dead(self, code: ErrorCode, rows: int) -> None:
-        """Count the rows that share one failure."""
-        self.dead[code] += rows
 
 
 PROGRESS = Progress()

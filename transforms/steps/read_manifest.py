@@ -8,12 +8,13 @@ import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
 
 from facebeam.schemas.values import DeadLetter, ManifestRow
+from facebeam.transforms.http.shown_text import shown_url
 from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.manifest.manifest_file import ManifestPart
 from facebeam.transforms.manifest.manifest_row import manifest_row
 from facebeam.transforms.manifest.read_records import split_manifest
 from facebeam.transforms.manifest.take_part import records_of
-from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.metrics import counting
 from facebeam.transforms.steps.same_version import check_same_version, installed_version
 
 
@@ -52,6 +53,11 @@ class ReadManifest(beam.PTransform[PBegin, ManifestRows]):
 
     manifest: Manifest
 
+    def display_data(self) -> dict[str, str | int]:
+        """Give what engines show beside this step."""
+        files = self.manifest.files
+        return {"files": len(files), "first_file": shown_url(files[0].path)}
+
     def expand(self, pbegin: PBegin) -> ManifestRows:
         """Split the files into parts, distribute the parts to the workers, and read each part."""
         read = (
@@ -82,13 +88,13 @@ class _ReadPart(beam.DoFn):
 
     def process(self, element: ManifestPart) -> Iterator[ManifestRow | _Dead | _Count]:
         count = 0
-        for entry in read_manifest(element, self._manifest):
-            count += 1
-            PROGRESS.rows_read += 1
-            yield entry if isinstance(entry, ManifestRow) else _dead(entry)
+        with counting() as tally:
+            for entry in read_manifest(element, self._manifest):
+                count += 1
+                if isinstance(entry, ManifestRow):
+                    tally.count_row(None)
+                    yield entry
+                else:
+                    tally.count_row(entry.failure)
+                    yield _Dead(_DEAD, entry)
         yield _Count(_COUNTS, count)
-
-
-def _dead(letter: DeadLetter) -> _Dead:
-    PROGRESS.count_dead(letter.failure.code, 1)
-    return _Dead(_DEAD, letter)

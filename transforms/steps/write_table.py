@@ -105,6 +105,10 @@ class WriteTable(beam.PTransform[PCollection[Value], PCollection[StagedFile]], G
     layout: Layout
     partition: Callable[[Value], str] = no_partition
 
+    def display_data(self) -> dict[str, str]:
+        """Give what engines show beside this step."""
+        return {"table": self.table, "run": self.layout.run_id}
+
     def expand(self, values: PCollection[Value]) -> PCollection[StagedFile]:
         """Write each bundle into its own files."""
         return values | beam.ParDo(_WriteFiles(self))

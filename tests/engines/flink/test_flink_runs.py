@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from facebeam.runners.clusters.flink import Flink
 from tests.engines.flink.flink_console import annotate, counts, on, same_tables
 from tests.engines.flink.large_manifests import write_wide
 from tests.engines.flink.session_cluster import SLOTS, SessionCluster
@@ -61,6 +62,7 @@ def test_a_million_rows_in_one_shard(flink: SessionCluster, pool: str, tmp_path:
 def test_the_rate_holds_over_all_workers(flink: SessionCluster, pool: str, tmp_path: Path) -> None:
     """Two shards keep one rate: they call the service once per image, and it refuses no call.
 
+    Flink's accumulators have the counts of the run.
     The service allows 10% more in any second, because on a busy machine calls do not arrive as they left.
     """
     manifest = write_urls(tmp_path / "urls.txt", images(300))
@@ -72,6 +74,9 @@ def test_the_rate_holds_over_all_workers(flink: SessionCluster, pool: str, tmp_p
     assert (seen["calls"], seen["refused"], seen["repeated"]) == (300, 0, 0)
     assert run_json(tmp_path / "out", "one")["counts"]["ok"] == 300
     assert len(table(tmp_path / "out", "faces")) == 300
+    counted = Flink(flink.address, pool).counts(flink.jobs()[0]["jid"])
+    assert counted.metrics() == dict.fromkeys(("rows", "ok", "faces", "calls", "called_rows"), 300)
+    assert counted.latencies == 300
 
 
 def test_a_token_that_workers_do_not_have_is_told(flink: SessionCluster, logs: Path, tmp_path: Path) -> None:

@@ -140,6 +140,15 @@ def test_a_writer_merges_while_it_goes_on(tmp_path: Path) -> None:
         wait_until(lambda: len(segments(tmp_path)) <= 2)
 
 
+def test_what_is_written_during_a_merge_is_merged_later(tmp_path: Path) -> None:
+    """A writer still knows the segments that another thread writes while it merges earlier ones."""
+    with Journal(str(tmp_path)).open(flush_every_s=0.001) as writer:
+        for number in range(20 * MERGE_AT):
+            writer.record(key_of(number, bucket=0), REQUEST, answer())
+            writer.flush()
+    assert len(segments(tmp_path)) == 1
+
+
 def test_a_merge_that_a_reader_has_made_is_no_error(tmp_path: Path) -> None:
     """A reader may merge a writer's segments first; the writer then leaves them as they are."""
     keys = [key_of(number, bucket=0) for number in range(MOST_SMALL_SEGMENTS + 1)]
