@@ -33,9 +33,10 @@ heartbeat.timeout: 20000
 cluster.registration.initial-timeout: 100
 cluster.registration.error-delay: 500
 cluster.registration.refused-registration-delay: 500
-restart-strategy.type: fixed-delay
-restart-strategy.fixed-delay.attempts: 2
-restart-strategy.fixed-delay.delay: 1s
+restart-strategy.type: failure-rate
+restart-strategy.failure-rate.max-failures-per-interval: 2
+restart-strategy.failure-rate.failure-rate-interval: 10 min
+restart-strategy.failure-rate.delay: 1s
 io.tmp.dirs: {scratch}
 """
 # With it, a JobManager finds the jobs of the one before it.
