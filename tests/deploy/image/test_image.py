@@ -13,7 +13,7 @@ from subprocess import DEVNULL, STDOUT, CompletedProcess, run
 import pytest
 
 from facebeam.transforms.steps.same_version import installed_version
-from tests.deploy.image.image_store import BUILD, USE, make_store, missing
+from tests.deploy.image.image_store import BUILD, USE, make_stand_ins, missing
 from tests.helpers.console import ROOT, run_json, table
 from tests.helpers.deploy_files import text
 from tests.helpers.processes import running
@@ -39,7 +39,7 @@ def images() -> None:
         pytest.skip(f"the image cannot be built, because this machine does not have {lacking}")
     (sdk,) = re.findall(r"^FROM (\S+) AS worker$", text("Dockerfile"), re.MULTILINE)
     (launcher,) = re.findall(r"^COPY --from=(\S+)", text("Dockerfile"), re.MULTILINE)
-    make_store({"sdk": sdk, "launcher": launcher})
+    make_stand_ins({"sdk": sdk, "launcher": launcher})
     for image, stage in ((WORKER, "worker"), (LAUNCHER, "launcher")):
         make = ["make", "image", "ENGINE=buildah", f"IMAGE={image}", f"STAGE={stage}"]
         run(make, cwd=ROOT, env=BUILD, check=True)
