@@ -37,20 +37,20 @@ logging.basicConfig(level=logging.DEBUG)
 http.client.HTTPConnection.debuglevel = 1
 client = ApiClient(sys.argv[1], limits=replace(CALL_LIMITS, read_timeout_s=5))
 print(repr(client), client.identity, pickle.dumps(client, 0), pickle.dumps(copy.deepcopy(client), 0))
-with client.open() as ask:
-    logging.getLogger("urllib3").setLevel(logging.DEBUG)
-    print(repr(ask), ask)
-    for name in sys.argv[2:]:
+for name in sys.argv[2:]:
+    with client.open() as ask:  # a new connection, because some faults close theirs without a word
+        logging.getLogger("urllib3").setLevel(logging.DEBUG)
+        print(repr(ask), ask)
         try:
             print(ask(ImageRequest(f"https://images.example.com/fault-{name}/a.jpg")))
         except FailureError as error:
             print(name, repr(error), str(error), error.args, pickle.dumps(error, 0))
             traceback.print_exception(error)
             assert error.__context__ is None and error.__cause__ is None
-    try:
-        pickle.dumps(ask)
-    except TypeError as error:
-        print(error)
+        try:
+            pickle.dumps(ask)
+        except TypeError as error:
+            print(error)
 """
 
 
