@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from benchmarks.accuracy import error_of, has_points, is_at, labelled
 from facebeam.transforms.local_model.certainty import ERROR_SIGNS, SCORE_SIGNS, signs
 from facebeam.transforms.local_model.decode_image import decode_image
-from facebeam.transforms.local_model.detect_faces import detect_faces
+from facebeam.transforms.local_model.detect_faces import Detector, detect_faces
 from facebeam.transforms.local_model.face_crop import crop_around_detection
 from facebeam.transforms.local_model.face_mesh import face_mesh
 from facebeam.transforms.local_model.network import Network
 from facebeam.transforms.local_model.ninety_points import ninety_points
-from facebeam.transforms.local_model.weights import DETECTOR, MESH
+from facebeam.transforms.local_model.weights import MESH
 
 Numbers = NDArray[np.float64]
 RIGHT: Final = 5.0
@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
 
 def candidates(folder: Path) -> Iterator[Candidate]:
     """Measure all candidates of a folder that are at a label with points, or that cannot be a face."""
-    detector, mesher = Network(DETECTOR), Network(MESH)
+    detector, mesher = Detector(), Network(MESH)
     for path, labels in labelled(folder):
         image = decode_image(path.read_bytes())
         for found in detect_faces(detector, image.pixels, (0,)):

@@ -15,6 +15,7 @@ from PIL import Image
 from facebeam.transforms.local_model.network import Network
 from facebeam.transforms.local_model.overlaps import group_overlaps, suppress_overlaps
 from facebeam.transforms.local_model.thresholds import THRESHOLDS
+from facebeam.transforms.local_model.weights import DETECTOR
 
 MAX_IOU: Final = 0.3
 """Boxes with a larger intersection over union show the same face."""
@@ -42,11 +43,20 @@ class Detections(NamedTuple):
     """int[n]: number of quarter turns of the image in which the network found the face."""
 
 
-def detect_faces(network: Network, image: Image.Image, quarter_turns: Sequence[int]) -> list[Detections]:
+class Detector:
+    """The loaded network, once for each look: a change between sizes that differ much takes up to 7 ms."""
+
+    def __init__(self) -> None:
+        """Load the networks; raises WeightsError if their file is missing or wrong."""
+        self.first: Final = Network(DETECTOR)
+        self.second: Final = Network(DETECTOR)
+
+
+def detect_faces(detector: Detector, image: Image.Image, quarter_turns: Sequence[int]) -> list[Detections]:
     """Find candidates for faces in an RGB image, the largest first.
 
     Args:
-        network: the loaded `weights.DETECTOR`.
+        detector: the loaded networks.
         image: upright, mode RGB.
         quarter_turns: the numbers of quarter turns, counter-clockwise, after which the network looks at the
             image: (0,) for upright faces, (0, 1, 2, 3) for faces that are turned too.
@@ -54,7 +64,7 @@ def detect_faces(network: Network, image: Image.Image, quarter_turns: Sequence[i
     Returns:
         One `Detections` per candidate. It has every detection of this candidate, the best score first.
     """
-    looks = [_look_as_needed(network, image, turns) for turns in quarter_turns]
+    looks = [_look_as_needed(detector, image, turns) for turns in quarter_turns]
     found = _joined(looks)
     faces = [_take(found, group) for group in group_overlaps(found.boxes, found.scores, MAX_IOU)]
     return sorted(faces, key=lambda face: np.prod(face.boxes[0, 2:] - face.boxes[0, :2]), reverse=True)
@@ -69,11 +79,11 @@ def sides(long_side: int) -> tuple[int, int]:
     return next((first, second) for limit, first, second in THRESHOLDS.looks if long_side <= limit)
 
 
-def _look_as_needed(network: Network, image: Image.Image, turns: int) -> Detections:
+def _look_as_needed(detector: Detector, image: Image.Image, turns: int) -> Detections:
     first, second = sides(max(image.size))
-    seen = look(network, image, first, THRESHOLDS.seen, turns)
+    seen = look(detector.first, image, first, THRESHOLDS.seen, turns)
     if _has_small_face(seen, first / max(image.size)):
-        seen = look(network, image, second, THRESHOLDS.candidate, turns)
+        seen = look(detector.second, image, second, THRESHOLDS.candidate, turns)
     return _take(seen, np.flatnonzero(seen.scores >= THRESHOLDS.candidate))
 
 
