@@ -74,7 +74,7 @@ def _workers(most: int | None, *, paced: bool) -> list[str]:
 
 
 _MIN_RAM: Final = "2GB"
-"""More than a process with two models needs: 0.4 GB, and 0.9 GB with images of 49 megapixels."""
+"""More than a process with two models needs: 0.5 GB, and 0.9 GB with images of 49 megapixels."""
 
 
 def _memory(own_flags: Sequence[str]) -> list[str]:
