@@ -1,5 +1,7 @@
 """`facebeam register`: list the files of all committed runs in a Delta log, where they are."""
 
+from typing import TYPE_CHECKING
+
 from facebeam.runners.exit_codes import DONE
 from facebeam.runners.flags.register_options import RegisterOptions
 from facebeam.runners.logs import LOGGER
@@ -9,6 +11,9 @@ from facebeam.schemas.errors import RunError
 from facebeam.schemas.tables import TABLES
 from facebeam.transforms.files.any_store import is_installed
 from facebeam.transforms.results.chosen_rows import committed_tables
+
+if TYPE_CHECKING:
+    from facebeam.transforms.results.delta_log import Registered
 
 
 def register(options: RegisterOptions) -> int:
@@ -28,15 +33,7 @@ def register(options: RegisterOptions) -> int:
         for table in TABLES:
             done = register_table(options.output, table, runs)
             misfits |= done.misfits
-            if done.left_out:
-                names = ", ".join(map(repr, sorted(done.left_out)))
-                LOGGER.warning("the log of %s leaves out %s: Delta has no such type", table, names)
-            changed = {"added": done.added, "removed": done.removed}
-            LOGGER.info(
-                "%s: %d runs added to the log, %d removed",
-                *(table, len(done.added), len(done.removed)),
-                extra={"fields": {"event": "registered", "table": table, **changed}},
-            )
+            _report(table, done)
     if misfits:
         run, misfit = next(iter(misfits.items()))
         raise RunError(
@@ -44,3 +41,16 @@ def register(options: RegisterOptions) -> int:
             f"{len(misfits)} such runs; docs/read.md reads them without a log"
         )
     return DONE
+
+
+def _report(table: str, done: "Registered") -> None:
+    if done.left_out:
+        names = ", ".join(map(repr, sorted(done.left_out)))
+        LOGGER.warning("the log of %s leaves out %s: Delta has no such type", table, names)
+    LOGGER.info(
+        "%s: %d runs added to the log, %d removed",
+        *(table, len(done.added), len(done.removed)),
+        extra={
+            "fields": {"event": "registered", "table": table, "added": done.added, "removed": done.removed}
+        },
+    )
