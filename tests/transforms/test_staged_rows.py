@@ -73,7 +73,7 @@ def staged(rows: Iterable[ManifestRow], shards: int, folder: Path | None) -> dic
 
 def rows_of(found: Iterable[StagedRows]) -> list[ManifestRow]:
     """Unpack all rows of a shard."""
-    return [each for rows in unpack_in_turn(found, key_of) for each in rows]
+    return [each for rows in unpack_in_turn(found) for each in rows]
 
 
 @pytest.fixture(params=["in files", "in elements"])
@@ -124,9 +124,9 @@ def test_few_rows_are_unpacked_at_a_time() -> None:
     """Whole buckets are unpacked in their order, and each batch of them ends once it has enough rows."""
     full = [row(1)] * (ROWS_AT_A_TIME - 1)
     spans, content = lay_out([pack(9, [row(9)]), pack(2, full), pack(1, [row(2)]), pack(9, [row(9)])])
-    turns = list(unpack_in_turn([StagedRows(spans, content=content)] * 2, key_of))
+    turns = list(unpack_in_turn([StagedRows(spans, content=content)] * 2))
     assert turns == [[row(2), row(2), *full, *full], [row(9)] * 4]
-    assert list(unpack_in_turn([], key_of)) == []
+    assert list(unpack_in_turn([])) == []
 
 
 def test_a_large_bucket_is_unpacked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_a_large_bucket_is_unpacked_in_parts(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(staged_rows, "ROWS_AT_A_TIME", 1)
     rows = [row(number) for number in range(2500) for _ in range(2)]
     spans, content = lay_out([pack(0, rows)])
-    turns = list(unpack_in_turn([StagedRows(spans, content=content)], key_of))
+    turns = list(unpack_in_turn([StagedRows(spans, content=content)]))
     assert sorted(each for turn in turns for each in turn) == sorted(rows)
     assert len(turns) == 5
     assert all(len(turn) < 1500 for turn in turns)

@@ -32,7 +32,7 @@ from facebeam.transforms.steps.metrics import counting
 from facebeam.transforms.steps.progress import PROGRESS, stop_if_asked
 from facebeam.transforms.steps.questions import Asked, Question, group_by_question
 from facebeam.transforms.steps.same_version import check_same_version, installed_version
-from facebeam.transforms.steps.staged_rows import KeyOf, StagedRows, StageRows, unpack_in_turn
+from facebeam.transforms.steps.staged_rows import StagedRows, StageRows, unpack_in_turn
 from facebeam.transforms.steps.thread_window import free_lanes_first, thread_window
 from facebeam.transforms.steps.throttling_signal import ThrottlingSignal
 
@@ -115,11 +115,6 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
     rows_folder: str | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
 
-    @property
-    def key_of(self) -> KeyOf:
-        """Gives the key of a row's request."""
-        return partial(self.question.key, self.source.identity)
-
     def display_data(self) -> dict[str, str | float]:
         """Give what engines show beside this step."""
         shown = {
@@ -138,7 +133,8 @@ class AnnotateImages(beam.PTransform[PCollection[ManifestRow], AnnotatedImages])
 
     def expand(self, rows: PCollection[ManifestRow]) -> AnnotatedImages:
         """Group the rows by shard, then annotate each shard."""
-        shards = rows | beam.ParDo(StageRows(self.key_of, self.shards, self.rows_folder)) | beam.GroupByKey()
+        key_of = partial(self.question.key, self.source.identity)
+        shards = rows | beam.ParDo(StageRows(key_of, self.shards, self.rows_folder)) | beam.GroupByKey()
         annotated = shards | beam.ParDo(_AnnotateShard(self)).with_outputs(_DEAD, _CALLS, main=_ANNOTATIONS)
         return AnnotatedImages(annotated[_ANNOTATIONS], annotated[_DEAD], annotated[_CALLS])
 
@@ -197,7 +193,7 @@ class _AnnotateShard(beam.DoFn):
     def process(self, element: tuple[int, Iterable[StagedRows]]) -> Iterator[Annotation | _Dead | _Calls]:
         shard, staged = element
         with _open_shard(self._step, shard) as opened, counting() as tally:
-            for rows in unpack_in_turn(staged, self._step.key_of):
+            for rows in unpack_in_turn(staged):
                 asked = group_by_question(rows, self._step.question, self._step.source.identity)
                 calls: list[CallCounts] = []
                 for key, result, counts in self._results(opened, asked):

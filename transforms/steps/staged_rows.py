@@ -25,15 +25,12 @@ from facebeam.schemas.values import ManifestRow
 from facebeam.transforms.files.any_store import read_range, writing
 from facebeam.transforms.steps.progress import stop_if_asked
 
-KeyOf = Callable[[ManifestRow], bytes]
-"""Gives the key of a row's request."""
-
 ROWS_A_BLOCK: Final = 256
 BYTES_A_FILE: Final = 16 << 20
 """Blocks wait in memory until they have this many bytes; then all of them are written into one file."""
 ROWS_AT_A_TIME: Final = 10_000
 """About this many rows of a shard are unpacked at a time."""
-LARGEST_PART: Final = 100_000
+LARGEST_PART: Final = 20_000
 """A bucket with more rows is unpacked in several parts; for each part, the whole bucket is read again."""
 
 _LENGTH: Final = Struct("<I")
@@ -117,7 +114,7 @@ def lay_out(blocks: Iterable[Block]) -> tuple[list[Span], bytes]:
     return spans, bytes(content)
 
 
-def unpack_in_turn(staged: Iterable[StagedRows], key_of: KeyOf) -> Iterator[list[ManifestRow]]:
+def unpack_in_turn(staged: Iterable[StagedRows]) -> Iterator[list[ManifestRow]]:
     """Yield a shard's rows in lists of about ten thousand, bucket by bucket.
 
     Rows with the same image are always in the same list.
@@ -128,7 +125,7 @@ def unpack_in_turn(staged: Iterable[StagedRows], key_of: KeyOf) -> Iterator[list
             places[span.bucket].append((file, span))
     rows: list[ManifestRow] = []
     for _, of_bucket in sorted(places.items()):
-        for part in _parts(of_bucket, key_of):
+        for part in _parts(of_bucket):
             rows += part
             if len(rows) >= ROWS_AT_A_TIME:
                 yield rows
@@ -137,12 +134,16 @@ def unpack_in_turn(staged: Iterable[StagedRows], key_of: KeyOf) -> Iterator[list
         yield rows
 
 
-def _parts(places: Sequence[tuple[StagedRows, Span]], key_of: KeyOf) -> Iterator[list[ManifestRow]]:
-    """Yield the rows of a bucket, in several parts if it is large; the second byte of a key decides."""
-    count = min(-(-sum(span.rows for _, span in places) // LARGEST_PART), 256)
+def _parts(places: Sequence[tuple[StagedRows, Span]]) -> Iterator[list[ManifestRow]]:
+    """Yield the rows of a bucket, in several parts if it is large; a hash of its URL decides for a row."""
+    count = -(-sum(span.rows for _, span in places) // LARGEST_PART)
     for part in range(count):
         rows = (row for file, span in places for row in file.read(span))
-        yield [row for row in rows if count == 1 or key_of(row)[1] % count == part]
+        yield [row for row in rows if count == 1 or _hash(row.image_url) % count == part]
+
+
+def _hash(url: str) -> int:
+    return zlib.crc32(url.encode("utf-8", "surrogatepass"))
 
 
 class StageRows(beam.DoFn):
@@ -162,7 +163,7 @@ class StageRows(beam.DoFn):
         RunError: a file cannot be written.
     """
 
-    def __init__(self, key_of: KeyOf, shards: int, folder: str | None) -> None:
+    def __init__(self, key_of: Callable[[ManifestRow], bytes], shards: int, folder: str | None) -> None:
         self._key_of = key_of
         self._shards = shards
         self._folder = folder
