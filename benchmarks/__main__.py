@@ -8,17 +8,15 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 MEASUREMENTS = (
-    *(
-        "start_up",
-        "pipeline_cost",
-        "worker_memory",
-        "manifest_scale",
-        "api_run",
-        "journal",
-        "sizes",
-        "results",
-        "serve",
-    ),
+    "start_up",
+    "pipeline_cost",
+    "worker_memory",
+    "manifest_scale",
+    "api_run",
+    "journal",
+    "sizes",
+    "results",
+    "serve",
 )
 
 

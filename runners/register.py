@@ -47,10 +47,6 @@ def _report(table: str, done: "Registered") -> None:
     if done.left_out:
         names = ", ".join(map(repr, sorted(done.left_out)))
         LOGGER.warning("the log of %s leaves out %s: Delta has no such type", table, names)
-    LOGGER.info(
-        "%s: %d runs added to the log, %d removed",
-        *(table, len(done.added), len(done.removed)),
-        extra={
-            "fields": {"event": "registered", "table": table, "added": done.added, "removed": done.removed}
-        },
-    )
+    fields = {"event": "registered", "table": table, "added": done.added, "removed": done.removed}
+    counts = (table, len(done.added), len(done.removed))
+    LOGGER.info("%s: %d runs added to the log, %d removed", *counts, extra={"fields": fields})

@@ -114,8 +114,8 @@ def commit_run(  # noqa: PLR0913, PLR0917 - all results of a run, in one place
         finish(layout)
         return
     counts = count_tables(staged, rows_read)
-    if law := counts.broken_rule():
-        raise RunError(f"run {layout.run_id} is not committed: its counts break a rule: {law}")
+    if rule := counts.broken_rule():
+        raise RunError(f"run {layout.run_id} is not committed: its counts break a rule: {rule}")
     if cure := _cure_of_all(counts):
         raise SetUpError(f"all {counts.rows_read} rows failed in one way, so nothing is committed: {cure}")
     files = files_to_publish(with_empty_tables(staged, layout, columns), layout)

@@ -29,9 +29,8 @@ def head_pose(points: NDArray[np.float32]) -> NDArray[np.float32]:
     Shape: float32[n, 90, 2] -> float32[n, 3] in degrees: -90 to 90, -180 to 180, -180 to 180
     """
     seen = np.nan_to_num(points[:, _FIRST:].astype(np.float64), posinf=0, neginf=0)
-    view = np.swapaxes(
-        _FIT @ seen, 1, 2
-    )  # the rows of _FIT sum to 0, so the place of the face does not count
+    # The rows of _FIT sum to 0, so it does not matter where the face is in the image.
+    view = np.swapaxes(_FIT @ seen, 1, 2)
     left, _, right = np.linalg.svd(view, full_matrices=False)
     across, down = np.moveaxis(left @ right, 1, 0)
     depth = np.cross(across, down)

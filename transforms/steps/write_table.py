@@ -194,9 +194,8 @@ class _OpenFile(Generic[Value]):
         self._buffer.clear()
         self._staged = self._staged.counting(batch)
         self._wait()
-        if (
-            batch.num_rows
-        ):  # Hugging Face's datasets cannot read a row group of zero rows (no image has a face)
+        # No image may have a face, and Hugging Face's datasets cannot read a row group of zero rows.
+        if batch.num_rows:
             self._written = self._thread.submit(self._writer.write_batch, batch)
 
     def _wait(self) -> None:
