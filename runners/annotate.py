@@ -3,11 +3,15 @@
 Flags and paths are checked before Beam is imported, so a mistyped path is reported in a fraction of a second.
 """
 
+import ctypes
 import gc
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
+
+import pyarrow as pa
 
 from facebeam.runners.cli import main
 from facebeam.runners.clusters.reach import as_workers_see_it
@@ -25,6 +29,8 @@ from facebeam.transforms.manifest.inspect_manifest import Manifest
 from facebeam.transforms.steps.publish import is_committed, read_record
 
 ONE_MACHINE: Final = ("local", "prism")
+_M_ARENA_MAX: Final = -8
+"""The number of `mallopt`'s parameter for how many heaps there may be, from glibc's malloc.h."""
 
 
 def annotate(options: RunOptions) -> int:
@@ -63,6 +69,7 @@ def _run(options: RunOptions, layout: Layout) -> int:
         check_source(options)
     with run_lock(layout):
         _collect_garbage_seldom()
+        _use_one_heap()
         carry_out = _engine(options.cluster.runner)
         return carry_out(options, layout, manifest)
 
@@ -70,6 +77,17 @@ def _run(options: RunOptions, layout: Layout) -> int:
 def _collect_garbage_seldom() -> None:
     """Make Python look for reference cycles rarely: a run makes millions of values and no cycles."""
     gc.set_threshold(50_000, 20, 50)
+
+
+def _use_one_heap() -> None:
+    """Make all threads and Arrow share one heap, so that each reuses the memory that another one has freed.
+
+    Otherwise glibc gives each thread a heap, Arrow has a heap too, and each grows to the largest size that it
+    ever needed. The image has the same settings as environment variables.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    with suppress(AttributeError):  # a C library other than glibc
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _engine(runner: str) -> Callable[[RunOptions, Layout, Manifest], int]:

@@ -1,7 +1,6 @@
 """Write results into the journal during a run, every few seconds."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
@@ -14,9 +13,9 @@ from facebeam.schemas.values import Answer, Failure, ImageRequest
 from facebeam.transforms.journal.compact import MOST_SMALL_SEGMENTS, compact, small_segments
 from facebeam.transforms.journal.entries import Entry, encode_entries, is_kept
 from facebeam.transforms.journal.segments import (
+    REMOTE_AT_ONCE,
     Segment,
     SegmentVanishedError,
-    at_once,
     bucket_folder,
     side_by_side,
     write_segment,
@@ -167,5 +166,5 @@ def _write(path: str, entries: Iterable[Entry]) -> list[tuple[str, Segment]]:
     by_bucket = sorted(entries, key=lambda entry: bucket_of(entry.key))
     buckets = groupby(by_bucket, key=lambda entry: bucket_of(entry.key))
     tables = {bucket_folder(path, bucket): encode_entries([*members]) for bucket, members in buckets}
-    with ThreadPoolExecutor(at_once(path), "journal") as pool:
-        return [*zip(tables, pool.map(write_segment, tables.keys(), tables.values()), strict=True)]
+    with side_by_side(path, REMOTE_AT_ONCE) as writes:
+        return [*zip(tables, writes(lambda one: write_segment(*one), tables.items()), strict=True)]

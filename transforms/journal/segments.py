@@ -53,12 +53,12 @@ READS_AT_ONCE: Final = 10
 
 
 @contextmanager
-def side_by_side(path: str) -> Iterator[SideBySide]:
-    """Give a function like `map`, which reads from a remote journal in parallel."""
+def side_by_side(path: str, most: int = READS_AT_ONCE) -> Iterator[SideBySide]:
+    """Give a function like `map`, which works on a remote journal in parallel: `most` calls at a time."""
     if is_local(path):
         yield map
         return
-    with ThreadPoolExecutor(READS_AT_ONCE, "segments") as pool:
+    with ThreadPoolExecutor(most, "segments") as pool:
         yield pool.map
 
 
