@@ -15,13 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.processes import FACEBEAM, cost_of, machine
+from facebeam.schemas.errors import ErrorCode
+from facebeam.schemas.landmarks import LANDMARK_COUNT
 from facebeam.schemas.layout import Layout
-from facebeam.schemas.tables import COORDINATE_COLUMNS, DEAD_LETTERS, FACES, IMAGES
+from facebeam.schemas.values import Annotation, Answer, DeadLetter, Face, Failure, ManifestRow
+from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
 
 ROWS: Final = 1_000_000
-DEAD: Final = 200_000
+DEAD_SHARE: Final = 5
+"""One of so many rows is a dead letter."""
 FACES_AN_IMAGE: Final = (0, 1, 1, 3)
 """Numbers of faces, repeated for every four images: 1.25 on average, so 800,000 images have 1,000,000."""
+NO_COLUMNS: Final = pa.schema([])
 _AT_A_TIME: Final = 40_000
 
 
@@ -44,20 +49,22 @@ def _show(name: str, command: list[str]) -> None:
     print(f"{name}: {cost.wall_s:.0f} s, CPU {cost.cpu_s:.0f} s, peak {cost.peak_mb:.0f} MB", flush=True)
 
 
-def write_run(output: Path) -> None:
-    """Write a committed run."""
-    layout = Layout(str(output), "one")
+def write_run(output: Path, rows: int = ROWS) -> None:
+    """Write a committed run with this number of rows, a multiple of 20."""
+    layout, dead = Layout(str(output), "one"), rows // DEAD_SHARE
     chance = np.random.default_rng(0)
-    for number, start in enumerate(range(0, ROWS - DEAD, _AT_A_TIME)):
-        _write(layout, "images", number, _images(np.arange(start, start + _AT_A_TIME)))
-        _write(layout, "faces", number, _faces(np.arange(start, start + _AT_A_TIME), chance))
-    _write(layout, "dead_letters/error_code=timeout", 0, _dead_letters())
+    letters = flatten_dead_letters([_dead_letter(i) for i in range(dead)], NO_COLUMNS)
+    _write(layout, f"dead_letters/error_code={ErrorCode.TIMEOUT}", 0, letters)
+    for number, start in enumerate(range(0, rows - dead, _AT_A_TIME)):
+        answered = [_annotation(i, chance) for i in range(start, min(start + _AT_A_TIME, rows - dead))]
+        _write(layout, "images", number, flatten_images(answered, NO_COLUMNS))
+        _write(layout, "faces", number, flatten_faces(answered, NO_COLUMNS))
     counts = {
-        "rows_read": ROWS,
-        "ok": 600_000,
-        "no_face": 200_000,
-        "faces": 1_000_000,
-        "face_count": 1_000_000,
+        "rows_read": rows,
+        "ok": (rows - dead) * 3 // 4,
+        "no_face": (rows - dead) // 4,
+        "faces": rows,
+        "face_count": rows,
     }
     record = {
         "run_id": "one",
@@ -66,8 +73,8 @@ def write_run(output: Path) -> None:
         "options": {"source": "fake", "price": 0.0025},
         "manifests": {"photos.csv": "sha256:0"},
         "versions": {"facebeam": "0.1.0"},
-        "counts": counts | {"dead": {"timeout": DEAD}},
-        "calls": {"images": ROWS, "sent": ROWS},
+        "counts": counts | {"dead": {ErrorCode.TIMEOUT: dead}},
+        "calls": {"images": rows, "sent": rows},
         "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0},
     }
     Path(layout.records).mkdir(parents=True)
@@ -75,62 +82,35 @@ def write_run(output: Path) -> None:
     Path(layout.success).touch()
 
 
-def _write(layout: Layout, table: str, number: int, rows: pa.Table) -> None:
+def _write(layout: Layout, table: str, number: int, rows: pa.RecordBatch) -> None:
     name, _, below = table.partition("/")
     path = Path(layout.published(name, f"{below}/part-{number:03}.parquet".lstrip("/")))
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, path, row_group_size=10_000, compression="zstd")
+    pq.write_table(pa.table(rows), path, row_group_size=10_000, compression="zstd")
 
 
-def _answered(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> dict[str, object]:
-    count = len(numbers)
-    return {
-        "image_id": [f"image-{i}" for i in numbers],
-        "image_url": [f"https://images.invalid/2026/11/{i:08}.jpg" for i in numbers],
-        "face_count": np.take(FACES_AN_IMAGE, numbers % 4),
-        "image_width": np.full(count, 640),
-        "image_height": np.full(count, 480),
-        "source": ["fake"] * count,
-        "face_model_version": ["fake-1"] * count,
-    }
+def _row(number: int) -> ManifestRow:
+    return ManifestRow(f"https://images.invalid/2026/11/{number:08}.jpg", f"image-{number}")
 
 
-def _images(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.Table:
-    count, faces = len(numbers), np.take(FACES_AN_IMAGE, numbers % 4)
-    rest = {
-        "outcome": np.where(faces > 0, "ok", "no_face"),
-        "attempts": np.ones(count),
-        "latency_ms": np.ones(count),
-        "trace_id": [None] * count,
-        "answered_at": [None] * count,
-        "from_journal": np.zeros(count, bool),
-    }
-    return _table(IMAGES, _answered(numbers) | rest)
+def _annotation(number: int, chance: np.random.Generator) -> Annotation:
+    points = chance.random((FACES_AN_IMAGE[number % 4], LANDMARK_COUNT, 2), np.float32) * 480
+    faces = tuple(Face(of_face, score=chance.random()) for of_face in points)
+    answer = Answer(
+        faces=faces,
+        image_width=640,
+        image_height=480,
+        face_model_version="fake-1",
+        source="fake",
+        latency_ms=1.0,
+    )
+    return Annotation(_row(number), answer)
 
 
-def _faces(numbers: np.ndarray[tuple[int], np.dtype[np.int64]], chance: np.random.Generator) -> pa.Table:
-    faces = np.take(FACES_AN_IMAGE, numbers % 4)
-    of_image = np.repeat(numbers, faces)
-    index = np.arange(len(of_image)) - np.repeat(np.cumsum(faces) - faces, faces)
-    numeric = {name: chance.random(len(of_image)) * 480 for name in COORDINATE_COLUMNS}
-    boxes = {
-        name: chance.random(len(of_image)) * 300 for name in ("box_x", "box_y", "box_width", "box_height")
-    }
-    table = _table(FACES, _answered(of_image) | {"face_index": index} | boxes | numeric)
-    return table.append_column("score", pa.array(chance.random(len(of_image)), pa.float32()))
-
-
-def _dead_letters() -> pa.Table:
-    texts = ("image_id", "image_url", "raw_code", "message")
-    values: dict[str, object] = {name: [None] * DEAD for name in DEAD_LETTERS.names}
-    values |= {name: [f"{name} {i}" for i in range(DEAD)] for name in texts}
-    values |= {name: np.ones(DEAD, bool) for name in ("maybe_billed", "retryable")}
-    return _table(DEAD_LETTERS, values | {"stage": ["fetch"] * DEAD, "attempts": np.ones(DEAD)})
-
-
-def _table(schema: pa.Schema, values: dict[str, object]) -> pa.Table:
-    columns = [pa.array(values[field.name]).cast(field.type, safe=False) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+def _dead_letter(number: int) -> DeadLetter:
+    return DeadLetter(
+        _row(number), Failure(ErrorCode.TIMEOUT, f"message {number}", stage="fetch", attempts=1)
+    )
 
 
 if __name__ == "__main__":

@@ -69,14 +69,16 @@ def _pids(*which: object) -> list[int]:
 
 
 def _environment() -> dict[str, str]:
-    """Give the variables of a worker's image: no PYTHONPATH, and its own programs first in PATH.
+    """Give the variables of a worker: those of its image, no PYTHONPATH, and its own programs first in PATH.
 
     Settings of OpenBLAS are passed on: with another kernel, the last digits of the local model's results
     would differ from those of a local run.
     """
     blas = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
-    return blas | {
-        "PATH": f"{WORKER / 'bin'}:{os.environ['PATH']}",
-        "HOME": os.environ.get("HOME", "/"),
-        "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",
-    }
+    image = (ROOT / "deploy/Dockerfile").read_text().partition(" AS launcher")[0]
+    pairs = (pair for line in image.splitlines() if line.startswith("ENV ") for pair in line.split()[1:])
+    return (
+        blas
+        | dict(pair.split("=") for pair in pairs)
+        | {"PATH": f"{WORKER / 'bin'}:{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")}
+    )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.console import ROOT
+from benchmarks.results import write_run
+from tests.helpers.console import ROOT, facebeam, table
 
 SCRIPTS = sorted(
     path
@@ -75,3 +76,17 @@ def test_accuracy_takes_labels_of_boxes_alone(
     assert "| smile | 1 of 1 | - | - | - |" in shown
     assert "| yaw 60 and more | 0 of 1 | - | - | - |" in shown
     assert "false faces in 3 photographs: obama.jpg (1)" in shown
+
+
+def test_the_run_that_results_measures_is_one(tmp_path: Path) -> None:
+    """The tables that `benchmarks.results` writes without a pipeline can be exported and reported."""
+    write_run(tmp_path, 200)
+    exported = facebeam(
+        "export", "--output", tmp_path, "--newest", "--format", "coco", "--to", tmp_path / "to.json"
+    )
+    assert exported.returncode == 0, exported.stderr
+    reported = facebeam("report", "--output", tmp_path)
+    assert reported.returncode == 0, reported.stderr
+    assert len(table(tmp_path, "images")) == 160
+    assert len(table(tmp_path, "dead_letters")) == 40
+    assert len(table(tmp_path, "faces")) == 200
