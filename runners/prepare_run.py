@@ -8,7 +8,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -78,15 +78,14 @@ def find_manifest(options: RunOptions) -> Manifest:
     return manifest if options.sample is None else sample(manifest, options.sample)
 
 
-def choose_source(options: RunOptions) -> FaceSource:
+def choose_source(options: RunOptions, limits: CallLimits) -> FaceSource:
     """Describe the face source; nothing is read or loaded."""
     match options.source:
         case "fake":
             return FakeSource()
         case "api":
-            spending = limits_of(options, datetime.now(UTC))
             return ApiSource(
-                _client(options), options.rate, spending, options.window, options.allow_private_urls
+                _client(options), options.rate, limits, options.window, options.allow_private_urls
             )
         case "local":
             from facebeam.transforms.sources.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
@@ -98,8 +97,7 @@ def choose_source(options: RunOptions) -> FaceSource:
                 folder="" if options.cluster.runner == "local" else str(Path.cwd()),
             )
             crashes = CrashNotes(f"{journal_path(options)}/_crashes")
-            stop_at = limits_of(options, datetime.now(UTC)).stop_at
-            return LocalSource(fetcher, _models(options), crashes, stop_at)
+            return LocalSource(fetcher, _models(options), crashes, limits.stop_at)
 
 
 def _models(options: RunOptions) -> int:
@@ -142,12 +140,17 @@ def check_shards(source: FaceSource, shards: int) -> None:
 
 def limits_of(options: RunOptions, now: datetime) -> CallLimits:
     """Give the limits of the run: the smaller one of two budgets, and the earlier one of two end times."""
-    by_credits = _affordable(options.budget_credits, options.price) if options.budget_credits else None
     longest_s = options.max_duration or default_duration_s(options)
     by_duration = now + timedelta(seconds=longest_s) if longest_s else None
-    calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
     ends = [end for end in (options.stop_at, by_duration) if end is not None]
-    return CallLimits(min(calls, default=None), min(ends, default=None))
+    return CallLimits(most_calls(options), min(ends, default=None))
+
+
+def most_calls(options: RunOptions) -> int | None:
+    """Give the largest number of calls that the budgets allow; None: unlimited."""
+    by_credits = _affordable(options.budget_credits, options.price) if options.budget_credits else None
+    calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
+    return min(calls, default=None)
 
 
 DATAFLOW_DURATION_S: Final = 9 * 86_400.0
