@@ -18,7 +18,7 @@ from facebeam.transforms.local_model.answer_image import answer_image
 from facebeam.transforms.local_model.face_model import FaceModel
 from facebeam.transforms.local_model.version import FACE_MODEL_VERSION
 from facebeam.transforms.sources.crash_notes import NO_NOTES, CrashNotes, OpenCrashNotes
-from facebeam.transforms.sources.end_time import check_end_time
+from facebeam.transforms.sources.end_time import check_end_time, shown_end_time
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
 __all__ = ["LocalSource"]
@@ -64,8 +64,8 @@ class LocalSource(FaceSource):
         return self.workers + DOWNLOADS_IN_FLIGHT + MOST_WAITING
 
     def settings(self) -> Mapping[str, str | float | None]:
-        """Give the number of models per shard."""
-        return {"models": self.workers}
+        """Give the number of models per shard, and the end time."""
+        return {"models": self.workers, "stop_at": shown_end_time(self.stop_at)}
 
     def for_shard(self, shard: int, shards: int) -> Self:
         """Give the source with the shard's own crash notes; limits of image hosts are per process."""
