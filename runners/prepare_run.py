@@ -28,7 +28,7 @@ from facebeam.transforms.api.call_limits import CallLimits
 from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
 from facebeam.transforms.api.pacer import LARGEST_WINDOW
 from facebeam.transforms.api.token import TokenReference
-from facebeam.transforms.files.any_store import fingerprint, is_local
+from facebeam.transforms.files.any_store import fingerprint, is_local, store_of
 from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
 from facebeam.transforms.local_model.weights import check_weights
 from facebeam.transforms.manifest.inspect_manifest import Manifest, ambiguous_id, inspect_manifest
@@ -109,6 +109,7 @@ def check_source(options: RunOptions) -> None:
     """Check that the source has what it needs; raises RunError if the token or the weights are not valid."""
     match options.source:
         case "api":
+            use_remote_files([options.token_file], options.beam_flags, options.cluster.runner)
             _client(options).token.resolve()
         case "local":
             check_weights()
@@ -219,10 +220,13 @@ def use_remote_files(
     """Prepare Beam's file systems if one of the paths is remote; only then import Beam.
 
     Raises:
-        RunError: a flag of Beam is wrong.
+        RunError: a flag of Beam is wrong, no file system supports a path, or its library is not installed.
     """
-    if all(path is None or is_local(path) for path in paths):
+    remote = [path for path in paths if path is not None and not is_local(path)]
+    if not remote:
         return
     from facebeam.runners.flags.beam_flags import set_up_file_systems  # noqa: PLC0415 - imports Beam
 
     set_up_file_systems(beam_flags, runner)
+    for path in remote:  # before a message could name a file that only facebeam knows
+        store_of(path)
