@@ -98,7 +98,7 @@ class Moment:
             yield f"latency {self.latency_ms:,.0f} ms"
 
 
-def moment_of(counts: Counts, stage: str = "annotating") -> Moment:
+def moment_of(counts: Counts, stage: str = "annotating", *, is_paid: bool) -> Moment:
     """Give the moment of a run of which only the counts are known, such as that of a job on a cluster."""
     return Moment(
         stage=stage if counts.rows_left > 0 else "writing",
@@ -106,7 +106,7 @@ def moment_of(counts: Counts, stage: str = "annotating") -> Moment:
         total=counts.rows,
         faces=counts.faces,
         dead_letters=dict(counts.dead.most_common()),
-        calls=counts.calls,
+        calls=counts.calls if is_paid else None,
         from_journal=counts.from_journal,
         retries=counts.retries,
         latency_ms=counts.latency_ms,
@@ -183,10 +183,9 @@ class WatchRun:
         per_s = self._speed.of(counts.rows_done, now)
         price = self._options.price if self._options.is_paid else None
         return replace(
-            moment_of(counts, stage),
+            moment_of(counts, stage, is_paid=self._options.is_paid),
             per_s=per_s,
             eta_s=self._eta_s(counts, per_s),
-            calls=None if price is None else counts.calls,
             credits=None if price is None else counts.calls * price,
             credits_projected=None if price is None else self._calls_in_all(counts) * price,
             waits_for=self._progress.why_slow(),
