@@ -5,7 +5,14 @@ from uuid import uuid4
 
 from facebeam.pipelines.annotate_manifest import Run
 from facebeam.runners.flags.options import RunOptions
-from facebeam.runners.prepare_run import check_shards, choose_source, facts_of, journal_path, shards_for
+from facebeam.runners.prepare_run import (
+    check_shards,
+    choose_source,
+    facts_of,
+    journal_path,
+    limits_of,
+    shards_for,
+)
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.values import AskedBy
 from facebeam.transforms.files.any_store import exists, read_json, write_json
@@ -27,8 +34,9 @@ def describe_run(options: RunOptions, layout: Layout, manifest: Manifest) -> Run
     """
     journal = choose_journal(options)
     journal.check_writable()
-    source, shards = choose_source(options), shards_for(options, manifest)
     began_at = datetime.now(UTC)
+    source = choose_source(options, limits_of(options, began_at))
+    shards = shards_for(options, manifest)
     check_shards(source, shards)
     return Run(
         layout=layout,

@@ -3,7 +3,6 @@
 import gc
 import os
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.interrupts import interruptible
 from facebeam.runners.logs import LOGGER
 from facebeam.runners.output_folder import warned_if_shared
-from facebeam.runners.prepare_run import connections_of, limits_of
+from facebeam.runners.prepare_run import connections_of, most_calls
 from facebeam.runners.root_cause import is_wrong_set_up, root_cause
 from facebeam.runners.show_progress import WatchRun, show_progress
 from facebeam.runners.summary import show_summary
@@ -99,7 +98,7 @@ def _is_discarded(layout: Layout, why: str) -> bool:
 
 def _execute(pipeline: beam.Pipeline, options: RunOptions, layout: Layout) -> int:
     failure, exit_code = "", NOT_COMMITTED
-    watch = WatchRun(options, limits_of(options, datetime.now(UTC)).calls)
+    watch = WatchRun(options, most_calls(options))
     with interruptible(partial(_leave_at_once, layout)) as stop, show_progress(watch, options):
         try:
             pipeline.run().wait_until_finish()

@@ -134,8 +134,9 @@ def _predict(options: RunOptions) -> Prediction:
         RunError: the run could not be started with these flags.
     """
     check_beam_flags(options.beam_flags, options.cluster.runner)
-    manifest, source = find_manifest(options), choose_source(options)
-    shards = shards_for(options, manifest)
+    manifest, now = find_manifest(options), datetime.now(UTC)
+    limits = limits_of(options, now)
+    source, shards = choose_source(options, limits), shards_for(options, manifest)
     check_shards(source, shards)
     everything = not options.is_service or options.allow_private_urls
     plan = plan_run(
@@ -145,8 +146,6 @@ def _predict(options: RunOptions) -> Prediction:
         lambda url: everything or is_fit_to_send(url),
         options.ask_again,
     )
-    now = datetime.now(UTC)
-    limits = limits_of(options, now)
     limit_s = (limits.stop_at - now).total_seconds() if limits.stop_at else None
     size = _size(plan, shards, limit_s, options)
     most = [plan.calls] if limits.calls is None else [plan.calls, limits.calls]

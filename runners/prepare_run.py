@@ -8,7 +8,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from facebeam.transforms.api.call_limits import CallLimits
 from facebeam.transforms.api.client import CALL_LIMITS, ApiClient
 from facebeam.transforms.api.pacer import LARGEST_WINDOW
 from facebeam.transforms.api.token import TokenReference
-from facebeam.transforms.files.any_store import fingerprint, is_local
+from facebeam.transforms.files.any_store import fingerprint, is_local, store_of
 from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
 from facebeam.transforms.local_model.weights import check_weights
 from facebeam.transforms.manifest.inspect_manifest import Manifest, ambiguous_id, inspect_manifest
@@ -78,15 +78,14 @@ def find_manifest(options: RunOptions) -> Manifest:
     return manifest if options.sample is None else sample(manifest, options.sample)
 
 
-def choose_source(options: RunOptions) -> FaceSource:
+def choose_source(options: RunOptions, limits: CallLimits) -> FaceSource:
     """Describe the face source; nothing is read or loaded."""
     match options.source:
         case "fake":
             return FakeSource()
         case "api":
-            spending = limits_of(options, datetime.now(UTC))
             return ApiSource(
-                _client(options), options.rate, spending, options.window, options.allow_private_urls
+                _client(options), options.rate, limits, options.window, options.allow_private_urls
             )
         case "local":
             from facebeam.transforms.sources.local_source import LocalSource  # noqa: PLC0415 - the networks' runtime is an extra
@@ -98,8 +97,7 @@ def choose_source(options: RunOptions) -> FaceSource:
                 folder="" if options.cluster.runner == "local" else str(Path.cwd()),
             )
             crashes = CrashNotes(f"{journal_path(options)}/_crashes")
-            stop_at = limits_of(options, datetime.now(UTC)).stop_at
-            return LocalSource(fetcher, _models(options), crashes, stop_at)
+            return LocalSource(fetcher, _models(options), crashes, limits.stop_at)
 
 
 def _models(options: RunOptions) -> int:
@@ -111,6 +109,7 @@ def check_source(options: RunOptions) -> None:
     """Check that the source has what it needs; raises RunError if the token or the weights are not valid."""
     match options.source:
         case "api":
+            use_remote_files([options.token_file], options.beam_flags, options.cluster.runner)
             _client(options).token.resolve()
         case "local":
             check_weights()
@@ -142,12 +141,17 @@ def check_shards(source: FaceSource, shards: int) -> None:
 
 def limits_of(options: RunOptions, now: datetime) -> CallLimits:
     """Give the limits of the run: the smaller one of two budgets, and the earlier one of two end times."""
-    by_credits = _affordable(options.budget_credits, options.price) if options.budget_credits else None
     longest_s = options.max_duration or default_duration_s(options)
     by_duration = now + timedelta(seconds=longest_s) if longest_s else None
-    calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
     ends = [end for end in (options.stop_at, by_duration) if end is not None]
-    return CallLimits(min(calls, default=None), min(ends, default=None))
+    return CallLimits(most_calls(options), min(ends, default=None))
+
+
+def most_calls(options: RunOptions) -> int | None:
+    """Give the largest number of calls that the budgets allow; None: unlimited."""
+    by_credits = _affordable(options.budget_credits, options.price) if options.budget_credits else None
+    calls = [limit for limit in (options.budget_calls, by_credits) if limit is not None]
+    return min(calls, default=None)
 
 
 DATAFLOW_DURATION_S: Final = 9 * 86_400.0
@@ -216,10 +220,13 @@ def use_remote_files(
     """Prepare Beam's file systems if one of the paths is remote; only then import Beam.
 
     Raises:
-        RunError: a flag of Beam is wrong.
+        RunError: a flag of Beam is wrong, no file system supports a path, or its library is not installed.
     """
-    if all(path is None or is_local(path) for path in paths):
+    remote = [path for path in paths if path is not None and not is_local(path)]
+    if not remote:
         return
     from facebeam.runners.flags.beam_flags import set_up_file_systems  # noqa: PLC0415 - imports Beam
 
     set_up_file_systems(beam_flags, runner)
+    for path in remote:  # before a message could name a file that only facebeam knows
+        store_of(path)

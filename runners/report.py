@@ -32,7 +32,7 @@ def report(options: ReportOptions) -> int:
     Raises:
         RunError: the output has no such run, or the page cannot be written.
     """
-    use_remote_files([options.output])
+    use_remote_files([options.output, options.with_output])
     run = run_called(committed_tables(options.output), options.output, options.run)
     options = parse_report(options.flags, download_flags(options.output, [run]))
     layout = Layout(options.output, run)

@@ -17,7 +17,7 @@ from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.logs import LOGGER
 from facebeam.schemas.counts import Counts
-from facebeam.transforms.steps.progress import PROGRESS
+from facebeam.transforms.steps.progress import PROGRESS, Progress
 
 _TERMINAL_S: Final = 0.2
 _SAMPLE_S: Final = 1.0
@@ -98,7 +98,7 @@ class Moment:
             yield f"latency {self.latency_ms:,.0f} ms"
 
 
-def moment_of(counts: Counts, stage: str = "annotating") -> Moment:
+def moment_of(counts: Counts, stage: str = "annotating", *, is_paid: bool) -> Moment:
     """Give the moment of a run of which only the counts are known, such as that of a job on a cluster."""
     return Moment(
         stage=stage if counts.rows_left > 0 else "writing",
@@ -106,7 +106,7 @@ def moment_of(counts: Counts, stage: str = "annotating") -> Moment:
         total=counts.rows,
         faces=counts.faces,
         dead_letters=dict(counts.dead.most_common()),
-        calls=counts.calls,
+        calls=counts.calls if is_paid else None,
         from_journal=counts.from_journal,
         retries=counts.retries,
         latency_ms=counts.latency_ms,
@@ -169,26 +169,26 @@ class WatchRun:
     Args:
         options: the run's flags.
         budget: largest number of calls. None: unlimited.
+        progress: the counts of the run.
     """
 
-    def __init__(self, options: RunOptions, budget: int | None) -> None:
-        self._options, self._budget, self._speed = options, budget, _Speed()
+    def __init__(self, options: RunOptions, budget: int | None, progress: Progress = PROGRESS) -> None:
+        self._options, self._budget, self._progress, self._speed = options, budget, progress, _Speed()
 
     def __call__(self, now: float) -> Moment:
         """Give the progress now; `now` is a time in seconds that never decreases."""
-        if not PROGRESS.stage:
-            return Moment(stage="reading rows", done=PROGRESS.counts.rows)
-        counts = PROGRESS.counts
+        stage, counts = self._progress.stage, self._progress.counts
+        if not stage:
+            return Moment(stage="reading rows", done=counts.rows)
         per_s = self._speed.of(counts.rows_done, now)
         price = self._options.price if self._options.is_paid else None
         return replace(
-            moment_of(counts, PROGRESS.stage),
+            moment_of(counts, stage, is_paid=self._options.is_paid),
             per_s=per_s,
             eta_s=self._eta_s(counts, per_s),
-            calls=None if price is None else counts.calls,
             credits=None if price is None else counts.calls * price,
             credits_projected=None if price is None else self._calls_in_all(counts) * price,
-            waits_for=PROGRESS.why_slow(),
+            waits_for=self._progress.why_slow(),
         )
 
     def _eta_s(self, counts: Counts, per_s: float | None) -> float | None:

@@ -44,7 +44,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     _tell_duration(options)
     with stop_signals() as stop:  # no signal may come between submitting a job and recording it
         try:
-            job = SubmittedJob.submit(pipeline, cluster, options.cluster, layout)
+            job = SubmittedJob.submit(pipeline, cluster, options, layout)
         except UnreachableError as error:
             LOGGER.error("%s", error)
             return NOT_COMMITTED

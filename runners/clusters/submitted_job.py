@@ -13,6 +13,7 @@ from apache_beam import Pipeline
 from facebeam.runners.clusters.cluster import Cluster, JobState, UnreachableError, choose_cluster
 from facebeam.runners.exit_codes import NOT_COMMITTED
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.runners.flags.options import PAID, RunOptions, Source
 from facebeam.runners.flags.shared_options import TalkOptions
 from facebeam.runners.interrupts import Stop
 from facebeam.runners.logs import LOGGER
@@ -42,12 +43,14 @@ _UNKNOWN: Final = ""
 
 @dataclass(frozen=True)
 class JobRecord:
-    """The engine that a run was submitted to, and the name and id of its job."""
+    """The engine that a run was submitted to, the name and id of its job, and the run's source."""
 
     job_name: str
     job_id: str
     submitted_at: str
     cluster: ClusterOptions
+    source: Source = "api"
+    """Calls are shown only for a paid source. The default is for records of older versions."""
 
 
 _LOOK_EVERY_S: Final = 2.0
@@ -91,7 +94,7 @@ class SubmittedJob:
         return cls(record, choose_cluster(record.cluster), layout)
 
     @classmethod
-    def submit(cls, pipeline: Pipeline, cluster: Cluster, options: ClusterOptions, layout: Layout) -> Self:
+    def submit(cls, pipeline: Pipeline, cluster: Cluster, options: RunOptions, layout: Layout) -> Self:
         """Submit a pipeline. The record is written first: a job that cannot be recorded is not submitted.
 
         The record gets the id of the job only when the caller calls `keep`. It stays without an id if it is
@@ -102,7 +105,8 @@ class SubmittedJob:
             RunError: the record cannot be written, or the engine refuses the job; then there is no job.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        job = cls(JobRecord(job_name(layout), _UNKNOWN, now, options), cluster, layout)
+        record = JobRecord(job_name(layout), _UNKNOWN, now, options.cluster, options.source)
+        job = cls(record, cluster, layout)
         job.keep()
         try:
             return replace(job, record=replace(job.record, job_id=cluster.submit(pipeline)))
@@ -130,7 +134,8 @@ class SubmittedJob:
         with suppress(UnreachableError):
             if counts := self.cluster.counts(self.id):
                 rows = Moment(stage="rows read", done=counts.rows)
-                log_moment(moment_of(counts) if counts.rows_done else rows)
+                is_paid = self.record.source in PAID
+                log_moment(moment_of(counts, is_paid=is_paid) if counts.rows_done else rows)
 
     def keep(self) -> None:
         """Write the record, which stays until the run is committed or has failed; raises RunError."""

@@ -15,6 +15,7 @@ from facebeam.transforms.local_model.weights import DETECTOR, MESH
 from facebeam.transforms.steps.same_version import installed_version
 from tests.helpers.console import FACEBEAM, ROOT
 from tests.helpers.deploy_files import DEPLOY, text
+from tests.helpers.mounts import NO_MOUNT, in_own_mounts
 from tests.helpers.worker_pool import worker_environment
 
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -85,6 +86,18 @@ def test_the_workers_wheel_holds_the_weights(worker: Path) -> None:
     (wheel,) = (worker / "wheel").glob("facebeam-*.whl")
     names = ZipFile(wheel).namelist()
     assert {f"facebeam/transforms/local_model/weights/{name}" for name in (DETECTOR, MESH)} < set(names)
+
+
+def test_a_base_that_lacks_a_library_fails_the_build(worker: Path) -> None:
+    """The build loads what a run loads. That works with the image's packages, but not without libstdc++."""
+    (check,) = re.findall(r"^RUN (python -c .+)$", text("Dockerfile"), re.MULTILINE)
+    load = f"cd / && PATH={worker}/bin:$PATH {check}"
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    (library,) = {line.split()[-1] for line in mapped if "/libstdc++.so" in line}
+    assert in_own_mounts(load).returncode == 0
+    finished = in_own_mounts(f"mount --bind /dev/null {library} || exit {NO_MOUNT}; {load}")
+    assert finished.returncode == 1
+    assert "libstdc++" in finished.stderr
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")

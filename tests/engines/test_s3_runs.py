@@ -5,13 +5,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
 import pytest
 import requests
 
-from tests.helpers.console import Finished
+from tests.helpers.console import Finished, write_urls
 from tests.helpers.object_store import BUCKET, s3_emulator
+from tests.helpers.paid_service import FaultyServer
 from tests.helpers.worker_pool import worker_environment
 
 pytestmark = pytest.mark.slow
@@ -102,6 +104,16 @@ def test_what_is_not_in_s3_is_said_in_one_line(s3: S3, manifest: str, output: st
     finished = s3.facebeam("annotate", "--manifest", manifest, "--output", output, *flags)
     assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
     assert said in finished.stderr
+
+
+def test_the_token_alone_is_read_from_s3(s3: S3, tmp_path: Path) -> None:
+    """A token file may be in S3 while manifest and output are on this machine."""
+    manifest = write_urls(tmp_path / "urls.txt", URLS[:1])
+    place = ("--manifest", manifest, "--output", tmp_path / "out", "--token-file", s3.put("token", "made-up"))
+    with FaultyServer() as server:
+        service = ("--source", "api", "--base-url", server.base_url, f"--s3_endpoint_url={s3.url}")
+        finished = s3.facebeam("annotate", *service, *place)
+    assert (finished.returncode, server.calls) == (0, 1), finished.stderr
 
 
 def test_what_is_in_s3_is_listed_shown_compared_and_exported(s3: S3) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from facebeam.runners.flags.options import parse_annotate
 from facebeam.runners.show_progress import Moment, WatchRun
-from facebeam.transforms.steps.progress import PROGRESS, Progress
+from facebeam.schemas.counts import Counts
+from facebeam.transforms.steps.progress import Progress
 from tests.helpers.api_console import environment, images, running_by_api
 from tests.helpers.console import FACEBEAM, rehearse, write_urls
 from tests.helpers.paid_service import FaultyServer, by_image_url
@@ -156,23 +157,16 @@ def test_machines_get_every_field(tmp_path: Path) -> None:
     assert (found["total"], found["stage"]) == (17, "annotating")
 
 
-@pytest.fixture
-def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
-    """Give a fresh state of the process to the module under test."""
-    fresh = Progress()
-    monkeypatch.setattr("facebeam.runners.show_progress.PROGRESS", fresh)
-    return fresh
+def watch(progress: Progress, *flags: str, source: str = "api", budget: int | None = None) -> WatchRun:
+    """Watch a run with these flags, whose progress the test makes up."""
+    options = parse_annotate(["--manifest", "m.csv", "--output", "out", "--source", source, *flags])
+    return WatchRun(options, budget, progress)
 
 
-def watch(*flags: str, budget: int | None = None) -> WatchRun:
-    """Watch a run of the API with these flags."""
-    options = parse_annotate(["--manifest", "m.csv", "--output", "out", "--source", "api", *flags])
-    return WatchRun(options, budget)
-
-
-def test_the_speed_is_that_of_the_last_minute(progress: Progress) -> None:
+def test_the_speed_is_that_of_the_last_minute() -> None:
     """Reading does not count, and what was fast an hour ago does not either."""
-    progress.ended.rows, now = 10_000, watch("--rate", "unlimited")
+    progress = Progress(Counts(rows=10_000))
+    now = watch(progress, "--rate", "unlimited")
     assert now(0.0) == Moment(stage="reading rows", done=10_000)
     progress.begin("annotating")
     assert now(1_000.0).per_s is None
@@ -185,10 +179,10 @@ def test_the_speed_is_that_of_the_last_minute(progress: Progress) -> None:
     assert now(4_030.0).eta_s == (10_000 - 5_120) / 2
 
 
-def test_the_rate_limits_what_is_promised(progress: Progress) -> None:
+def test_the_rate_limits_what_is_promised() -> None:
     """Answers of the journal come fast, the rest by --rate: retries use it up, duplicates save it."""
-    progress.ended.rows, now = 1_000, watch("--rate", "10", "--price", "0.5")
-    progress.begin("annotating")
+    progress = Progress(Counts(rows=1_000), stage="annotating")
+    now = watch(progress, "--rate", "10", "--price", "0.5")
     now(0.0)
     progress.ended.ok = 600
     assert now(1.0).eta_s == 400 / 10
@@ -198,18 +192,15 @@ def test_the_rate_limits_what_is_promised(progress: Progress) -> None:
     assert (told.calls, told.credits, told.credits_projected) == (100, 50.0, 450.0)
 
 
-def test_no_more_is_projected_than_the_budget(progress: Progress) -> None:
+def test_no_more_is_projected_than_the_budget() -> None:
     """The projection ends at the budget."""
-    progress.ended.rows, progress.stage = 1_000, "annotating"
-    assert watch("--price", "0.5", budget=10)(0.0).credits_projected == 5.0
+    progress = Progress(Counts(rows=1_000), stage="annotating")
+    assert watch(progress, "--price", "0.5", budget=10)(0.0).credits_projected == 5.0
 
 
-def test_what_costs_nothing_has_no_credits(tmp_path: Path) -> None:
+def test_what_costs_nothing_has_no_credits() -> None:
     """A run of the fake source tells no calls and credits."""
-    options = parse_annotate(["--manifest", "m.csv", "--output", str(tmp_path), "--source", "fake"])
-    PROGRESS.begin("annotating")
-    told = WatchRun(options, None)(0.0)
-    PROGRESS.begin("")
+    told = watch(Progress(stage="annotating"), source="fake")(0.0)
     assert (told.calls, told.credits, told.credits_projected) == (None, None, None)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,14 @@ from apache_beam import Pipeline
 from facebeam.runners.clusters.cluster import JobState, UnreachableError
 from facebeam.runners.clusters.submitted_job import JobRecord, SubmittedJob
 from facebeam.runners.flags.cluster_options import ClusterOptions
+from facebeam.runners.flags.options import RunOptions
 from facebeam.runners.logs import LOGGER
 from facebeam.schemas.counts import Counts
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 
 ENGINE = ClusterOptions(runner="portable", job_endpoint="localhost:1", worker_pool="localhost:2")
+OPTIONS = RunOptions(manifest=("m.csv",), output="out", cluster=ENGINE, source="fake")
 
 
 @dataclass
@@ -63,18 +65,19 @@ def test_a_record_is_there_before_the_job(tmp_path: Path) -> None:
     """The record is written without an id before the engine has the job, and with it afterwards."""
     layout = Layout(str(tmp_path), "one")
     engine = Engine(Path(layout.job))
-    job = SubmittedJob.submit(Pipeline(), engine, ENGINE, layout)
+    job = SubmittedJob.submit(Pipeline(), engine, OPTIONS, layout)
     job.keep()
     assert engine.seen == [""]
     assert (job.id, job.state) == ("7", JobState.RUNNING)
-    assert SubmittedJob.find(layout).record == job.record
+    found = SubmittedJob.find(layout).record
+    assert (found, found.source) == (job.record, "fake")
 
 
 def test_a_refused_job_leaves_no_record(tmp_path: Path) -> None:
     """A job that the engine refuses leaves no record, so that the run can be started again."""
     layout = Layout(str(tmp_path), "one")
     with pytest.raises(RunError, match="too full"):
-        SubmittedJob.submit(Pipeline(), Engine(Path(layout.job), RunError("too full")), ENGINE, layout)
+        SubmittedJob.submit(Pipeline(), Engine(Path(layout.job), RunError("too full")), OPTIONS, layout)
     with pytest.raises(RunError, match="was not submitted"):
         SubmittedJob.find(layout)
 
@@ -83,7 +86,7 @@ def test_a_job_that_may_be_at_work_keeps_its_record(tmp_path: Path) -> None:
     """If the connection breaks while a job is submitted, the next command says where to look for it."""
     layout = Layout(str(tmp_path), "one")
     with pytest.raises(ConnectionError):
-        SubmittedJob.submit(Pipeline(), Engine(Path(layout.job), ConnectionError()), ENGINE, layout)
+        SubmittedJob.submit(Pipeline(), Engine(Path(layout.job), ConnectionError()), OPTIONS, layout)
     with pytest.raises(RunError, match="look for job facebeam-one-"):
         SubmittedJob.find(layout)
 
@@ -107,22 +110,29 @@ DONE_TOLD = (
 )
 
 
+JOB = JobRecord("facebeam-one", "7", "", ENGINE, "api")
+FREE, SILENT = replace(JOB, source="local"), replace(JOB, job_id="8")
+
+
 @pytest.mark.parametrize(
-    ("counted", "job_id", "told"),
+    ("record", "counted", "told"),
     [
-        (Counts(rows=20), "7", ["rows read: 20"]),
-        (Counts(rows=20, ok=5, faces=6), "7", ["annotating: 5 of 20; 6 faces, 0 dead; 0 calls"]),
-        (DONE, "7", [DONE_TOLD]),
-        (Counts(), "7", []),
-        (Counts(rows=20), "8", []),
+        (JOB, Counts(rows=20), ["rows read: 20"]),
+        (JOB, Counts(rows=20, ok=5, faces=6), ["annotating: 5 of 20; 6 faces, 0 dead; 0 calls"]),
+        (FREE, Counts(rows=20, ok=5, faces=6, calls=5), ["annotating: 5 of 20; 6 faces, 0 dead"]),
+        (JOB, DONE, [DONE_TOLD]),
+        (JOB, Counts(), []),
+        (SILENT, Counts(rows=20), []),
     ],
 )
 def test_what_an_engine_reports_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, counted: Counts, job_id: str, told: list[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, record: JobRecord, counted: Counts, told: list[str]
 ) -> None:
-    """The counts are told in the words of a local run. What an engine does not report is left out."""
+    """The counts are told in the words of a local run: calls only of a source that costs credits.
+
+    What an engine does not report is left out.
+    """
     caplog.set_level("INFO", LOGGER.name)
     engine = Reporting(tmp_path, counted=counted)
-    record = JobRecord("facebeam-one", job_id, "", ENGINE)
     SubmittedJob(record, engine, Layout(str(tmp_path), "one")).log_progress()
     assert caplog.messages == told

@@ -18,10 +18,12 @@ from facebeam.transforms.api.api_source import ApiSource
 from facebeam.transforms.api.call_limits import CallLimits
 from facebeam.transforms.api.client import ApiClient
 from facebeam.transforms.api.token import TokenReference
+from facebeam.transforms.images.fetch_image import ImageFetcher
 from facebeam.transforms.journal.journal import Journal
 from facebeam.transforms.manifest.inspect_manifest import inspect_manifest
 from facebeam.transforms.sources.face_source import FaceSource
 from facebeam.transforms.sources.fake_source import FakeSource
+from facebeam.transforms.sources.local_source import LocalSource
 from facebeam.transforms.steps.questions import Question
 from tests.helpers.console import table, write_urls
 
@@ -31,6 +33,7 @@ URLS = [
     "https://example.com/fail-not_found/a.jpg",
     "no url",
 ]
+SIX = datetime(2026, 11, 27, 6, tzinfo=UTC)
 
 
 def run_of(folder: Path, run_id: str, source: FaceSource, shards: int = 1) -> Run:
@@ -113,7 +116,7 @@ def shown(run: Run) -> Mapping[str, Mapping[str, object]]:
 def test_each_step_shows_its_settings_and_no_secret(tmp_path: Path) -> None:
     """Every step of ours has display data. It has no token, password or query."""
     client = ApiClient("https://ann:pass-word@api.example.com/", TokenReference(file="/run/tok-en"), "7", 8)
-    limits = CallLimits(calls=500, stop_at=datetime(2026, 11, 27, 6, tzinfo=UTC))
+    limits = CallLimits(calls=500, stop_at=SIX)
     run = run_of(tmp_path, "one", ApiSource(client, 20.0, limits), shards=2)
     journal = Journal("s3://ann:pass-word@bucket/journal?sig=pass-word", 3600.0)
     asking = {"question": Question(mode=1), "journal": journal, "ask_again": ("timeout", "no_face")}
@@ -138,3 +141,10 @@ def test_each_step_shows_its_settings_and_no_secret(tmp_path: Path) -> None:
     assert found["WriteBadRows"] == {"table": "dead_letters", "run": "one"}
     assert found["CommitRun"] == {"run": "one", "output": str(tmp_path / "out")}
     assert not [text for text in ("pass-word", "tok-en") if text in str(found)]
+
+
+def test_the_local_model_shows_its_end_time(tmp_path: Path) -> None:
+    """The step shows how many models a shard has, and when the run ends."""
+    source = LocalSource(ImageFetcher(), workers=3, stop_at=SIX)
+    step = shown(run_of(tmp_path, "one", source))["AnnotateImages"]
+    assert (step["models"], step["stop_at"]) == (3, "2026-11-27T06:00:00+00:00")

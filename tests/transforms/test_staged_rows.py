@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.request_key import bucket_of, request_key
 from facebeam.schemas.values import ImageRequest, ManifestRow
-from facebeam.transforms.steps import staged_rows
 from facebeam.transforms.steps.questions import Question
 from facebeam.transforms.steps.staged_rows import (
+    BYTES_A_FILE,
+    LARGEST_PART,
     ROWS_A_BLOCK,
     ROWS_AT_A_TIME,
     StagedRows,
@@ -111,10 +112,10 @@ def test_a_file_that_has_changed_is_not_unpacked(tmp_path: Path) -> None:
         rows_of(found)
 
 
-def test_a_bundle_of_many_bytes_writes_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_of_many_bytes_writes_several_files(tmp_path: Path) -> None:
     """Blocks do not wait in memory until the end of a bundle; files of several bundles are read together."""
-    monkeypatch.setattr(staged_rows, "BYTES_A_FILE", 1)
-    many = [row(1)] * 2 * ROWS_A_BLOCK
+    large = BYTES_A_FILE // ROWS_A_BLOCK
+    many = [row(1)._replace(columns=(os.urandom(large),)) for _ in range(2 * ROWS_A_BLOCK)]
     found = staged([*many, row(2)], 1, tmp_path)[0] + staged([row(1)], 1, tmp_path)[0]
     assert len({each.path for each in found}) == len(list(tmp_path.iterdir())) == 4
     assert sorted(rows_of(found)) == sorted([*many, row(2), row(1)])
@@ -129,17 +130,16 @@ def test_few_rows_are_unpacked_at_a_time() -> None:
     assert list(unpack_in_turn([])) == []
 
 
-def test_a_large_bucket_is_unpacked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_bucket_is_unpacked_in_parts() -> None:
     """The rows of a bucket that memory could not hold come in several lists, equal images in one of them."""
-    monkeypatch.setattr(staged_rows, "LARGEST_PART", 1000)
-    monkeypatch.setattr(staged_rows, "ROWS_AT_A_TIME", 1)
-    rows = [row(number) for number in range(2500) for _ in range(2)]
+    urls = 2 * LARGEST_PART
+    rows = [row(number) for number in range(urls) for _ in range(2)]
     spans, content = lay_out([pack(0, rows)])
     turns = list(unpack_in_turn([StagedRows(spans, content=content)]))
     assert sorted(each for turn in turns for each in turn) == sorted(rows)
-    assert len(turns) == 5
-    assert all(len(turn) < 1500 for turn in turns)
-    assert sum(len(set(turn)) for turn in turns) == 2500
+    assert len(turns) == 4
+    assert all(len(turn) < 1.5 * LARGEST_PART for turn in turns)
+    assert sum(len(set(turn)) for turn in turns) == urls
 
 
 def test_a_bundle_starts_without_the_rows_of_the_last(folder: Path | None) -> None:

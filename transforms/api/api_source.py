@@ -11,12 +11,13 @@ from typing import Final, Self
 
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.values import Failure, FailureError, FoundFaces, ImageRequest
-from facebeam.transforms.api.call_limits import CallLedger, CallLimits, window_closed
+from facebeam.transforms.api.call_limits import CallLedger, CallLimits
 from facebeam.transforms.api.circuit import Circuit, Outage
 from facebeam.transforms.api.client import ApiClient, Call
 from facebeam.transforms.api.fit_to_send import check_fit_to_send
 from facebeam.transforms.api.pacer import LARGEST_WINDOW, MOST_PER_S, Pacer
 from facebeam.transforms.http.session import told_when_sent
+from facebeam.transforms.sources.end_time import shown_end_time, window_closed
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
 __all__ = ["ApiSource"]
@@ -63,11 +64,10 @@ class ApiSource(FaceSource):
 
     def settings(self) -> Mapping[str, str | float | None]:
         """Give the limits."""
-        stop_at = self.limits.stop_at
         return {
             "rate_per_s": self.rate_per_s,
             "budget_calls": self.limits.calls,
-            "stop_at": None if stop_at is None else stop_at.isoformat(timespec="seconds"),
+            "stop_at": shown_end_time(self.limits.stop_at),
             "window": self.window,
         }
 

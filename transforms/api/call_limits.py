@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import NOT_SENT, Failure, FailureError
+from facebeam.transforms.sources.end_time import check_end_time
 
 RETRIES_ALWAYS: Final = 20
 RETRY_SHARE: Final = 0.1
@@ -43,12 +44,12 @@ class CallLedger:
 
     def reserve(self, now: datetime) -> None:
         """Count one call; raise FailureError if a limit is reached. The caller opens the circuit with it."""
-        if self._limits.stop_at and now >= self._limits.stop_at:
-            raise FailureError(window_closed(self._limits.stop_at))
+        check_end_time(self._limits.stop_at, now)
         with self._lock:
             if self._limits.calls is not None and self._sent >= self._limits.calls:
+                reached = f"{self._sent} calls have been sent; run again to continue"
                 raise FailureError(
-                    _not_sent(ErrorCode.BUDGET_EXHAUSTED, f"{self._sent} calls have been sent")
+                    Failure(ErrorCode.BUDGET_EXHAUSTED, reached, stage=NOT_SENT, was_sent=False)
                 )
             self._sent += 1
 
@@ -68,14 +69,3 @@ class CallLedger:
             allowed = self._retries < max(RETRIES_ALWAYS, RETRY_SHARE * self._sent)
             self._retries += allowed
             return allowed
-
-
-def window_closed(stop_at: datetime) -> Failure:
-    """Give the failure of a call after `stop_at`; its message shows the time in this machine's time zone."""
-    return _not_sent(
-        ErrorCode.WINDOW_CLOSED, f"the end time {stop_at.astimezone():%H:%M (UTC%z)} was reached"
-    )
-
-
-def _not_sent(code: ErrorCode, reason: str) -> Failure:
-    return Failure(code, f"{reason}; run again to continue", stage=NOT_SENT, was_sent=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from json import JSONDecodeError
 from typing import Final
@@ -50,7 +51,7 @@ def normalise_failure(reply: Reply) -> Failure:
     If the code is `api_error` or unknown, an upstream code in the code or message decides instead. Every
     reply counts as maybe billed.
     """
-    body = _object(reply.body)
+    body, headers = _object(reply.body), reply.headers
     raw_code, text = _raw_code(body), _message(body, reply.body)
     known = service_error_code(raw_code)
     upstream = None
@@ -66,7 +67,7 @@ def normalise_failure(reply: Reply) -> Failure:
         http_status=reply.status,
         trace_id=trace_id_of(reply, body),
         maybe_billed=True,
-        retry_after_s=retry_after_s(reply.headers.get("Retry-After"), reply.headers.get("Date")),
+        retry_after_s=retry_after_s(headers.get("Retry-After"), headers.get("Date"), datetime.now(UTC)),
     )
 
 

@@ -21,6 +21,11 @@ CURES: Final = {
     "hdfs": ("hdfs", "pip install 'apache-beam[hadoop]', and give --hdfs_host, --hdfs_port and --hdfs_user"),
 }
 """URL scheme -> the Python module that it needs, and what the user must do to use it."""
+_AZURE: Final = (
+    "azure.storage.blob",
+    "pip install 'apache-beam[azure]', and set AZURE_STORAGE_CONNECTION_STRING",
+)
+"""As in `CURES`, for azfs://, which Beam knows, but from which facebeam fetches no images."""
 
 
 def is_local(path: str) -> bool:
@@ -209,8 +214,12 @@ def fingerprint(path: str) -> str:
 def _check_library(path: str) -> None:
     scheme = path.partition("://")[0].lower()
     if scheme in {"http", "https"}:
-        raise RunError(f"{path} is on a web server: download it, and name the file")
-    library, cure = CURES.get(scheme, ("apache_beam", ""))  # Beam may support other schemes, such as azfs://
+        raise RunError(
+            f"{path} is on a web server: download a file and name it; a folder must be in gs://, s3:// or "
+            "hdfs://, or a plain path"
+        )
+    # the user may have registered the file system of another scheme
+    library, cure = (CURES | {"azfs": _AZURE}).get(scheme, ("apache_beam", ""))
     if not is_installed(library):
         raise RunError(f"{path}: the library for {scheme}:// is not installed: {cure}")
 

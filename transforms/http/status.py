@@ -61,24 +61,28 @@ def _looked_up(statuses: _Statuses, status: int, unknown: ErrorCode) -> ErrorCod
     return statuses.get(status) or statuses.get(f"{status // 100}xx") or unknown
 
 
-def retry_after_s(value: str | None, date: str | None) -> float | None:
+def retry_after_s(value: str | None, date: str | None, now: datetime) -> float | None:
     """Read a Retry-After header: seconds, or an HTTP date, which is compared with the response's Date header.
 
-    The result is at most 300 s. None: the header is missing, in the past, or not valid (RFC 9110, section
-    10.2.3).
+    If there is no valid Date, the date is compared with `now`, the time in UTC at which the response was
+    received (RFC 9110, section 6.6.1). The result is at most 300 s. None: the header is missing, in the past,
+    or not valid (RFC 9110, section 10.2.3).
 
-    >>> retry_after_s("7", None), retry_after_s("-7", None), retry_after_s("soon", None)
+    >>> now = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    >>> retry_after_s("7", None, now), retry_after_s("-7", None, now), retry_after_s("soon", None, now)
     (7.0, None, None)
+    >>> retry_after_s("Wed, 02 Jan 2030 03:04:15 GMT", None, now)
+    10.0
     """
     if value is None:
         return None
-    seconds = float(value) if re.fullmatch("[0-9]+", value.strip()) else _seconds_between(date, value)
+    seconds = float(value) if re.fullmatch("[0-9]+", value.strip()) else _seconds_until(value, date, now)
     return None if seconds is None or seconds < 0 else min(seconds, _MAX_RETRY_AFTER_S)
 
 
-def _seconds_between(start: str | None, end: str) -> float | None:
-    started, ended = _instant(start or ""), _instant(end)
-    return None if started is None or ended is None else (ended - started).total_seconds()
+def _seconds_until(end: str, date: str | None, now: datetime) -> float | None:
+    ended = _instant(end)
+    return None if ended is None else (ended - (_instant(date or "") or now)).total_seconds()
 
 
 def _instant(text: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -53,7 +54,7 @@ def _keep_known_codings(place: WebPlace, response: requests.Response) -> None:
 def _status_failure(code: ErrorCode, place: WebPlace, response: requests.Response) -> FailureError:
     status, headers = response.status_code, response.headers
     failure = fetch_failure(code, place.url, f"HTTP {status}").failure
-    wait_s = retry_after_s(headers.get("Retry-After"), headers.get("Date"))
+    wait_s = retry_after_s(headers.get("Retry-After"), headers.get("Date"), datetime.now(UTC))
     return FailureError(replace(failure, http_status=status, retry_after_s=wait_s))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Final, NamedTuple
 
 import pyarrow.parquet as pq
@@ -38,6 +39,7 @@ def dead_examples(layout: Layout, record: RunRecord) -> Mapping[str, DeadExample
     return examples
 
 
+@cache  # the summary and `--notify-url` show the same examples, and a published file never changes
 def _first_row(path: str) -> DeadExample:
     """Read the first row of a file with at least one row; raises RunError if the file cannot be read."""
     columns = ["image_url", "message"]

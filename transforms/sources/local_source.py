@@ -12,13 +12,13 @@ from time import monotonic
 from typing import Self
 
 from facebeam.schemas.request_key import request_key
-from facebeam.schemas.values import FailureError, FoundFaces, ImageRequest
-from facebeam.transforms.api.call_limits import window_closed
+from facebeam.schemas.values import FoundFaces, ImageRequest
 from facebeam.transforms.images.fetch_image import ImageFetcher, OpenFetcher, host_of
 from facebeam.transforms.local_model.answer_image import answer_image
 from facebeam.transforms.local_model.face_model import FaceModel
 from facebeam.transforms.local_model.version import FACE_MODEL_VERSION
 from facebeam.transforms.sources.crash_notes import NO_NOTES, CrashNotes, OpenCrashNotes
+from facebeam.transforms.sources.end_time import check_end_time, shown_end_time
 from facebeam.transforms.sources.face_source import FaceSource, OpenSource
 
 __all__ = ["LocalSource"]
@@ -64,8 +64,8 @@ class LocalSource(FaceSource):
         return self.workers + DOWNLOADS_IN_FLIGHT + MOST_WAITING
 
     def settings(self) -> Mapping[str, str | float | None]:
-        """Give the number of models per shard."""
-        return {"models": self.workers}
+        """Give the number of models per shard, and the end time."""
+        return {"models": self.workers, "stop_at": shown_end_time(self.stop_at)}
 
     def for_shard(self, shard: int, shards: int) -> Self:
         """Give the source with the shard's own crash notes; limits of image hosts are per process."""
@@ -108,8 +108,7 @@ class _OpenLocal(OpenSource):
 
     def attempt(self, request: ImageRequest) -> FoundFaces:
         """Fetch an image and find its faces; `latency_ms` leaves out the waits for host and model."""
-        if self.source.stop_at and datetime.now(UTC) >= self.source.stop_at:
-            raise FailureError(window_closed(self.source.stop_at))
+        check_end_time(self.source.stop_at, datetime.now(UTC))
         began, waited_s = monotonic(), self.fetch.turns.waited_s
         data = self.fetch(request.image_url)
         fetched_s = monotonic() - began - (self.fetch.turns.waited_s - waited_s)

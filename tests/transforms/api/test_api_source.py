@@ -12,7 +12,6 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import FailureError, ImageRequest
-from facebeam.transforms.api import api_source
 from facebeam.transforms.api.api_source import SERVER_FAULTS_IN_A_ROW, UNPACED_WINDOW, ApiSource
 from facebeam.transforms.api.client import ApiClient
 from facebeam.transforms.api.token import TokenReference
@@ -91,12 +90,13 @@ def test_a_service_that_is_asked_too_much_is_asked_less(source: ApiSource, fault
         (["bad_request"], "None"),
         (["busy"], r"slowed to [\d.]+ calls/s: the service refused some"),
         (["pause"], r"waiting \d\d s: the service asked for a pause"),
+        (["retry_after_long"], r"waiting \d\d s: the service asked for a pause"),
         (["fin_before"] * 5, "waiting: the service cannot be reached"),
         (["used_up"], "nothing more is sent: used_up"),
     ],
 )
 def test_it_says_what_calls_wait_for(tmp_path: Path, faults: list[str], said: str) -> None:
-    """Progress shows what keeps calls from leaving; nothing where they leave as they may."""
+    """Progress shows what keeps calls from leaving, for a minute at most, or nothing."""
     with FaultyServer(pausing) as server, source_of(server, tmp_path).open() as opened:
         ask_for(opened, *faults)
         assert re.fullmatch(said, str(opened.why_slow()))
@@ -116,18 +116,6 @@ def test_other_failures_slow_nothing_down(source: ApiSource, faults: list[str]) 
     with source.open() as opened:
         ask_for(opened, *faults)
         assert opened.window() == FIRST_WINDOW
-
-
-def test_a_pause_that_is_asked_for_is_capped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `Retry-After` of 1e9 s pauses the source for at most `LONGEST_PAUSE_S`: a minute, here 0.2 s."""
-    monkeypatch.setattr(api_source, "LONGEST_PAUSE_S", 0.2)
-    with FaultyServer(in_bursts(2, 1, retry_after("1000000000"), answers())) as server:
-        with source_of(server, tmp_path).open() as opened:
-            ask_for(opened, "unnamed")
-            assert opened.throttled_s() < 0.1
-            opened.attempt(GOOD)
-            assert opened.throttled_s() > 0.1
-        assert server.calls == 2
 
 
 def test_the_window_follows_the_latency(source: ApiSource) -> None:

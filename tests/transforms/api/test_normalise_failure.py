@@ -38,6 +38,13 @@ def test_reads_every_shape(body: object, message: str) -> None:
     assert (failure.code, failure.message) == (ErrorCode.BUSY, f"HTTP 500: {message}")
 
 
+@pytest.mark.parametrize(("value", "seconds"), [("17", 17.0), ("Fri, 01 Jan 2100 00:00:00 GMT", 300.0)])
+def test_hands_on_how_long_the_service_wants_a_pause(value: str, seconds: float) -> None:
+    """The failure has the service's Retry-After in seconds; a date needs no Date header beside it."""
+    failure = normalise_failure(reply({"code": "busy"}, headers={"Retry-After": value}))
+    assert failure.retry_after_s == seconds
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

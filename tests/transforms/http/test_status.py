@@ -43,16 +43,18 @@ def test_every_status_but_success_has_a_code(status: int) -> None:
 )
 def test_reads_a_pause(value: str | None, seconds: float | None) -> None:
     """Seconds, or a date by the server's own clock, give a pause of at most 300 s; all else gives None."""
-    assert retry_after_s(value, format_datetime(NOW, usegmt=True)) == seconds
+    assert retry_after_s(value, format_datetime(NOW, usegmt=True), NOW + timedelta(hours=1)) == seconds
 
 
-def test_a_date_needs_the_servers_clock() -> None:
-    """A date gives no pause if the server does not send its own time to compare it with."""
-    assert retry_after_s(format_datetime(NOW), None) is None
+@pytest.mark.parametrize("date", [None, "", "yesterday"])
+def test_without_the_servers_clock_ours_decides(date: str | None) -> None:
+    """A date is compared with the time at which the answer came, if the server sends no valid time."""
+    later, earlier = (format_datetime(NOW + timedelta(seconds=s), usegmt=True) for s in (90, -90))
+    assert (retry_after_s(later, date, NOW), retry_after_s(earlier, date, NOW)) == (90.0, None)
 
 
 @given(one_of(none(), text()), one_of(none(), text()))
 def test_takes_any_header(value: str | None, date: str | None) -> None:
     """Any headers give a pause from 0 to 300 s or None, and never an exception."""
-    pause_s = retry_after_s(value, date)
+    pause_s = retry_after_s(value, date, NOW)
     assert pause_s is None or 0 <= pause_s <= 300

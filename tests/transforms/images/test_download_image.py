@@ -162,9 +162,10 @@ def test_a_status_has_its_code(status: str, code: ErrorCode) -> None:
     assert f"HTTP {status[:3]} (" in failure.message
 
 
-def test_hands_on_how_long_the_server_wants_to_be_left_alone() -> None:
-    """The failure has the server's Retry-After in seconds."""
-    assert failure_from(answers("429 Slow down", {"Retry-After": "17"})).retry_after_s == 17.0
+@pytest.mark.parametrize(("value", "seconds"), [("17", 17.0), ("Fri, 01 Jan 2100 00:00:00 GMT", 300.0)])
+def test_hands_on_how_long_the_server_wants_to_be_left_alone(value: str, seconds: float) -> None:
+    """The failure has the server's Retry-After in seconds; a date needs no Date header beside it."""
+    assert failure_from(answers("429 Slow down", {"Retry-After": value})).retry_after_s == seconds
 
 
 CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -238,7 +238,7 @@ def test_remote_failures_name_path_and_cure(tmp_path: Path) -> None:
     write(tmp_path / "a.csv.gz", gzip.compress(b"image_url\n" * 999)[:-9])
     with pytest.raises(ManifestError, match="gzip -t"):
         entries(inspect_manifest([f"{_SCHEME}{tmp_path}/a.csv.gz"]))
-    refused = {"nowhere://a.csv": "no file system", "https://example.com/a.csv": "download it"}
+    refused = {"nowhere://a.csv": "no file system", "https://example.com/a.csv": "download a file"}
     for path, said in refused.items():
         with pytest.raises(RunError, match=f"{path}.*{said}"):
             inspect_manifest([path])
@@ -260,6 +260,7 @@ def test_a_remote_file_that_is_written_to_stops_the_run(tmp_path: Path) -> None:
         ("s3://bucket/a.csv", "boto3", "facebeam[aws]"),
         ("s3://bucket/*.csv", "boto3", "facebeam[aws]"),
         ("hdfs://host/a.csv", "hdfs", "apache-beam[hadoop]"),
+        ("azfs://account/container/a.csv", "azure.storage.blob", "apache-beam[azure]"),
     ],
 )
 def test_a_missing_extra_is_named(path: str, module: str, cure: str) -> None:
