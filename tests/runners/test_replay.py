@@ -216,7 +216,10 @@ def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> No
 
 
 def test_the_readme_names_every_file_that_holds_a_person(tmp_path: Path) -> None:
-    """After a run, a replay and a report, what holds an image's URL is what README.md has a user delete."""
+    """After a run, a replay and a report, what holds an image's URL is what README.md has a user delete.
+
+    Only the owner can read any of it.
+    """
     urls = [f"https://example.com/{'x' * number}.jpg" for number in range(1, 8)]  # some without a face
     output = tmp_path / "out"
     rehearse(write_urls(tmp_path / "urls.txt", urls), output, "--run-id", "one")
@@ -233,6 +236,7 @@ def test_the_readme_names_every_file_that_holds_a_person(tmp_path: Path) -> None
     }
     assert found - set().union(*(files for words, files in named.items() if words in to_delete)) == set()
     assert {"faces", "images", "responses", "report.html", "no_face.parquet"} <= found
+    assert [path for path in output.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 def _text(path: Path) -> str:

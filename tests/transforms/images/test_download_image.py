@@ -190,8 +190,10 @@ CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         ),
         pytest.param(Exchange.reset, "connection_failed", id="reset before an answer"),
         pytest.param(says(), "connection_failed", id="closed before an answer"),
-        pytest.param(says("HTTP/0.9 is what this is\r\n\r\n"), "http_error", id="garbled status line"),
-        pytest.param(says(bytes(range(256)) * 9), "http_error", id="no HTTP at all"),
+        pytest.param(
+            says("HTTP/0.9 is what this is\r\n\r\n"), "response_truncated", id="garbled status line"
+        ),
+        pytest.param(says(bytes(range(256)) * 9), "response_truncated", id="no HTTP at all"),
         pytest.param(
             says("HTTP/1.1 200 OK\r\n", "X-Header: 1\r\n" * 1001, "\r\nimage"),
             "http_error",
