@@ -71,7 +71,8 @@ def _other_manifest(options: RunOptions, layout: Layout, record: RunRecord) -> s
     named = {path: digest for path, digest in now.items() if not path.startswith(own)}
     if sorted(named.values()) == sorted(before.values()):
         return None
-    return f"its manifest was {_listed(before)}, and this one is {_listed(named)}"
+    shown = {options.made.get(path, path): digest for path, digest in named.items()}
+    return f"its manifest was {_listed(before)}, and this one is {_listed(shown)}"
 
 
 def _other_flag(options: RunOptions, record: RunRecord) -> str | None:

@@ -4,7 +4,6 @@ import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, repeat
 from pathlib import Path
 
 import pandas as pd
@@ -31,8 +30,16 @@ def rest_of_a_page(exchange: Exchange) -> None:
 
 def once(fault: Script, photo: bytes) -> Script:
     """Fail the first request, then serve a photograph."""
-    scripts = chain([fault], repeat(lambda exchange: exchange.answer(photo)))
-    return lambda exchange: next(scripts)(exchange)
+    faults = iter([fault])
+
+    def answer(exchange: Exchange) -> None:
+        failing = next(faults, None)
+        if failing:
+            failing(exchange)
+        else:
+            exchange.answer(photo)
+
+    return answer
 
 
 def ten_gigabytes(exchange: Exchange) -> None:

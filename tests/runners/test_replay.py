@@ -195,6 +195,18 @@ def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str)
     assert said in finished.stderr
 
 
+def test_a_broken_row_is_not_taken_for_a_url(tmp_path: Path) -> None:
+    """A replay of a csv row with too many fields fails again, and sends nothing."""
+    rows = "https://example.com/a.jpg,b,c\nhttps://example.com/d.jpg,e\n"
+    (tmp_path / "photos.csv").write_text(f"image_url,name\n{rows}")
+    with FaultyServer() as server:
+        annotate_by_api(server.base_url, tmp_path / "photos.csv", tmp_path / "out", *UNPACED)
+        codes = ("--run", "latest", "--codes", "invalid_manifest_row")
+        assert with_token("replay", "--output", tmp_path / "out", *codes, *RUNNING[2:]).returncode == 0
+        assert server.calls == 1
+    assert list(table(tmp_path / "out", "dead_letters")["error_code"]) == ["invalid_manifest_row"] * 2
+
+
 def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> None:
     """A replay of `no_face` asks again for the rows without a face and keeps their columns, in a new run."""
     faces: list[object] = []

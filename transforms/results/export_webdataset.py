@@ -116,9 +116,9 @@ def sample(image: AnsweredImage, data: bytes) -> dict[str, bytes]:
 
 
 def in_json(value: object) -> object:
-    """Replace what JSON cannot hold, at any depth: bytes by their base64, NaN and infinity by null.
+    r"""Replace what JSON cannot hold, at any depth: bytes by their base64, NaN and infinity by null.
 
-    >>> in_json({"key": b"\\x00\\xff", "share": float("nan"), "sizes": [1, float("inf")]})
+    >>> in_json({"key": b"\x00\xff", "share": float("nan"), "sizes": [1, float("inf")]})
     {'key': 'AP8=', 'share': None, 'sizes': [1, None]}
     """
     match value:

@@ -67,7 +67,12 @@ def test_other_spellings_read_the_same(body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("named", "read"),
-    [("3.1", "3.1"), (3, "3"), (3.5, "3.5"), *((none, "3.0") for none in (None, "", True, ["3.1"], {"v": 1}))],
+    [
+        ("3.1", "3.1"),
+        (3, "3"),
+        (3.5, "3.5"),
+        *((none, "3.0") for none in (None, "", True, ["3"], {"v": 1})),
+    ],
 )
 def test_version_is_text_or_number(named: object, read: str) -> None:
     """The answer has the version that the body names as text or number, otherwise the one asked for."""
