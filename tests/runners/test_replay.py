@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -249,6 +250,37 @@ def test_the_readme_names_every_file_that_holds_a_person(tmp_path: Path) -> None
     assert found - set().union(*(files for words, files in named.items() if words in to_delete)) == set()
     assert {"faces", "images", "responses", "report.html", "no_face.parquet"} <= found
     assert [path for path in output.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("rewritten_by", ["pyarrow", "pandas"])
+def test_after_a_person_is_deleted_every_command_works(tmp_path: Path, rewritten_by: str) -> None:
+    """Tables without a person's rows are still shown, exported and replayed; a file may have no row left."""
+    urls = ["https://example.com/fail-timeout/1.jpg", *(f"https://example.com/{c}.jpg" for c in "abc")]
+    rows = "".join(f"{url},id-{number},x\n" for number, url in enumerate(urls))
+    (tmp_path / "photos.csv").write_text(f"image_url,image_id,label\n{rows}https://[,odd,x\n")
+    run = ("--source", "fake", "--manifest", tmp_path / "photos.csv", "--output", tmp_path / "out")
+    finished = facebeam("annotate", *run, "--run-id", "one", "--max-failure-share", "1")
+    assert finished.returncode == 0, finished.stderr
+    for path in [path for name in TABLES for path in (tmp_path / "out" / name).rglob("*.parquet")]:
+        rows_left = pq.ParquetFile(path).read()
+        rows_left = rows_left.filter(pc.invert(pc.is_in(rows_left["image_id"], pa.array(["id-0", "id-1"]))))
+        if rewritten_by == "pandas":
+            rows_left = pa.Table.from_pandas(rows_left.to_pandas())
+        pq.write_table(rows_left, path)
+    of_run = ("--output", tmp_path / "out", "--run", "one")
+    for command in (
+        ("report", *of_run, "--images", "0"),
+        ("finalize", *of_run),
+        ("export", *of_run, "--format", "coco", "--to", tmp_path / "coco"),
+        ("annotate", *run, "--run-id", "one", "--max-failure-share", "1"),
+        ("replay", *of_run, "--codes", "timeout,no_face"),
+    ):
+        finished = facebeam(*command)
+        assert finished.returncode == 0, finished.stderr
+    again = ("replay", *of_run, "--codes", "invalid_manifest_row", "--run-id", "two")
+    assert facebeam(*again).returncode == 3
+    (letter,) = table(tmp_path / "out", "dead_letters", "two").to_dict("records")
+    assert (letter["image_id"], letter["label"]) == ("odd", "x")
 
 
 def _text(path: Path) -> str:

@@ -95,8 +95,12 @@ def _inspect_file(path: str, state: FoundFile, url_column: str) -> ManifestFile:
 
 
 def _is_of_a_run(schema: pa.Schema) -> bool:
-    """Tell whether a file has the dead letters of a run; otherwise a user wrote it."""
-    return (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]
+    """Tell whether a file has the dead letters of a run; otherwise a user wrote it.
+
+    The columns tell it too: a user who deletes rows with pandas loses the metadata.
+    """
+    named = (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]
+    return named or {*DEAD_LETTERS.names} <= {*schema.names}
 
 
 def _format_of(path: str) -> tuple[ManifestFormat, bool]:

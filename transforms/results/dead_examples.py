@@ -1,7 +1,7 @@
 """Read one dead letter per error code of a run, as an example for the summary."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -24,23 +24,23 @@ class DeadExample(NamedTuple):
 
 
 def dead_examples(layout: Layout, record: RunRecord) -> Mapping[str, DeadExample]:
-    """Read the first row of the first file of each error code.
+    """Read the first row of each error code.
 
     Returns:
-        Error code -> example. A code whose file cannot be read is left out.
+        Error code -> example. A code is left out if its files cannot be read, or if their rows were deleted.
     """
     examples: dict[str, DeadExample] = {}
     for path in record.files:
         code = found[1] if (found := _OF_CODE.match(path)) else ""
         if code in record.counts.dead and code not in examples:
-            with suppress(RunError):
-                examples[code] = _first_row(f"{layout.output.rstrip('/')}/{path}")
+            with suppress(RunError, StopIteration):
+                examples[code] = next(_examples(f"{layout.output.rstrip('/')}/{path}"))
     return examples
 
 
-def _first_row(path: str) -> DeadExample:
-    """Read the first row of a file with at least one row; raises RunError if the file cannot be read."""
-    columns = ["image_url", "message"]
+def _examples(path: str) -> Iterator[DeadExample]:
+    """Stream the rows of a file; raises RunError if the file cannot be read."""
     with reading(path) as file:
-        (row,) = next(pq.ParquetFile(file).iter_batches(1, columns=columns)).to_pylist()
-    return DeadExample(shown_url(str(row["image_url"] or "")), shown_text(str(row["message"])))
+        for batch in pq.ParquetFile(file).iter_batches(1, columns=["image_url", "message"]):
+            for row in batch.to_pylist():
+                yield DeadExample(shown_url(str(row["image_url"] or "")), shown_text(str(row["message"])))
