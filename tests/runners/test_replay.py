@@ -1,6 +1,8 @@
 """`facebeam replay` through the command line: it runs dead letters of chosen codes again, as whole rows."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,6 +252,25 @@ def test_the_readme_names_every_file_that_holds_a_person(tmp_path: Path) -> None
     assert found - set().union(*(files for words, files in named.items() if words in to_delete)) == set()
     assert {"faces", "images", "responses", "report.html", "no_face.parquet"} <= found
     assert [path for path in output.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def test_the_readme_deletes_a_person_and_no_other_answer(tmp_path: Path) -> None:
+    """README's program deletes every row of an image; the next run asks for this image only."""
+    urls = [f"https://example.com/{'x' * number}.jpg" for number in range(1, 8)]
+    manifest, output = write_urls(tmp_path / "urls.txt", urls), tmp_path / "out"
+    rehearse(manifest, output, "--run-id", "one")
+    facebeam("replay", "--output", output, "--run", "one", "--codes", "no_face", "--run-id", "two")
+    (_, program) = (ROOT / "README.md").read_text().split("To delete a person")
+    program = program.partition("```python\n")[2].partition("```")[0]
+    deleted = table(output, "images", "two")["image_url"][0]
+    assert "https://example.com/anna.jpg" in program
+    program = program.replace("https://example.com/anna.jpg", deleted)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    holding = [path.parts[-3] for path in output.rglob("*") if path.is_file() and deleted in _text(path)]
+    assert {*holding} <= {"_staging"}
+    finished = rehearse(manifest, output, "--run-id", "three")
+    assert finished.returncode == 0, finished.stderr
+    assert run_json(output, "three")["calls"]["from_journal"] == len(urls) - 1
 
 
 @pytest.mark.parametrize("rewritten_by", ["pyarrow", "pandas"])
