@@ -1,6 +1,7 @@
 """`facebeam replay` through the command line: it runs dead letters of chosen codes again, as whole rows."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -113,6 +114,16 @@ def test_a_journal_is_the_same_from_every_folder(tmp_path: Path) -> None:
         assert with_token(*again, cwd=tmp_path / "there").returncode == 0
     assert list((tmp_path / "there").iterdir()) == []
     assert list((tmp_path / "here" / "answers").glob("bucket=*/*.parquet")) != []
+
+
+def test_the_last_run_of_a_copy_is_that_of_the_original(tmp_path: Path) -> None:
+    """A copy of the output has other file times; `latest` still is the run that was committed last."""
+    for run, url in (("b", "https://example.com/fail-timeout/1.jpg"), ("a", "https://example.com/b0.jpg")):
+        manifest = write_urls(tmp_path / f"{run}.txt", [url])
+        rehearse(manifest, tmp_path / "out", "--run-id", run, "--max-failure-share", "1")
+    os.utime(tmp_path / "out/_runs/b/_SUCCESS")
+    finished = facebeam("replay", "--output", tmp_path / "out", "--run", "latest", "--codes", "timeout")
+    assert "no row ended as timeout: nothing to do" in finished.stderr
 
 
 def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
