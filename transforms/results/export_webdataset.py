@@ -23,7 +23,7 @@ from facebeam.transforms.results.answered_images import AnsweredImage, answered_
 from facebeam.transforms.results.chosen_rows import ChosenRows
 
 _AT_A_TIME: Final = 8
-"""Images that are being fetched or wait to be written, of at most 64 MiB each."""
+"""Images that are being fetched or wait to be written, of at most 32 MiB each."""
 SAMPLES_A_TAR: Final = 10_000
 BYTES_A_TAR: Final = 1 << 30
 _FIRST_BYTES: Final = {

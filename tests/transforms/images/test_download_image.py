@@ -15,7 +15,9 @@ from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import Failure, FailureError
 from facebeam.transforms.http.addresses import Address
 from facebeam.transforms.http.exchange import HttpLimits
+from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
 from facebeam.transforms.images.fetch_image import Fetch, ImageFetcher
+from tests.helpers.console import ROOT
 from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
 
 IMAGE = random.Random(0).randbytes(300_000)
@@ -481,3 +483,9 @@ def test_user_and_password_go_to_their_own_host_only(fetch: Fetch) -> None:
             assert fetch(f"http://ann:p%40ss@{own.authority}/") == IMAGE
     assert [exchange.headers["Authorization"] for exchange in own.seen] == ["Basic YW5uOnBAc3M="] * 2
     assert [exchange.headers["Authorization"] for exchange in other.seen] == [None]
+
+
+def test_the_page_has_the_largest_size_of_an_image() -> None:
+    """docs/local-model.md says how many bytes a file may have; larger ones become `image_too_large`."""
+    page = (ROOT / "docs/local-model.md").read_text()
+    assert f"a file of at most {DOWNLOAD_LIMITS.max_bytes >> 20} MiB" in page
