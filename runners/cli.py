@@ -2,8 +2,9 @@
 
 import os
 import sys
-from argparse import RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -131,8 +132,16 @@ def _parser() -> StrictParser:
         epilog=f"commands:\n{listed}\n\n'facebeam COMMAND --help' lists a command's flags.\n\n{MEANINGS}",
     )
     parser.add_argument("--version", action="version", version=f"facebeam {version('facebeam')}")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    parser.add_argument("command", type=_command, metavar="COMMAND", help="one of the commands below")
     return parser
+
+
+def _command(name: str) -> str:
+    if name in COMMANDS:
+        return name
+    close = get_close_matches(name, COMMANDS, n=1, cutoff=0.7)
+    cure = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
+    raise ArgumentTypeError(f"there is no command {name!r}: {cure}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -22,7 +23,7 @@ from facebeam.schemas.tables import IMAGES, manifest_columns
 from facebeam.transforms.files.any_store import files_below, reading
 from facebeam.transforms.manifest.find_manifests import find_manifests
 from facebeam.transforms.manifest.manifest_file import ManifestError
-from facebeam.transforms.steps.publish import last_committed_run, read_record, resume, sweep_staging
+from facebeam.transforms.steps.publish import read_record, resume, run_marked_last, sweep_staging
 
 
 def finish_earlier_runs(options: RunOptions, layout: Layout) -> bool:
@@ -71,7 +72,8 @@ def _other_manifest(options: RunOptions, layout: Layout, record: RunRecord) -> s
     named = {path: digest for path, digest in now.items() if not path.startswith(own)}
     if sorted(named.values()) == sorted(before.values()):
         return None
-    return f"its manifest was {_listed(before)}, and this one is {_listed(named)}"
+    shown = {options.made.get(path, path): digest for path, digest in named.items()}
+    return f"its manifest was {_listed(before)}, and this one is {_listed(shown)}"
 
 
 def _other_flag(options: RunOptions, record: RunRecord) -> str | None:
@@ -88,12 +90,14 @@ def _listed(fingerprints: Mapping[str, str]) -> str:
     return ", ".join(f"{path} ({digest[:19]})" for path, digest in fingerprints.items())
 
 
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""A warning about smaller differences between the clocks of two machines would help nobody."""
 _MOST: Final = 5
 """A warning names this many changes: a manifest may have a thousand columns."""
 
 
-def warn_of_changed_columns(layout: Layout, columns: pa.Schema) -> None:
-    """Warn if columns or types differ from those of the last committed run.
+def warn_of_last_run(layout: Layout, columns: pa.Schema) -> None:
+    """Warn if the last run was committed in the future, or if its manifest had other columns or types.
 
     Many readers take the schema of the first file for all files.
 
@@ -101,10 +105,18 @@ def warn_of_changed_columns(layout: Layout, columns: pa.Schema) -> None:
         layout: paths of the new run.
         columns: the own columns of its manifest.
     """
-    last = last_committed_run(layout.output)
+    last = run_marked_last(layout.output)
     if last is None:
         return
     with suppress(RunError):  # an unreadable table of an earlier run must not stop a new run
+        committed_at = read_record(Layout(layout.output, last)).committed_at
+        if committed_at > datetime.now(UTC) + _CLOCKS_DIFFER:
+            LOGGER.warning(
+                "run %s was committed at %s, which is in the future: check the clock of this machine. Until "
+                "then that run counts as the newest one, also after this run",
+                last,
+                f"{committed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            )
         if changes := [*_changes(_own_columns(Layout(layout.output, last)), columns)]:
             more = f"; and {len(changes) - _MOST} more" if len(changes) > _MOST else ""
             LOGGER.warning(

@@ -14,7 +14,7 @@ from facebeam.pipelines.annotate_manifest import build
 from facebeam.runners.clusters.reach import NOTHING_STAGED
 from facebeam.runners.describe_run import describe_run
 from facebeam.runners.descriptors import check_descriptors
-from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
+from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_last_run
 from facebeam.runners.exit_codes import NOT_COMMITTED, WRONG_SETUP
 from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.runners.flags.cluster_options import ClusterOptions
@@ -48,7 +48,7 @@ def carry_out(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
         return show_summary(layout, read_record(layout), options)
     engine = "Beam's FnApiRunner" if options.cluster.runner == "local" else "Prism"
     LOGGER.info("run %s starts on this machine, with %s", layout.run_id, engine)
-    warn_of_changed_columns(layout, manifest.columns)
+    warn_of_last_run(layout, manifest.columns)
     gc.freeze()  # imported modules stay in memory, so the garbage collector need not check them again
     pipeline = beam.Pipeline(_runner(options.cluster), beam_options)
     build(pipeline, run)

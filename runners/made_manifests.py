@@ -47,12 +47,19 @@ def made_manifests(options: RunOptions) -> Iterator[RunOptions]:
             raise RunError(
                 f"cannot store the manifest for the run: {error}; set TMPDIR to a folder with free space"
             ) from error
+        # `/dev/stdin` can be read by a cure such as iconv, `-` cannot
+        names = {files[pattern]: "/dev/stdin" if pattern == STANDARD_INPUT else pattern for pattern in made}
         try:
-            yield replace(options, manifest=tuple(files.values()))
+            yield replace(options, manifest=tuple(files.values()), made=names)
         except ManifestError as error:
-            if STANDARD_INPUT in files:  # the copy is deleted: name what a cure, such as iconv, can read
-                raise ManifestError(str(error).replace(files[STANDARD_INPUT], "/dev/stdin")) from error
-            raise
+            raise ManifestError(_with_names(str(error), names)) from error
+
+
+def _with_names(message: str, names: Mapping[str, str]) -> str:
+    """Name what the user gave instead of files that are deleted when the message is read."""
+    for path, name in names.items():
+        message = message.replace(path, name)
+    return message
 
 
 def _maker_of(pattern: str, options: RunOptions) -> Callable[[Path], str] | None:
@@ -90,7 +97,8 @@ def ending_of(head: bytes, url_column: str) -> str:
         unpacked = b""
         with suppress(zlib.error):  # it is damaged, which is said later
             unpacked = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head)
-        return f"{ending_of(unpacked, url_column)}.gz"
+        packed_twice = unpacked.startswith(_GZIP)  # which is said later
+        return f"{'txt' if packed_twice else ending_of(unpacked, url_column)}.gz"
     if head.startswith(b"PAR1"):
         return "parquet"
     line = head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0].decode(errors="replace").strip()

@@ -63,7 +63,10 @@ def find_manifest(options: RunOptions) -> Manifest:
     Logs a warning if one id names two images, or if a manifest column replaces a column of facebeam.
     """
     manifest = inspect_manifest(
-        options.manifest, options.url_column, allow_local_files=options.allow_local_files
+        options.manifest,
+        options.url_column,
+        allow_local_files=options.allow_local_files,
+        made_for=options.made,
     )
     if warning := ambiguous_id(manifest):
         LOGGER.warning("%s", warning)
@@ -167,12 +170,16 @@ def default_duration_s(options: RunOptions) -> float | None:
 def facts_of(options: RunOptions, manifest: Manifest, began_at: datetime) -> RunFacts:
     """Give the facts for the run's record: options, versions, manifests and start."""
     packages = ("facebeam", "apache-beam", "pyarrow", "numpy")
+    shown = asdict(options) | {
+        "manifest": [options.made.get(path, path) for path in options.manifest],
+        "beam_flags": without_secrets(options.beam_flags),
+        "notify_url": options.notify_url and _HIDDEN,
+    }
+    del shown["made"]
     return RunFacts(
         started_at=began_at,
-        options=asdict(options)
-        | {"beam_flags": without_secrets(options.beam_flags)}
-        | {"notify_url": options.notify_url and _HIDDEN},
-        manifests=manifest_fingerprints(file.path for file in manifest.files),
+        options=shown,
+        manifests={file.name: fingerprint(file.path) for file in manifest.files},
         versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
     )
 

@@ -38,7 +38,7 @@ def register(options: RegisterOptions) -> int:
         run, misfit = next(iter(misfits.items()))
         raise RunError(
             f"run {run} is not registered: {misfit}; a column of a Delta table has one type. "
-            f"{len(misfits)} such runs; docs/read.md reads them without a log"
+            f"Such runs: {len(misfits)}; docs/read.md reads them without a log"
         )
     return DONE
 
@@ -49,4 +49,4 @@ def _report(table: str, done: "Registered") -> None:
         LOGGER.warning("the log of %s leaves out %s: Delta has no such type", table, names)
     fields = {"event": "registered", "table": table, "added": done.added, "removed": done.removed}
     counts = (table, len(done.added), len(done.removed))
-    LOGGER.info("%s: %d runs added to the log, %d removed", *counts, extra={"fields": fields})
+    LOGGER.info("%s: runs added to the log: %d, removed: %d", *counts, extra={"fields": fields})

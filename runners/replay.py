@@ -10,6 +10,7 @@ from facebeam.runners.flags.option_types import ALL_RUNS
 from facebeam.runners.flags.options import USUAL_SERVICE, RunOptions, parse_run, run_parser
 from facebeam.runners.flags.replay_options import ReplayOptions
 from facebeam.runners.logs import LOGGER
+from facebeam.runners.output_folder import without_rights
 from facebeam.runners.prepare_run import use_remote_files
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
@@ -35,7 +36,8 @@ def replay(chosen: ReplayOptions) -> int:
     asked_by = runs if Outcome.NO_FACE in chosen.codes else sorted({*map(_run_of, letters)})
     inherited = options_of(chosen.output, asked_by or runs[-1:], chosen.flags)
     options = _options(chosen, inherited)
-    files = (*letters, *no_face_files(chosen.output, runs, chosen.codes))
+    with without_rights(options.umask):
+        files = (*letters, *no_face_files(chosen.output, runs, chosen.codes))
     if not files:
         LOGGER.info("no row ended as %s: nothing to do", ", ".join(chosen.codes))
         return DONE

@@ -138,8 +138,8 @@ class ErrorCode(StrEnum):
     INVALID_MANIFEST_ROW = About(
         "invalid_manifest_row",
         Fate.REJECT,
-        "the row has no valid image URL: it is empty, not UTF-8, over 8 KB, ...",
-        cure="correct the URL",
+        "the row cannot be read, or has no valid image URL",
+        cure="correct the row in the manifest",
         depends_on_environment=True,
     )
     LOCAL_FILE_NOT_ALLOWED = About(

@@ -111,7 +111,8 @@ class RunFacts:
     ] = field(default_factory=dict)
     manifests: Annotated[
         Mapping[str, str],
-        "path of each manifest file -> its checksum (`sha256:...`, or the bucket's own checksum)",
+        "path of each manifest file, `/dev/stdin`, or a folder of images -> its checksum (`sha256:...`, or "
+        "the bucket's own checksum)",
     ] = field(default_factory=dict)
     versions: Annotated[Mapping[str, str], "versions of Python, facebeam, apache-beam, pyarrow and numpy"] = (
         field(default_factory=dict)

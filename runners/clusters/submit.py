@@ -8,7 +8,7 @@ from facebeam.runners.clusters.cluster import UnreachableError, choose_cluster
 from facebeam.runners.clusters.dataflow_size import too_long
 from facebeam.runners.clusters.submitted_job import SubmittedJob, job_name
 from facebeam.runners.describe_run import describe_run
-from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_changed_columns
+from facebeam.runners.earlier_runs import finish_earlier_runs, warn_of_last_run
 from facebeam.runners.exit_codes import DONE, NOT_COMMITTED
 from facebeam.runners.flags.beam_flags import check_beam_flags
 from facebeam.runners.flags.options import RunOptions
@@ -39,7 +39,7 @@ def submit_run(options: RunOptions, layout: Layout, manifest: Manifest) -> int:
     run = describe_run(options, layout, manifest)
     if finish_earlier_runs(options, layout):
         return show_summary(layout, read_record(layout), options)
-    warn_of_changed_columns(layout, manifest.columns)
+    warn_of_last_run(layout, manifest.columns)
     build(pipeline, run)
     _tell_duration(options)
     with stop_signals() as stop:  # no signal may come between submitting a job and recording it

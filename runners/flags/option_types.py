@@ -216,8 +216,9 @@ def codes(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in known:
-            close = ", ".join(get_close_matches(name, known)) or ", ".join(known)
-            raise argparse.ArgumentTypeError(f"{name!r} is not an error code; use one of {close}")
+            close = get_close_matches(name, known)
+            cure = f"did you mean {' or '.join(close)}?" if close else f"use one of {', '.join(known)}"
+            raise argparse.ArgumentTypeError(f"{name!r} is not an error code; {cure}")
     return names
 
 

@@ -321,6 +321,8 @@ class RunOptions(_Data, _Faces, _Run, DownloadOptions, _Api, NotifyOptions, Talk
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     beam_flags: tuple[str, ...] = ()
     """Flags that are not ours; Beam's own parsers check them."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """Path of a manifest that facebeam wrote -> what the user gave to `--manifest` instead of a file."""
 
     @property
     def is_paid(self) -> bool:

@@ -110,7 +110,7 @@ WRONG = [
     (["--budget-credits", "0"], "'0' is not an amount of credits above 0"),
     (["--price", "nan"], "'nan' is not an amount of credits"),
     (["--window", "0"], "'0' is neither 'auto' nor a number from 1 to 1000"),
-    (["--ask-again", "busy,bsuy"], "'bsuy' is not an error code; use one of busy"),
+    (["--ask-again", "busy,bsuy"], "'bsuy' is not an error code; did you mean busy?"),
     (["--base-url", "api.acedata.cloud"], "'api.acedata.cloud' is not an address such as https://"),
     (["--base-url", "ftp://example.com"], "is not an address"),
     (["--base-url", "https://example.com?a=b"], "is not an address"),

@@ -18,12 +18,26 @@ def status(line: str, headers: Mapping[str, str] | None = None) -> Script:
     return lambda exchange: exchange.answer(b"", line, headers)
 
 
-def once_broken(photo: bytes) -> Script:
+def busy(exchange: Exchange) -> None:
+    """Ask for another try."""
+    exchange.answer(b"", "503 Busy")
+
+
+def rest_of_a_page(exchange: Exchange) -> None:
+    """Send what a server may leave on a connection, such as a body after 204."""
+    exchange.send("<html>sorry</html>\r\n\r\n")
+
+
+def once(fault: Script, photo: bytes) -> Script:
     """Fail the first request, then serve a photograph."""
-    asked = iter([True])
+    faults = iter([fault])
 
     def answer(exchange: Exchange) -> None:
-        exchange.answer(*((b"", "503 Busy") if next(asked, False) else (photo,)))
+        failing = next(faults, None)
+        if failing:
+            failing(exchange)
+        else:
+            exchange.answer(photo)
 
     return answer
 
@@ -48,6 +62,7 @@ CODES = {
     "/whole.png": "1 faces",
     "/moved.png": "1 faces",
     "/busy-once.png": "1 faces",
+    "/garbled-once.png": "1 faces",
     "/gone.png": "not_found",
     "/private.png": "forbidden",
     "/teapot.png": "http_error",
@@ -80,7 +95,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Run]
     scripts: dict[str, Script] = {
         "/whole.png": lambda exchange: exchange.answer(photo),
         "/moved.png": status("302 Found", {"Location": "/whole.png"}),
-        "/busy-once.png": once_broken(photo),
+        "/busy-once.png": once(busy, photo),
+        "/garbled-once.png": once(rest_of_a_page, photo),
         "/private.png": status("403 Forbidden"),
         "/teapot.png": status("418 I'm a teapot"),
         "/broken.png": status("500 Broken"),

@@ -38,6 +38,17 @@ def test_changed_columns_are_told_at_the_start(tmp_path: Path) -> None:
         assert (differ in told, (said or "") in told) == (said is not None, True), told
 
 
+def test_a_run_from_the_future_is_told(tmp_path: Path) -> None:
+    """A run whose clock was ahead stays the newest one for a while, and the next run says so."""
+    annotate_night(tmp_path, "n1", NIGHT)
+    assert "in the future" not in annotate_night(tmp_path, "n2", NIGHT).stderr
+    path = tmp_path / "out/_runs/n2/run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"committed_at": "2999-01-02T03:04:05+00:00"}))
+    said = "run n2 was committed at 2999-01-02 03:04 UTC, which is in the future: check the clock"
+    assert said in annotate_night(tmp_path, "n3", NIGHT).stderr
+
+
 def test_a_table_that_cannot_be_read_stops_no_run(tmp_path: Path) -> None:
     """A new run is committed although the last run's table is damaged, and then although it is gone."""
     annotate_night(tmp_path, "n1", NIGHT)

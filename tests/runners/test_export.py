@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import tarfile
 from collections import Counter
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,29 @@ def test_webdataset_has_the_bytes_of_each_image_and_its_points(photos: Path, tmp
         points = face_points(faces[faces["image_url"] == about["image_url"]])
         assert np.array_equal(np.load(io.BytesIO(files["npy"])), points)
         assert len(about["faces"]) == len(points)
+
+
+def test_webdataset_writes_values_that_json_does_not_have(photos: Path, tmp_path: Path) -> None:
+    """Bytes, dates and infinite numbers of own columns become JSON that every reader accepts."""
+    values = {
+        "digest": [b"\x00\xff"],
+        "share": [float("nan")],
+        "sizes": [[1.5, float("-inf")]],
+        "taken": [{"on": date(2026, 1, 2)}],
+        "cost": [Decimal("1.50")],
+    }
+    pq.write_table(pa.table({"image_url": [str(photos / "obama.jpg")], **values}), tmp_path / "a.parquet")
+    annotate(tmp_path / "a.parquet", tmp_path / "out", "--allow-local-files")
+    export(tmp_path / "out", tmp_path / "to", "--format", "webdataset")
+    (files,) = read_tar(tmp_path / "to/shard-000000000.tar").values()
+    about = json.loads(files["json"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert about["columns"] == {
+        "digest": "AP8=",
+        "share": None,
+        "sizes": [1.5, None],
+        "taken": {"on": "2026-01-02"},
+        "cost": "1.50",
+    }
 
 
 def read_tar(path: Path) -> dict[str, dict[str, bytes]]:

@@ -69,9 +69,10 @@ def test_standard_input_is_a_manifest(tmp_path: Path, content: bytes) -> None:
         (b"\x1f\x8b\x08\x00no deflated data", "/dev/stdin: cannot be read"),
         (f"image_url,name\n{URL},x\n".encode("utf-16"), "iconv -f utf-16 -t utf-8 /dev/stdin > utf8"),
         (f"image_url;name\n{URL};x\n".encode(), "'image_url;name', with ';' between columns"),
+        (gzip.compress(gzip.compress(f"{URL}\n".encode())), "is packed twice with gzip"),
         (f"url,name\n{URL},x\n".encode(), "rename 'url', or give --url-column url"),
     ],
-    ids=["damaged-gz", "utf-16", "semicolons", "no-url-column"],
+    ids=["damaged-gz", "utf-16", "semicolons", "twice-gz", "no-url-column"],
 )
 def test_standard_input_that_cannot_be_read_is_said(tmp_path: Path, content: bytes, said: str) -> None:
     """It ends with exit code 2 and one line, which names no file that is deleted by then."""
@@ -79,6 +80,28 @@ def test_standard_input_that_cannot_be_read_is_said(tmp_path: Path, content: byt
     assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
     assert said in finished.stderr
     assert str(tmp_path) not in finished.stderr
+
+
+def test_what_stays_names_what_the_user_gave(folder: Path, tmp_path: Path) -> None:
+    """Dead letters and the record name standard input or the folder, not the file that is deleted."""
+    content = b"image_url,name\nhttps://example.com/a.jpg,b,c\n"
+    annotate_stdin(content, tmp_path / "out", "--run-id", "one")
+    letters = table(tmp_path / "out", "dead_letters")
+    assert letters["message"][0].startswith("/dev/stdin:2: 'https://example.com/a.jpg, b, c' has 3 fields")
+    (folder / os.fsdecode(b"caf\xe9.png")).touch()
+    named = ("--manifest", "shots", "--output", "out", "--allow-local-files", "--source", "fake")
+    facebeam("annotate", *named, "--run-id", "two", cwd=tmp_path)
+    letters = table(tmp_path / "out", "dead_letters", "two")
+    assert letters["message"][0].startswith("shots:")
+    assert letters["message"][0].endswith("rename the file")
+    for run, given in (("one", "/dev/stdin"), ("two", "shots")):
+        record = run_json(tmp_path / "out", run)
+        assert ([*record["manifests"]], record["options"]["manifest"]) == ([given], [given])
+    (folder / "new.png").touch()
+    again = facebeam("annotate", *named, "--run-id", "two", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "its manifest was shots (sha256:" in again.stderr
+    assert "and this one is shots (sha256:" in again.stderr
 
 
 def test_the_same_input_again_is_the_same_run(tmp_path: Path) -> None:

@@ -35,15 +35,17 @@ _SPARK: Final = (
 """Spark plans for clusters and long jobs: 200 tasks of a handful of rows, and a minute of optimizing Java."""
 FIRST, SECOND, THIRD, KILLED = "2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24"
 """Run ids that look like dates."""
-Row = tuple[str, float, str, str | None, str]
-COLUMNS: Final = ("image_url", "score", "label", "extra", "run")
-"""What a row shows: the image, the manifest's own columns, and its run."""
+Row = tuple[str, float, str, str, str | None, str]
+COLUMNS: Final = ("image_url", "score", "place", "committed_at", "extra", "run")
+"""What a row shows: the image, the manifest's own columns, and its run.
+
+`place` and `committed_at` are names that the blocks could use for columns of their own."""
 
 
 def nights() -> Mapping[str, Sequence[Mapping[str, object]]]:
     """Give the manifests: run id -> rows."""
-    numbers = {"score": 7, "label": 1}
-    texts = {"score": 7.5, "label": "one", "extra": "new"}
+    numbers = {"score": 7, "place": 1, "committed_at": "9999-01-01"}
+    texts = {"score": 7.5, "place": "one", "committed_at": "1999-01-01", "extra": "new"}
     twice = [{"image_id": image_id, "image_url": TWO_FACES, **texts} for image_id in ("a", "a", "a2")]
     failed = {"image_url": TIMEOUT, **texts}
     first = [{"image_url": url, **numbers} for url in (NO_FACE, ONE_FACE, TWO_FACES, THREE_FACES)]
@@ -56,10 +58,10 @@ def nights() -> Mapping[str, Sequence[Mapping[str, object]]]:
 
 
 OLD_ROWS: Final[list[Row]] = [
-    (url, 7.0, "1", None, FIRST) for url in (NO_FACE, ONE_FACE, TWO_FACES, THREE_FACES)
+    (url, 7.0, "1", "9999-01-01", None, FIRST) for url in (NO_FACE, ONE_FACE, TWO_FACES, THREE_FACES)
 ]
 NEW_ROWS: Final[list[Row]] = [
-    (url, 7.5, "one", "new", run)
+    (url, 7.5, "one", "1999-01-01", "new", run)
     for url, run in ((TWO_FACES, SECOND), (TWO_FACES, SECOND), (TWO_FACES, SECOND), (NO_FACE, THIRD))
 ]
 NEWEST: Final[list[Row]] = [OLD_ROWS[1], OLD_ROWS[3], NEW_ROWS[0], NEW_ROWS[3]]

@@ -133,7 +133,7 @@ def test_a_run_with_another_type_is_named_and_the_others_are_registered(tmp_path
     assert sorted(read_delta(output, "images")["run"].unique()) == ["one", "three"]
     delete(output, "one")
     night(output, "one", score=1.5)
-    assert "2 such runs" in register(output).stderr
+    assert "Such runs: 2;" in register(output).stderr
     assert sorted(read_delta(output, "images")["run"].unique()) == ["three"]
 
 

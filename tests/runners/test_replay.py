@@ -1,12 +1,16 @@
 """`facebeam replay` through the command line: it runs dead letters of chosen codes again, as whole rows."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -112,6 +116,16 @@ def test_a_journal_is_the_same_from_every_folder(tmp_path: Path) -> None:
     assert list((tmp_path / "here" / "answers").glob("bucket=*/*.parquet")) != []
 
 
+def test_the_last_run_of_a_copy_is_that_of_the_original(tmp_path: Path) -> None:
+    """A copy of the output has other file times; `latest` still is the run that was committed last."""
+    for run, url in (("b", "https://example.com/fail-timeout/1.jpg"), ("a", "https://example.com/b0.jpg")):
+        manifest = write_urls(tmp_path / f"{run}.txt", [url])
+        rehearse(manifest, tmp_path / "out", "--run-id", run, "--max-failure-share", "1")
+    os.utime(tmp_path / "out/_runs/b/_SUCCESS")
+    finished = facebeam("replay", "--output", tmp_path / "out", "--run", "latest", "--codes", "timeout")
+    assert "no row ended as timeout: nothing to do" in finished.stderr
+
+
 def test_any_folder_can_be_replayed(tmp_path: Path) -> None:
     """A replay finds the dead letters of an output whose name looks like a glob pattern."""
     manifest = write_urls(tmp_path / "urls.txt", [URLS["nan"]])
@@ -195,6 +209,18 @@ def test_a_wrong_flag_is_told(tmp_path: Path, flags: tuple[str, ...], said: str)
     assert said in finished.stderr
 
 
+def test_a_broken_row_is_not_taken_for_a_url(tmp_path: Path) -> None:
+    """A replay of a csv row with too many fields fails again, and sends nothing."""
+    rows = "https://example.com/a.jpg,b,c\nhttps://example.com/d.jpg,e\n"
+    (tmp_path / "photos.csv").write_text(f"image_url,name\n{rows}")
+    with FaultyServer() as server:
+        annotate_by_api(server.base_url, tmp_path / "photos.csv", tmp_path / "out", *UNPACED)
+        codes = ("--run", "latest", "--codes", "invalid_manifest_row")
+        assert with_token("replay", "--output", tmp_path / "out", *codes, *RUNNING[2:]).returncode == 0
+        assert server.calls == 1
+    assert list(table(tmp_path / "out", "dead_letters")["error_code"]) == ["invalid_manifest_row"] * 2
+
+
 def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> None:
     """A replay of `no_face` asks again for the rows without a face and keeps their columns, in a new run."""
     faces: list[object] = []
@@ -216,7 +242,10 @@ def test_rows_without_a_face_are_replayed_by_their_outcome(tmp_path: Path) -> No
 
 
 def test_the_readme_names_every_file_that_holds_a_person(tmp_path: Path) -> None:
-    """After a run, a replay and a report, what holds an image's URL is what README.md has a user delete."""
+    """After a run, a replay and a report, what holds an image's URL is what README.md has a user delete.
+
+    Only the owner can read any of it.
+    """
     urls = [f"https://example.com/{'x' * number}.jpg" for number in range(1, 8)]  # some without a face
     output = tmp_path / "out"
     rehearse(write_urls(tmp_path / "urls.txt", urls), output, "--run-id", "one")
@@ -233,6 +262,57 @@ def test_the_readme_names_every_file_that_holds_a_person(tmp_path: Path) -> None
     }
     assert found - set().union(*(files for words, files in named.items() if words in to_delete)) == set()
     assert {"faces", "images", "responses", "report.html", "no_face.parquet"} <= found
+    assert [path for path in output.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def test_the_readme_deletes_a_person_and_no_other_answer(tmp_path: Path) -> None:
+    """README's program deletes every row of an image; the next run asks for this image only."""
+    urls = [f"https://example.com/{'x' * number}.jpg" for number in range(1, 8)]
+    manifest, output = write_urls(tmp_path / "urls.txt", urls), tmp_path / "out"
+    rehearse(manifest, output, "--run-id", "one")
+    facebeam("replay", "--output", output, "--run", "one", "--codes", "no_face", "--run-id", "two")
+    (_, program) = (ROOT / "README.md").read_text().split("To delete a person")
+    program = program.partition("```python\n")[2].partition("```")[0]
+    deleted = table(output, "images", "two")["image_url"][0]
+    assert "https://example.com/anna.jpg" in program
+    program = program.replace("https://example.com/anna.jpg", deleted)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    holding = [path.parts[-3] for path in output.rglob("*") if path.is_file() and deleted in _text(path)]
+    assert {*holding} <= {"_staging"}
+    finished = rehearse(manifest, output, "--run-id", "three")
+    assert finished.returncode == 0, finished.stderr
+    assert run_json(output, "three")["calls"]["from_journal"] == len(urls) - 1
+
+
+@pytest.mark.parametrize("rewritten_by", ["pyarrow", "pandas"])
+def test_after_a_person_is_deleted_every_command_works(tmp_path: Path, rewritten_by: str) -> None:
+    """Tables without a person's rows are still shown, exported and replayed; a file may have no row left."""
+    urls = ["https://example.com/fail-timeout/1.jpg", *(f"https://example.com/{c}.jpg" for c in "abc")]
+    rows = "".join(f"{url},id-{number},x\n" for number, url in enumerate(urls))
+    (tmp_path / "photos.csv").write_text(f"image_url,image_id,label\n{rows}https://[,odd,x\n")
+    run = ("--source", "fake", "--manifest", tmp_path / "photos.csv", "--output", tmp_path / "out")
+    finished = facebeam("annotate", *run, "--run-id", "one", "--max-failure-share", "1")
+    assert finished.returncode == 0, finished.stderr
+    for path in [path for name in TABLES for path in (tmp_path / "out" / name).rglob("*.parquet")]:
+        rows_left = pq.ParquetFile(path).read()
+        rows_left = rows_left.filter(pc.invert(pc.is_in(rows_left["image_id"], pa.array(["id-0", "id-1"]))))
+        if rewritten_by == "pandas":
+            rows_left = pa.Table.from_pandas(rows_left.to_pandas())
+        pq.write_table(rows_left, path)
+    of_run = ("--output", tmp_path / "out", "--run", "one")
+    for command in (
+        ("report", *of_run, "--images", "0"),
+        ("finalize", *of_run),
+        ("export", *of_run, "--format", "coco", "--to", tmp_path / "coco"),
+        ("annotate", *run, "--run-id", "one", "--max-failure-share", "1"),
+        ("replay", *of_run, "--codes", "timeout,no_face"),
+    ):
+        finished = facebeam(*command)
+        assert finished.returncode == 0, finished.stderr
+    again = ("replay", *of_run, "--codes", "invalid_manifest_row", "--run-id", "two")
+    assert facebeam(*again).returncode == 3
+    (letter,) = table(tmp_path / "out", "dead_letters", "two").to_dict("records")
+    assert (letter["image_id"], letter["label"]) == ("odd", "x")
 
 
 def _text(path: Path) -> str:

@@ -36,7 +36,7 @@ def parse_answer(
 
     Args:
         body: the decoded JSON.
-        face_model_version: the version that was asked for; used if the body does not name a version.
+        face_model_version: the version that was asked for; used if the body names none, as text or number.
         trace_id: the service's name for the call.
         latency_ms: duration of the call in milliseconds.
 
@@ -47,7 +47,9 @@ def parse_answer(
     if not isinstance(body, dict):
         _invalid("the body", "an object", body)
     faces = _face_shape_set(body)
-    answered_by = shown_text(str(body.get("face_model_version", "")), _MAX_VERSION_CHARACTERS)
+    version = body.get("face_model_version")
+    named = str(version) if isinstance(version, str) or _number(version) is not None else ""
+    answered_by = shown_text(named, _MAX_VERSION_CHARACTERS)
     return FoundFaces(
         faces=tuple(_face(face, f"face_shape_set[{i}]") for i, face in enumerate(faces)),
         image_width=_pixels(body, "image_width"),

@@ -101,7 +101,7 @@ def _message(body: Mapping[str, Json], raw: bytes) -> str:
 
 def _without_words(reply: Reply) -> str:
     location = reply.headers.get("Location")
-    return f"redirects to {location}; correct --base-url" if location else "no body"
+    return f"correct --base-url, which redirects to {location}" if location else "no body"
 
 
 def _text(value: Json) -> str | None:

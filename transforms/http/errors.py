@@ -39,10 +39,12 @@ CLASSES: Final[dict[ErrorCode, tuple[type[Exception], ...]]] = {
         *(rq.ChunkedEncodingError, rq.ContentDecodingError),
         *(u3.DecodeError, u3.IncompleteRead, u3.InvalidChunkLength, http.client.IncompleteRead),
         *(u3.ResponseNotChunked, u3.BodyNotHttplibCompatible),
+        # not HTTP, or the rest of an earlier answer on this connection: a new connection may do better
+        http.client.BadStatusLine,
     ),
     ErrorCode.HTTP_ERROR: (
         *(rq.HTTPError, u3.InvalidHeader, u3.HeaderParsingError),
-        http.client.HTTPException,  # not HTTP: a garbled status line, too many headers
+        http.client.HTTPException,  # too many headers, or a header that is too long
     ),
     ErrorCode.INVALID_RESPONSE: (rq.InvalidJSONError, rq.JSONDecodeError),
     ErrorCode.OTHER: (  # base classes, which are never raised, and errors of the caller

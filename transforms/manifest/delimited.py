@@ -22,6 +22,10 @@ from facebeam.transforms.manifest.manifest_file import (
 from facebeam.transforms.manifest.recognize import iconv_line
 
 DELIMITERS: Final = {ManifestFormat.CSV: ",", ManifestFormat.TSV: "\t"}
+_BETWEEN: Final = {ManifestFormat.CSV: ", ", ManifestFormat.TSV: "\t"}
+"""What stands between the fields of a broken row in its dead letter.
+
+A URL may contain a comma but no space, so a replay does not take the whole row for a URL."""
 
 _URL: Final = re.compile(r"\w+://")
 _BLANK: Final = re.compile(r"\s")
@@ -164,7 +168,7 @@ def delimited_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record
     # -1 is the None at the end of each row: the value of a column that only other files have
     wanted = itemgetter(*(place.get(name, -1) for name in (part.file.url_column, ID_COLUMN, *columns.names)))
     for number, fields, flaw in rows:
-        text = DELIMITERS[part.file.format].join(fields)
+        text = _BETWEEN[part.file.format].join(fields)
         if flaw is None and len(fields) == len(header):
             url, image_id, *own = wanted([*fields, None])
             yield Record(number, url, image_id, tuple(own), None if is_utf8(text) else NOT_UTF8)
@@ -185,8 +189,17 @@ def _flaw_of_header(file: ManifestFile, header: Sequence[str]) -> str | None:
         return f"is Excel's {text!r}: delete this line"
     if text.startswith("#") and file.url_column not in text:
         return f"is {text[:80]!r}, which looks like a comment: delete all comment lines"
+    if file.url_column not in header and any(map(_URL.match, header)):
+        return (
+            "is a row, since it has a URL: write the names of the columns above it, with "
+            f"{file.url_column} above the URLs; or rename the file to .txt if it lists only URLs"
+        )
+    return None if len(header) != 1 or file.url_column in header else _other_delimiter(file, text)
+
+
+def _other_delimiter(file: ManifestFile, text: str) -> str | None:
     other = _OTHER_DELIMITER.search(text)
-    if len(header) != 1 or file.url_column in header or other is None:
+    if other is None:
         return None
     if ending := _RENAMED.get(other[0]):
         return f"is {text!r}, with the delimiter of {ending}: rename the file to {ending}"
@@ -204,6 +217,6 @@ def _convert(file: ManifestFile, delimiter: str) -> str:
 
 def _wrong_length(fields: Sequence[str], header: Sequence[str]) -> str:
     return (
-        f"has {len(fields)} fields, the header has {len(header)}: "
+        f"has {len(fields)} field{'s'[: len(fields) != 1]}, the header has {len(header)}: "
         "put values that contain a delimiter into quotes, and fill in missing values"
     )

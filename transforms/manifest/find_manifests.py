@@ -84,6 +84,7 @@ def _state(path: str) -> FoundFile:
         )
     if not stat.S_ISREG(mode):
         raise ManifestError(
-            f"{path}: is not a regular file: facebeam reads it more than once, so write it to disk first"
+            f"{path}: is not a regular file: facebeam reads it more than once, so write it to disk "
+            "first, or give it as standard input to --manifest -"
         )
     return local.state(path)

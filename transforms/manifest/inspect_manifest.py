@@ -3,10 +3,11 @@
 Only remote files need Beam.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ from facebeam.transforms.manifest.manifest_file import (
     Record,
 )
 from facebeam.transforms.manifest.read_records import read_records, read_schema, read_through
-from facebeam.transforms.manifest.recognize import check_contents
+from facebeam.transforms.manifest.recognize import check_contents, cure_of_ending
 
 __all__ = ["Manifest", "inspect_manifest"]
 
@@ -44,18 +45,31 @@ class Manifest:
 
 
 def inspect_manifest(
-    patterns: Iterable[str], url_column: str = URL_COLUMN, *, allow_local_files: bool = False
+    patterns: Iterable[str],
+    url_column: str = URL_COLUMN,
+    *,
+    allow_local_files: bool = False,
+    made_for: Mapping[str, str] = MappingProxyType({}),
 ) -> Manifest:
     """Find the manifest's files, their formats (by their endings) and their columns.
 
     This reads a whole jsonl, since each line may have a new column, and a whole csv or tsv, since each quote
     may hide the rows below it. It reads only the beginning of the other formats.
 
+    Args:
+        patterns: paths and globs of the files.
+        url_column: column of URLs.
+        allow_local_files: whether rows may also have paths, file://, gs://, s3:// and hdfs://.
+        made_for: path of a file -> what the user named, if the file was written for it.
+
     Raises:
         ManifestError: a file is missing or unreadable, or its format or a column is not supported.
     """
     found = find_manifests(patterns)
-    inspected = [_inspect_file(path, state, url_column) for path, state in found.items()]
+    inspected = [
+        replace(_inspect_file(path, state, url_column), made_for=made_for.get(path))
+        for path, state in found.items()
+    ]
     of_runs = with_common_types([file for file in inspected if _is_of_a_run(file.columns)])
     typed = {file.path: file for file in of_runs}
     files = tuple(typed.get(file.path, file) for file in inspected)
@@ -81,8 +95,12 @@ def _inspect_file(path: str, state: FoundFile, url_column: str) -> ManifestFile:
 
 
 def _is_of_a_run(schema: pa.Schema) -> bool:
-    """Tell whether a file has the dead letters of a run; otherwise a user wrote it."""
-    return (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]
+    """Tell whether a file has the dead letters of a run; otherwise a user wrote it.
+
+    The columns tell it too: a user who deletes rows with pandas loses the metadata.
+    """
+    named = (schema.metadata or {}).get(_TABLE) == DEAD_LETTERS.metadata[_TABLE]
+    return named or {*DEAD_LETTERS.names} <= {*schema.names}
 
 
 def _format_of(path: str) -> tuple[ManifestFormat, bool]:
@@ -95,7 +113,7 @@ def _format_of(path: str) -> tuple[ManifestFormat, bool]:
     if ending not in known or (compressed and not known[ending].is_text):
         raise ManifestError(
             f"{path}: unknown ending: a manifest is .txt, .csv, .tsv, .jsonl, .ndjson or .json, each also "
-            ".gz, or .parquet"
+            f".gz, or .parquet; {cure_of_ending(path)}"
         )
     return known[ending], compressed
 

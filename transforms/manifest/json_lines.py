@@ -170,7 +170,15 @@ def parse_object(line: str) -> Mapping[str, object] | str:
         return 'is JSON, but not an object: write {"image_url": ...}'
     if line.count("[") + line.count("{") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
         return f"is nested deeper than {_MAX_DEPTH} levels: flatten it"
-    return value if is_utf8(line) and _escapes_are_utf8(line, value) else NOT_UTF8
+    if not is_utf8(line):
+        return NOT_UTF8
+    return value if _escapes_are_utf8(line, value) else _HALF_CHARACTER
+
+
+_HALF_CHARACTER: Final = (
+    "has an escape from \\ud800 to \\udfff without its other half, which is no character: write the whole "
+    "character; if it comes from the name of a file, rename the file"
+)
 
 
 def _likely_objects(file: ManifestFile) -> Iterator[str]:

@@ -82,6 +82,13 @@ class ManifestFile:
     """The file's own columns: all except the URL column and `image_id`."""
     most_rows: int | None = None
     """Number of first rows to take; the file is then one part. None: all rows."""
+    made_for: str | None = None
+    """What the user named, such as a folder of images, if this file was written for it. None: the file."""
+
+    @property
+    def name(self) -> str:
+        """What messages and the run's record call the file: a file that was made is deleted after the run."""
+        return self.made_for or self.path
 
     @property
     def unit(self) -> str:
@@ -93,7 +100,7 @@ class ManifestFile:
 
         Examples: `photos.csv:17`, `photos.parquet, row 17`.
         """
-        return f"{self.path}:{number}" if self.unit == "line" else f"{self.path}, row {number}"
+        return f"{self.name}:{number}" if self.unit == "line" else f"{self.name}, row {number}"
 
 
 @dataclass(frozen=True)

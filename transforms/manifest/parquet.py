@@ -140,7 +140,7 @@ def _batches(stream: BinaryIO, part: ManifestPart) -> Iterator[pa.RecordBatch]:
         parquet = pq.ParquetFile(stream, read_dictionary=packed)
     for group in range(part.start, part.stop or parquet.num_row_groups):
         for batch in parquet.iter_batches(_ROWS_A_BATCH, [group], names):
-            yield _unpacked(batch, packed, part.file.path)
+            yield _unpacked(batch, packed, part.file.name)
 
 
 def _swelling_columns(parquet: pq.ParquetFile) -> set[str]:
@@ -161,7 +161,7 @@ def _swelling_columns(parquet: pq.ParquetFile) -> set[str]:
     }
 
 
-def _unpacked(batch: pa.RecordBatch, packed: Sequence[str], path: str) -> pa.RecordBatch:
+def _unpacked(batch: pa.RecordBatch, packed: Sequence[str], file: str) -> pa.RecordBatch:
     """Replace dictionaries by their values, after a check of their size."""
     for name in packed:
         column = batch.column(name)
@@ -169,7 +169,7 @@ def _unpacked(batch: pa.RecordBatch, packed: Sequence[str], path: str) -> pa.Rec
         size_bytes = pc.sum(lengths).as_py() or 0
         if size_bytes > _MOST_BATCH_BYTES:
             raise ManifestError(
-                f"{path}: column {name!r} unpacks to {size_bytes / 1e9:.1f} GB in {len(batch)} rows, and "
+                f"{file}: column {name!r} unpacks to {size_bytes / 1e9:.1f} GB in {len(batch)} rows, and "
                 f"the limit is {_MOST_BATCH_BYTES / 1e9:.1f} GB: delete the column, or shorten its values"
             )
         place = batch.schema.get_field_index(name)

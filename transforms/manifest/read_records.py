@@ -64,7 +64,7 @@ def read_records(part: ManifestPart, columns: pa.Schema) -> Iterator[Record]:
             number = record.number
             yield record
     except UNREADABLE as error:
-        raise unreadable(f"{part.file.path}, after {part.file.unit} {number}", error) from error
+        raise unreadable(f"{part.file.name}, after {part.file.unit} {number}", error) from error
     check_unchanged(part.file)
 
 

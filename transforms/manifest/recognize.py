@@ -97,6 +97,16 @@ def check_contents(file: ManifestFile) -> None:
         _expect(file, head, _PARQUET, "rename it to its real format, such as .csv")
 
 
+def cure_of_ending(path: str) -> str:
+    """Say what a file with an unknown ending is, by its first bytes, and what makes a manifest of it."""
+    with manifest_errors(path), store_of(path).opened(path) as stream:
+        head = stream.read(_HEAD_BYTES)
+    found = _kind_of(head, _KINDS)
+    if found is None:
+        return "rename the file to the ending of its format"
+    return f"this file is {found.name}: {'unpack it with gunzip' if found is _GZIP else found.cure}"
+
+
 def iconv_line(file: ManifestFile, encoding: str) -> str:
     """Give the shell command that converts a text to UTF-8."""
     path, converted = shlex.quote(file.path), f"utf8.{file.format}"

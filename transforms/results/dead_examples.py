@@ -25,24 +25,26 @@ class DeadExample(NamedTuple):
 
 
 def dead_examples(layout: Layout, record: RunRecord) -> Mapping[str, DeadExample]:
-    """Read the first row of the first file of each error code.
+    """Read the first row of each error code.
 
     Returns:
-        Error code -> example. A code whose file cannot be read is left out.
+        Error code -> example. A code is left out if its files cannot be read, or if their rows were deleted.
     """
     examples: dict[str, DeadExample] = {}
     for path in record.files:
         code = found[1] if (found := _OF_CODE.match(path)) else ""
         if code in record.counts.dead and code not in examples:
             with suppress(RunError):
-                examples[code] = _first_row(f"{layout.output.rstrip('/')}/{path}")
+                if example := _first_row(f"{layout.output.rstrip('/')}/{path}"):
+                    examples[code] = example
     return examples
 
 
-@cache  # the summary and `--notify-url` show the same examples, and a published file never changes
-def _first_row(path: str) -> DeadExample:
-    """Read the first row of a file with at least one row; raises RunError if the file cannot be read."""
-    columns = ["image_url", "message"]
+@cache  # the summary and `--notify-url` show the same examples
+def _first_row(path: str) -> DeadExample | None:
+    """Read the first row of a file; None: it has no rows. Raises RunError if the file cannot be read."""
     with reading(path) as file:
-        (row,) = next(pq.ParquetFile(file).iter_batches(1, columns=columns)).to_pylist()
-    return DeadExample(shown_url(str(row["image_url"] or "")), shown_text(str(row["message"])))
+        for batch in pq.ParquetFile(file).iter_batches(1, columns=["image_url", "message"]):
+            for row in batch.to_pylist():
+                return DeadExample(shown_url(str(row["image_url"] or "")), shown_text(str(row["message"])))
+    return None

@@ -3,11 +3,13 @@
 import io
 import json
 import tarfile
+from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import isfinite
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -21,7 +23,7 @@ from facebeam.transforms.results.answered_images import AnsweredImage, answered_
 from facebeam.transforms.results.chosen_rows import ChosenRows
 
 _AT_A_TIME: Final = 8
-"""Images that are being fetched or wait to be written, of at most 64 MiB each."""
+"""Images that are being fetched or wait to be written, of at most 32 MiB each."""
 SAMPLES_A_TAR: Final = 10_000
 BYTES_A_TAR: Final = 1 << 30
 _FIRST_BYTES: Final = {
@@ -108,8 +110,28 @@ def sample(image: AnsweredImage, data: bytes) -> dict[str, bytes]:
     for name, values in image.quality.items():
         for face, value in zip(faces, values, strict=True):
             face[name] = value
-    about = {**image.about, "columns": image.own, "faces": faces}
-    return {_ending(data): data, "npy": points.getvalue(), "json": json.dumps(about, default=str).encode()}
+    about = in_json({**image.about, "columns": image.own, "faces": faces})
+    text = json.dumps(about, default=str, allow_nan=False)
+    return {_ending(data): data, "npy": points.getvalue(), "json": text.encode()}
+
+
+def in_json(value: object) -> object:
+    r"""Replace what JSON cannot hold, at any depth: bytes by their base64, NaN and infinity by null.
+
+    >>> in_json({"key": b"\x00\xff", "share": float("nan"), "sizes": [1, float("inf")]})
+    {'key': 'AP8=', 'share': None, 'sizes': [1, None]}
+    """
+    match value:
+        case dict():
+            return {str(key): in_json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [in_json(item) for item in value]
+        case bytes():
+            return b64encode(value).decode()
+        case float() if not isfinite(value):
+            return None
+        case _:
+            return value
 
 
 def _ending(data: bytes) -> str:

@@ -92,7 +92,19 @@ def committed_runs(output: str) -> list[str]:
 
 
 def last_committed_run(output: str) -> str | None:
-    """Give the id of the run whose `_SUCCESS` is the newest; None if no run is committed."""
+    """Give the id of the run that was committed last by its record; None if no run is committed.
+
+    The times of files do not tell it, since a copy of the output may have other ones.
+
+    Raises:
+        RunError: the record of a committed run cannot be read.
+    """
+    when = {run_id: read_record(Layout(output, run_id)).committed_at for run_id in committed_runs(output)}
+    return max(when, key=lambda run_id: (when[run_id], run_id), default=None)
+
+
+def run_marked_last(output: str) -> str | None:
+    """Give the id of the run whose `_SUCCESS` is the newest, without reading any record; None if none is."""
     when = _committed(f"{output.rstrip('/')}/{RUNS}")
     return max(when, key=lambda run_id: (when[run_id], run_id), default=None)
 

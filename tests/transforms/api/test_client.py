@@ -34,7 +34,7 @@ REJECTED: dict[ErrorCode, str] = {
     ErrorCode.UPSTREAM_REJECTED: "upstream_url upstream_version upstream_parameter upstream_missing",
     ErrorCode.INVALID_RESPONSE: "null_body nan infinity number_over_float duplicate_keys deep long_integer "
     "too_few_points text_coordinate bool_coordinate no_faces_key gzip_bomb",
-    ErrorCode.HTTP_ERROR: "garbage_status many_headers redirect_302 torn_redirect redirect_308",
+    ErrorCode.HTTP_ERROR: "many_headers redirect_302 torn_redirect redirect_308",
 }
 RETRIED: dict[ErrorCode, str] = {
     ErrorCode.TOO_MANY_REQUESTS: "too_many_requests retry_after_0 retry_after_3 retry_after_date "
@@ -50,7 +50,7 @@ RETRIED: dict[ErrorCode, str] = {
     ErrorCode.UPSTREAM_ACCOUNT: "upstream_auth upstream_resource upstream_sold_out upstream_operation",
     ErrorCode.RESPONSE_TRUNCATED: "bad_gzip reset_inside fin_inside torn_chunk no_last_chunk "
     "bad_chunk_length negative_chunk html_200 empty_body no_json bad_utf8 status_204 cut_gzip fin_in_headers "
-    "fin_inside_without_length",
+    "fin_inside_without_length garbage_status",
     ErrorCode.CONNECTION_FAILED: "reset_before fin_before",
 }
 STOPPED: dict[ErrorCode, str] = {

@@ -100,7 +100,7 @@ def test_the_walk_meets_all_of_them() -> None:
         ),
         (
             rq.ConnectionError(u3.ProtocolError("", http.client.BadStatusLine("?"))),
-            ErrorCode.HTTP_ERROR,
+            ErrorCode.RESPONSE_TRUNCATED,
             True,
         ),
         (UnicodeError("label too long"), ErrorCode.API_NOT_IMPLEMENTED, False),

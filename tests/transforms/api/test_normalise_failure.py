@@ -68,6 +68,15 @@ def test_without_a_code_the_status_decides(body: bytes, message: str) -> None:
     assert failure.message == f"HTTP 502: {message}"
 
 
+def test_a_redirect_without_a_body_says_where_it_leads() -> None:
+    """The message says what to correct, and names the target of the redirect without its query."""
+    failure = normalise_failure(Reply(302, {"Location": "https://login.example.com/?next=abc"}, b""))
+    assert failure.message.startswith(
+        "HTTP 302: correct --base-url, which redirects to https://login.example.com/"
+    )
+    assert "abc" not in failure.message
+
+
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500, 504])
 def test_the_code_goes_before_the_status(status: int) -> None:
     """A code in the body gives the same error code under any status."""

@@ -65,6 +65,20 @@ def test_other_spellings_read_the_same(body: dict[str, Any]) -> None:
     assert parse_answer(body) == parse_answer(BODY)
 
 
+@pytest.mark.parametrize(
+    ("named", "read"),
+    [
+        ("3.1", "3.1"),
+        (3, "3"),
+        (3.5, "3.5"),
+        *((none, "3.0") for none in (None, "", True, ["3"], {"v": 1})),
+    ],
+)
+def test_version_is_text_or_number(named: object, read: str) -> None:
+    """The answer has the version that the body names as text or number, otherwise the one asked for."""
+    assert parse_answer(changed(face_model_version=named), "3.0").face_model_version == read
+
+
 @pytest.mark.parametrize("none", [None, [], "[]"])
 def test_empty_face_set_is_no_face(none: object) -> None:
     """An empty list of faces, or null, gives the outcome `no_face`."""

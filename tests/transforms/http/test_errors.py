@@ -57,7 +57,11 @@ def test_no_exception_stands_there_twice() -> None:
             rq.ConnectionError(u3.ProtocolError("", http.client.RemoteDisconnected(""))),
             ErrorCode.CONNECTION_FAILED,
         ),
-        (rq.ConnectionError(u3.ProtocolError("", http.client.BadStatusLine("?"))), ErrorCode.HTTP_ERROR),
+        (
+            rq.ConnectionError(u3.ProtocolError("", http.client.BadStatusLine("?"))),
+            ErrorCode.RESPONSE_TRUNCATED,
+        ),
+        (rq.ConnectionError(u3.ProtocolError("", http.client.LineTooLong("h"))), ErrorCode.HTTP_ERROR),
         (
             rq.ConnectionError(u3.MaxRetryError(POOL, "/", u3.NewConnectionError(CONNECTION, ""))),
             ErrorCode.CONNECTION_FAILED,

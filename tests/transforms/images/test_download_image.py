@@ -15,7 +15,9 @@ from facebeam.schemas.errors import ErrorCode
 from facebeam.schemas.values import Failure, FailureError
 from facebeam.transforms.http.addresses import Address
 from facebeam.transforms.http.exchange import HttpLimits
+from facebeam.transforms.images.download_image import DOWNLOAD_LIMITS
 from facebeam.transforms.images.fetch_image import Fetch, ImageFetcher
+from tests.helpers.console import ROOT
 from tests.helpers.scripted_server import Exchange, Script, ScriptedServer
 
 IMAGE = random.Random(0).randbytes(300_000)
@@ -191,8 +193,10 @@ CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         ),
         pytest.param(Exchange.reset, "connection_failed", id="reset before an answer"),
         pytest.param(says(), "connection_failed", id="closed before an answer"),
-        pytest.param(says("HTTP/0.9 is what this is\r\n\r\n"), "http_error", id="garbled status line"),
-        pytest.param(says(bytes(range(256)) * 9), "http_error", id="no HTTP at all"),
+        pytest.param(
+            says("HTTP/0.9 is what this is\r\n\r\n"), "response_truncated", id="garbled status line"
+        ),
+        pytest.param(says(bytes(range(256)) * 9), "response_truncated", id="no HTTP at all"),
         pytest.param(
             says("HTTP/1.1 200 OK\r\n", "X-Header: 1\r\n" * 1001, "\r\nimage"),
             "http_error",
@@ -480,3 +484,9 @@ def test_user_and_password_go_to_their_own_host_only(fetch: Fetch) -> None:
             assert fetch(f"http://ann:p%40ss@{own.authority}/") == IMAGE
     assert [exchange.headers["Authorization"] for exchange in own.seen] == ["Basic YW5uOnBAc3M="] * 2
     assert [exchange.headers["Authorization"] for exchange in other.seen] == [None]
+
+
+def test_the_page_has_the_largest_size_of_an_image() -> None:
+    """docs/local-model.md says how many bytes a file may have; larger ones become `image_too_large`."""
+    page = (ROOT / "docs/local-model.md").read_text()
+    assert f"a file of at most {DOWNLOAD_LIMITS.max_bytes >> 20} MiB" in page

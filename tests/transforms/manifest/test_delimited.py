@@ -82,14 +82,14 @@ def test_bad_rows_are_named_by_the_line_where_they_begin(tmp_path: Path) -> None
         if isinstance(letter, DeadLetter)
     ]
     assert [(url, columns) for url, columns, _ in found] == [
-        ("https://example.com/b,c.jpg,x", (None,)),
+        ("https://example.com/b, c.jpg, x", (None,)),  # not a URL, so that a replay refuses it
         ("https://example.com/d.jpg", (None,)),
         (" ", ("blank",)),
         ("https://example.com/e.jpg", ("gr\\udcf6\\udcdfe",)),
     ]
     assert [message.split(" ", 2)[0] for *_, message in found] == ["4:", "5:", "6:", "7:"]
     for (*_, message), rule in zip(
-        found, ["has 3 fields", "has 1 fields", "not a URL", "not UTF-8"], strict=True
+        found, ["has 3 fields", "has 1 field,", "not a URL", "not UTF-8"], strict=True
     ):
         assert rule in message
 
@@ -202,6 +202,8 @@ def test_rows_of_empty_fields_are_skipped(tmp_path: Path) -> None:
         ("a.csv", b"# made, today\nimage_url,a\n", "'# made, today', which looks like a comment: delete"),
         ("a.csv", b"image_url\ta\n", "with the delimiter of .tsv: rename the file to .tsv"),
         ("a.tsv", b"image_url,a\n", "with the delimiter of .csv: rename the file to .csv"),
+        ("a.csv", f"{URL},1\n{URL},2\n".encode(), "a row, .* write the names of the columns above it, with"),
+        ("a.csv", f"{URL}\n{URL}\n".encode(), "a row, .* or rename the file to .txt"),
     ],
 )
 def test_what_is_no_header_is_refused_with_the_cure(

@@ -1,6 +1,8 @@
 """Files, formats and columns of a manifest, and the faults that are found before a run starts."""
 
+import bz2
 import gzip
+import lzma
 import os
 import pickle
 import re
@@ -56,6 +58,23 @@ def test_unknown_ending_names_the_known(tmp_path: Path, name: str) -> None:
     message = refusal(write(tmp_path / name, URL))
     assert name in message
     assert ".txt, .csv, .tsv, .jsonl, .ndjson or .json, each also .gz, or .parquet" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cure"),
+    [
+        ("a.csv.bz2", bz2.compress(URL.encode()), "this file is bzip2: unpack it with bunzip2"),
+        ("a.csv.xz", lzma.compress(URL.encode()), "this file is xz: unpack it with unxz"),
+        ("a.gz", gzip.compress(URL.encode()), "this file is gzip: unpack it with gunzip"),
+        ("a.pq", b"PAR1", "this file is Parquet: rename it to .parquet"),
+        ("a.feather", b"ARROW1\0", "this file is Arrow, such as .feather: write the table as Parquet"),
+        ("a.list", URL.encode(), "rename the file to the ending of its format"),
+    ],
+)
+def test_unknown_ending_tells_what_to_do(tmp_path: Path, name: str, content: bytes, cure: str) -> None:
+    """The message says what a file with an unknown ending is, and how to make a manifest of it."""
+    (tmp_path / name).write_bytes(content)
+    assert refusal(tmp_path / name).endswith(cure)
 
 
 def test_missing_files_and_empty_globs_are_named(tmp_path: Path) -> None:
