@@ -111,6 +111,18 @@ def test_a_deleted_run_leaves_the_log_and_a_replaced_run_is_exchanged(tmp_path: 
     assert [*read_delta(output, "faces")["extra"]] == ["new"]
 
 
+def test_a_file_whose_rows_were_deleted_is_registered_again(tmp_path: Path) -> None:
+    """After rows of a person are deleted, the log has the file's new size, and a repeat adds nothing."""
+    output = tmp_path / "out"
+    night(output, "one")
+    registered(output)
+    (file,) = (output / "images").rglob("*.parquet")
+    pq.write_table(pq.read_table(file, partitioning=None).slice(1), file)
+    assert registered(output)["images"] == {"added": ["one"], "removed": []}
+    assert len(read_delta(output, "images")) == 1
+    assert registered(output)["images"] == {"added": [], "removed": []}
+
+
 def test_a_new_column_is_null_in_older_runs(tmp_path: Path) -> None:
     """A column that only the second run has comes into the log with it."""
     night(tmp_path / "out", "one", score=1)

@@ -60,23 +60,23 @@ def register_table(output: str, table: str, runs: Sequence[str]) -> Registered:
     done = Registered([], [], {}, set())
     with _delta_errors(f"{output.rstrip('/')}/{table}/_delta_log"):
         log = _Log(Layout(output, "").folder(table))
-        for run in [*runs, *sorted(log.paths.keys() - set(runs))]:
+        for run in [*runs, *sorted(log.sizes.keys() - set(runs))]:
             files = log.files_of(run) if run in runs else {}
-            known = log.paths.get(run, set())
-            if files.keys() != known:
+            known = log.sizes.get(run, {})
+            if {path: file.size_bytes for path, file in files.items()} != known:
                 _register_run(log, run, files, known, done)
     return done
 
 
 class _Log:
-    """The Delta log of a folder; `paths` has the files that the log lists by run, relative to the folder."""
+    """The Delta log of a folder; `sizes` has what it lists: run -> path relative to the folder -> bytes."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._table = DeltaTable(folder) if DeltaTable.is_deltatable(folder) else None
-        self.paths: dict[str, set[str]] = {}
-        for path in pa.table(self._table.get_add_actions())["path"].to_pylist() if self._table else ():
-            self.paths.setdefault(_partitions(path)["run"], set()).add(path)
+        self.sizes: dict[str, dict[str, int]] = {}
+        for file in pa.table(self._table.get_add_actions()).to_pylist() if self._table else ():
+            self.sizes.setdefault(_partitions(file["path"])["run"], {})[file["path"]] = file["size_bytes"]
 
     def files_of(self, run: str) -> dict[str, FoundFile]:
         """List the Parquet files of a run, by their path relative to the folder."""
@@ -110,7 +110,7 @@ class _Log:
 
 
 def _register_run(
-    log: _Log, run: str, files: Mapping[str, FoundFile], known: set[str], done: Registered
+    log: _Log, run: str, files: Mapping[str, FoundFile], known: Mapping[str, int], done: Registered
 ) -> None:
     columns, rows = pa.schema([]), dict[str, int]()
     for path in files:
@@ -122,10 +122,14 @@ def _register_run(
     if misfit := _misfit(kept, log.fields()):
         done.misfits[run] = misfit
         files = {}  # only a run that was registered, and then replaced, has something to remove
-    adds = [_add(path, files[path], rows[path]) for path in files.keys() - known]
+    # A file whose rows were rewritten is added again: the newer entry of a path replaces the older one.
+    adds = [
+        _add(path, file, rows[path]) for path, file in files.items() if known.get(path) != file.size_bytes
+    ]
     now_ms = time.time_ns() // 1_000_000
     removes = [
-        RemoveAction(path, data_change=True, deletion_timestamp=now_ms) for path in known - files.keys()
+        RemoveAction(path, data_change=True, deletion_timestamp=now_ms)
+        for path in known.keys() - files.keys()
     ]
     if adds or removes:
         log.commit(adds, removes, kept if adds else pa.schema([]))
