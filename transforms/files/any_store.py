@@ -209,7 +209,10 @@ def fingerprint(path: str) -> str:
 def _check_library(path: str) -> None:
     scheme = path.partition("://")[0].lower()
     if scheme in {"http", "https"}:
-        raise RunError(f"{path} is on a web server: download it, and name the file")
+        raise RunError(
+            f"{path} is on a web server, which facebeam cannot use: name a local "
+            "path (a manifest: after you have downloaded it), or gs://, s3:// or hdfs://"
+        )
     library, cure = CURES.get(scheme, ("apache_beam", ""))  # Beam may support other schemes, such as azfs://
     if not is_installed(library):
         raise RunError(f"{path}: the library for {scheme}:// is not installed: {cure}")
