@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from facebeam.runners.ctrl_c import ended_by_ctrl_c
-from facebeam.runners.exit_codes import MEANINGS, STOPPED, WRONG_SETUP
+from facebeam.runners.ctrl_c import StoppedError, ended_by_signal
+from facebeam.runners.exit_codes import MEANINGS, WRONG_SETUP
 from facebeam.runners.flags.strict_parser import StrictParser
 from facebeam.runners.logs import LOGGER, set_up_logs
 from facebeam.schemas.errors import RunError
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = COMMANDS[_parser().parse_args(arguments[:1]).command]
     try:
-        with ended_by_ctrl_c():  # a run in progress replaces this by its own way to stop
+        with ended_by_signal():  # a run in progress replaces this by its own way to stop
             parse: Callable[[Sequence[str]], TalkOptions] = _function(chosen.parse)
             options = parse(arguments[1:])
             set_up_logs(options.log_format, quiet=options.quiet)
@@ -95,9 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunError as error:
         LOGGER.error("%s", error)
         return WRONG_SETUP
-    except KeyboardInterrupt:
+    except StoppedError as stopped:
         LOGGER.error("stopped")
-        return STOPPED
+        return stopped.exit_code
 
 
 def _function(name: str) -> Callable[..., Any]:

@@ -73,7 +73,8 @@ def _other_manifest(options: RunOptions, layout: Layout, record: RunRecord) -> s
     if sorted(named.values()) == sorted(before.values()):
         return None
     shown = {options.made.get(path, path): digest for path, digest in named.items()}
-    return f"its manifest was {_listed(before)}, and this one is {_listed(shown)}"
+    this_one = _listed(shown) or "made of its own rows"
+    return f"its manifest was {_listed(before)}, and this one is {this_one}"
 
 
 def _other_flag(options: RunOptions, record: RunRecord) -> str | None:

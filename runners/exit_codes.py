@@ -8,8 +8,10 @@ NOT_COMMITTED: Final = 1
 WRONG_SETUP: Final = 2
 COMMITTED_WITH_GAPS: Final = 3
 STOPPED: Final = 130
-"""Stopped by Ctrl-C: 128 plus the number of the signal, as in shells. After SIGTERM it is 143."""
+"""`serve` was stopped at once, by a second Ctrl-C: 128 plus the number of the signal, as in shells."""
 
+BY_SIGNAL: Final = "  130, 143  stopped by Ctrl-C or SIGTERM"
+"""The line about signals in the help of commands that are no runs."""
 MEANINGS = """\
 exit codes:
   0  the run is committed

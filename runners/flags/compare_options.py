@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
+from facebeam.runners.exit_codes import BY_SIGNAL
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
 from facebeam.runners.flags.result_options import OtherRunOptions, TablesFolder
 from facebeam.runners.flags.shared_options import TalkOptions
 
-EPILOG: Final = """\
+EPILOG: Final = f"""\
 examples:
   facebeam compare --output out --run monday --with tuesday
   facebeam compare --output local-out --with-output api-out --key image_id
@@ -17,6 +18,7 @@ examples:
 exit codes:
   0  the runs are compared, whatever the differences
   2  a flag or an output is wrong, or the runs have no image in common
+{BY_SIGNAL}
 """
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Final, Literal
 
+from facebeam.runners.exit_codes import BY_SIGNAL
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
 from facebeam.runners.flags.result_options import PictureOptions, TablesFolder, Umask
@@ -11,7 +12,7 @@ from facebeam.runners.flags.shared_options import DownloadOptions, TalkOptions
 
 Format = Literal["parquet", "coco", "webdataset"]
 
-EPILOG: Final = """\
+EPILOG: Final = f"""\
 examples:
   facebeam export --output out --newest --format parquet --to faces/
   facebeam export --output out --run latest --format coco --to coco/
@@ -20,6 +21,7 @@ examples:
 exit codes:
   0  the export is complete
   2  a flag or the output is wrong, or the folder cannot be written; nothing is left in the folder
+{BY_SIGNAL}; nothing is left in the folder
 """
 
 

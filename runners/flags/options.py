@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal
 
-from facebeam.runners.exit_codes import MEANINGS
+from facebeam.runners.exit_codes import BY_SIGNAL, MEANINGS
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.cluster_options import ClusterOptions
 from facebeam.runners.flags.flag import Flag, Inherited, OptionsParser
@@ -21,7 +21,7 @@ examples:
       --manifest s3://bucket/urls.csv --output s3://bucket/out
   facebeam annotate --manifest out/dead_letters/run=<id>/*/*.parquet --output out/
 """
-PLAN_EPILOG: Final = """\
+PLAN_EPILOG: Final = f"""\
 examples:
   facebeam plan --manifest urls.csv --output out/
   facebeam plan --manifest urls.csv --output out/ --rate 20 --stop-at 06:00 --budget-calls 10000
@@ -30,6 +30,7 @@ examples:
 exit codes:
   0  the plan is printed
   2  a flag, the manifest or the set-up is wrong
+{BY_SIGNAL}
 """
 _BEAM_TOO: Final = "Beam's own flags (--direct_num_workers, ...) work too."
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
+from facebeam.runners.exit_codes import BY_SIGNAL
 from facebeam.runners.flags.flag import Flag, OptionsParser
 from facebeam.runners.flags.result_options import TablesFolder, Umask
 from facebeam.runners.flags.shared_options import TalkOptions
 
-EPILOG: Final = """\
+EPILOG: Final = f"""\
 example:
   facebeam register --delta --output out
 
@@ -17,6 +18,7 @@ A run whose columns have other types than those of the log is not registered; al
 exit codes:
   0  the log has the files of all committed runs
   2  a flag or the output is wrong, or at least one run is not registered
+{BY_SIGNAL}
 """
 
 

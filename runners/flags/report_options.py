@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Annotated, ClassVar, Final
 
+from facebeam.runners.exit_codes import BY_SIGNAL
 from facebeam.runners.flags import option_types as types
 from facebeam.runners.flags.flag import Flag, OptionsParser
 from facebeam.runners.flags.result_options import OtherRunOptions, PictureOptions, TablesFolder, Umask
@@ -14,7 +15,7 @@ from facebeam.schemas.errors import RunError
 
 MOST_IMAGES: Final = 1000
 
-EPILOG: Final = """\
+EPILOG: Final = f"""\
 examples:
   facebeam report --output out
   facebeam report --output out --run 20261123T034527Z-5b96d1 --images 200
@@ -25,6 +26,7 @@ The page is OUTPUT/_runs/<run>/report.html. It needs no network; it contains sma
 exit codes:
   0  the page is written
   2  a flag or the output is wrong, or the page cannot be written
+{BY_SIGNAL}
 """
 
 

@@ -135,6 +135,14 @@ def test_people_get_tables(first: Path, tmp_path: Path) -> None:
         assert shown in finished.stdout
 
 
+def test_a_run_without_answers_has_no_other_model(first: Path, tmp_path: Path) -> None:
+    """If all images of a run failed, the runs have different outcomes, and not different models."""
+    dead = run(tmp_path, [FAILS], "a")
+    finished = compare(first, dead, "--key", "image_id")
+    assert "(no answers)" in finished.stdout
+    assert "different sources or model versions" not in finished.stdout
+
+
 def test_the_report_shows_what_differs(photos: Path, tmp_path: Path) -> None:
     """A report with another run has the table of distances, and draws the points of both runs."""
     (tmp_path / "m.txt").write_text(f"{photos / 'obama.jpg'}\n")

@@ -19,7 +19,7 @@ from threading import Event, Semaphore
 import pytest
 from PIL import Image
 
-from facebeam.runners.ctrl_c import ended_by_ctrl_c
+from facebeam.runners.ctrl_c import ended_by_signal
 from facebeam.transforms.files.any_store import move
 from facebeam.transforms.images.host_turns import HostLimits
 from facebeam.transforms.steps import publish
@@ -156,14 +156,32 @@ def test_ctrl_c_is_told_as_such_whatever_a_library_makes_of_it() -> None:
         except KeyboardInterrupt as error:
             raise SystemError("returned a result with an exception set") from error
 
-    with pytest.raises(KeyboardInterrupt), ended_by_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), ended_by_signal():
         a_library()
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_export_leaves_no_folder(
+    host: SlowHost, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """An export that waits for a host ends at a signal with its exit code, and its folder is deleted."""
+    rehearse(host.manifest(tmp_path), tmp_path / "out")
+    to = ("--format", "webdataset", "--to", str(tmp_path / "to"), "--allow-private-urls")
+    command = [str(FACEBEAM), "export", "--output", str(tmp_path / "out"), *to]
+    with running(command, stderr=PIPE) as process:
+        wait_until(lambda: len(host.server.seen) > 1)
+        process.send_signal(number)
+        wait_until(lambda: [path.name for path in tmp_path.glob("to*")] == [])
+        host.let_go.set()
+        assert process.wait(DEADLINE_S) == code
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
 def test_without_ctrl_c_an_error_stays_what_it_is() -> None:
     """An error in the block is raised as it is."""
-    with pytest.raises(SystemError), ended_by_ctrl_c():
+    with pytest.raises(SystemError), ended_by_signal():
         raise SystemError("returned a result with an exception set")
 
 

@@ -309,6 +309,9 @@ def test_after_a_person_is_deleted_every_command_works(tmp_path: Path, rewritten
     ):
         finished = facebeam(*command)
         assert finished.returncode == 0, finished.stderr
+    as_itself = facebeam("replay", *of_run, "--codes", "no_face", "--run-id", "one")
+    assert as_itself.returncode == 2
+    assert "and this one is made of its own rows. Nothing was asked for" in as_itself.stderr
     again = ("replay", *of_run, "--codes", "invalid_manifest_row", "--run-id", "two")
     assert facebeam(*again).returncode == 3
     (letter,) = table(tmp_path / "out", "dead_letters", "two").to_dict("records")

@@ -98,8 +98,9 @@ class Comparison:
 
     @property
     def models_differ(self) -> bool:
-        """Whether the runs have different sources, or versions of models."""
-        return {*self.one.models} != {*self.other.models}
+        """Whether the runs' answers have different sources, or versions of models."""
+        one, other = {*self.one.models}, {*self.other.models}
+        return bool(one and other) and one != other
 
     def spreads(self) -> Mapping[str, Spread]:
         """Give the distributions of distances, per region and of all points; empty without matched faces."""

@@ -71,13 +71,16 @@ def export_webdataset(rows: ChosenRows, fetch: Fetch, folder: str) -> Shipped:
 
 def _fetched(images: Iterable[AnsweredImage], fetch: Fetch) -> Iterator[tuple[AnsweredImage, Future[bytes]]]:
     """Fetch a few images at a time, in their order."""
-    with ThreadPoolExecutor(_AT_A_TIME, "fetch") as threads:
-        under_way: deque[tuple[AnsweredImage, Future[bytes]]] = deque()
+    threads = ThreadPoolExecutor(_AT_A_TIME, "fetch")
+    under_way: deque[tuple[AnsweredImage, Future[bytes]]] = deque()
+    try:
         for image in images:
             under_way.append((image, threads.submit(fetch, image.url)))
             if len(under_way) == _AT_A_TIME:
                 yield under_way.popleft()
         yield from under_way
+    finally:  # an export that fails does not wait for a host that hangs: its folder is deleted first
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _samples(
