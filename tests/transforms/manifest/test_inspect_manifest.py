@@ -65,11 +65,12 @@ def test_unknown_ending_names_the_known(tmp_path: Path, name: str) -> None:
     [
         ("a.csv.bz2", bz2.compress(URL.encode()), "this file is bzip2: unpack it with bunzip2"),
         ("a.csv.xz", lzma.compress(URL.encode()), "this file is xz: unpack it with unxz"),
-        ("a.gz", gzip.compress(URL.encode()), "this file is gzip: unpack it with gunzip"),
+        ("a.gz", gzip.compress(URL.encode(), mtime=0), "this file is gzip: unpack it with gunzip"),
         ("a.pq", b"PAR1", "this file is Parquet: rename it to .parquet"),
         ("a.feather", b"ARROW1\0", "this file is Arrow, such as .feather: write the table as Parquet"),
         ("a.list", URL.encode(), "rename the file to the ending of its format"),
     ],
+    ids=["bz2", "xz", "gz", "pq", "feather", "list"],
 )
 def test_unknown_ending_tells_what_to_do(tmp_path: Path, name: str, content: bytes, cure: str) -> None:
     """The message says what a file with an unknown ending is, and how to make a manifest of it."""
