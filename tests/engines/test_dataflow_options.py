@@ -129,11 +129,13 @@ def test_names_that_can_be_are_taken(name: str, value: str) -> None:
     check_names(options(**{name: value}))
 
 
-def annotate(*, without: str = "", output: str = "gs://bucket/out") -> tuple[int, str]:
+def annotate(
+    *, without: str = "", manifest: str = "gs://bucket/urls.txt", output: str = "gs://bucket/out"
+) -> tuple[int, str]:
     """Run `facebeam annotate --runner dataflow`, maybe without a flag; give exit code and stderr."""
     place = {f"--{name.replace('_', '-')}": value for name, value in PLACE.items()}
     chosen = [text for flag, value in place.items() if flag != without for text in (flag, value)]
-    where = ("--manifest", "gs://bucket/urls.txt", "--output", output)
+    where = ("--manifest", manifest, "--output", output)
     finished = facebeam("annotate", "--runner", "dataflow", *where, *chosen)
     return finished.returncode, finished.stderr
 
@@ -147,10 +149,10 @@ def test_a_flag_that_is_missing_is_named(flag: str) -> None:
 
 
 def test_a_path_of_this_machine_is_refused(tmp_path: Path) -> None:
-    """A run with a local output exits with 2, names flag, path and reason, and writes nothing there."""
-    code, said = annotate(output=str(tmp_path / "out"))
+    """A run with local paths exits with 2, names flag, path and reason, and writes nothing there."""
+    code, said = annotate(manifest=str(tmp_path / "urls.txt"), output=str(tmp_path / "out"))
     assert code == 2
-    assert f"--output {tmp_path}/out is on this machine, where workers cannot read it" in said
+    assert f"--manifest {tmp_path}/urls.txt is on this machine, where workers cannot read it" in said
     assert not (tmp_path / "out").exists()
 
 
