@@ -81,6 +81,7 @@ def _leave_at_once(layout: Layout) -> None:
         LOGGER.error(
             "stopped at once: nothing of run %s is visible; the journal has the answers so far", layout.run_id
         )
+        discard(layout)  # again: the threads still work, and one may have opened a file meanwhile
 
 
 def _is_discarded(layout: Layout, why: str) -> bool:

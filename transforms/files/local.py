@@ -94,10 +94,13 @@ def remove_files(paths: Collection[str]) -> None:
 
 
 def remove(folder: str) -> None:
-    """Delete a folder."""
+    """Delete a folder, also if others delete it too, or still write into it."""
     while Path(folder).exists():
-        with suppress(FileNotFoundError):  # another process is deleting it too
+        try:
             rmtree(folder)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
+                raise
 
 
 def make_durable(path: str) -> None:
