@@ -3,7 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -18,6 +21,7 @@ from facebeam.transforms.files.any_store import (
     write_json,
     writing,
 )
+from tests.helpers.waiting import wait_until
 
 NAMES = ["out", "out[1]*", "out?", "out[!x]", "a b%20", "größe 脸", "{x},#$", "[", "]", "-"]
 
@@ -121,6 +125,29 @@ def test_a_file_that_is_gone_cannot_be_moved(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=f"cannot publish {tmp_path}/new"):
         move({str(tmp_path / "gone"): str(tmp_path / "new")})
     assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_is_removed_while_a_thread_writes_into_it(tmp_path: Path) -> None:
+    """A run that is stopped at once deletes its staged files while its threads still open new ones."""
+    folder, ended = tmp_path / "staged", Event()
+    folder.mkdir()
+
+    def fill() -> None:
+        for number in count():
+            if ended.is_set():
+                return
+            with suppress(FileNotFoundError):  # the folder is gone, and nobody makes it again
+                (folder / str(number)).touch()
+
+    filler = Thread(target=fill)
+    filler.start()
+    try:
+        wait_until(lambda: len([*folder.iterdir()]) > 1_000)
+        remove(str(folder))
+    finally:
+        ended.set()
+        filler.join()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("work", [exists, remove, files_below, write, read_json])
