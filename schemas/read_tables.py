@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -46,7 +47,8 @@ class CommittedTables:
     """
 
     def __init__(self, output: str) -> None:
-        store, root = pa.fs.LocalFileSystem(), output
+        # Arrow takes a relative path such as `a:b` for a URI.
+        store, root = pa.fs.LocalFileSystem(), str(Path(output).absolute())
         if "://" in output:
             store, root = pa.fs.FileSystem.from_uri(readable_uri(output))
         self._store, self._root = store, root.rstrip("/")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from facebeam.schemas.read_tables import every_run
 from tests.helpers.console import ROOT, TABLES, Finished, facebeam, rehearse, table
@@ -185,6 +185,38 @@ def test_what_cannot_be_registered_is_refused(tmp_path: Path) -> None:
     finished = register(output)
     assert (finished.returncode, finished.stderr.count("\n")) == (2, 1)
     assert f"cannot read or write {output}/faces/_delta_log" in finished.stderr
+
+
+def test_a_path_that_looks_like_a_url_is_a_path(tmp_path: Path) -> None:
+    """A relative output `night:1` is registered and exported, although Arrow and deltalake know URLs."""
+    night(tmp_path / "night:1", "one")
+    finished = facebeam("register", "--delta", "--output", "night:1", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    finished = facebeam("export", "--output", "night:1", "--format", "parquet", "--to", "copy", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert [*read_delta(tmp_path / "night:1", "faces")["run"]] == ["one"]
+
+
+def test_the_log_of_another_table_is_refused(tmp_path: Path) -> None:
+    """A log without the partition `run` exits with 2 and one sentence, and stays as it is."""
+    output = tmp_path / "out"
+    night(output, "one")
+    write_deltalake(output / "faces", pa.table({"other": [1]}))
+    finished = register(output)
+    assert (finished.returncode, finished.stderr.count("\n")) == (2, 1), finished.stderr
+    assert f"{output}/faces/_delta_log is not a log of facebeam: move it away" in finished.stderr
+    assert DeltaTable(output / "faces").version() == 0
+
+
+def test_a_path_that_deltalake_would_misread_is_refused(tmp_path: Path) -> None:
+    """Deltalake reads %41 in a path as A: the command exits with 2, says so, and writes nothing."""
+    night(tmp_path / "100%", "one")
+    assert registered(tmp_path / "100%")["faces"]["added"] == ["one"]
+    (tmp_path / "100%").rename(tmp_path / "%41")
+    shutil.rmtree(tmp_path / "%41/faces/_delta_log")
+    finished = register(tmp_path / "%41")
+    assert (finished.returncode, "cannot read a path with '%' and two hex" in finished.stderr) == (2, True)
+    assert not (tmp_path / "%41/faces/_delta_log").exists()
 
 
 @pytest.mark.slow

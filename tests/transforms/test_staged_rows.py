@@ -1,10 +1,11 @@
 """Staging neither loses nor changes a row, and a URL has the same shard in every process."""
 
+import itertools
 import os
 import pickle
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,8 +22,10 @@ from facebeam.schemas.request_key import bucket_of, request_key
 from facebeam.schemas.values import ImageRequest, ManifestRow
 from facebeam.transforms.steps.questions import Question
 from facebeam.transforms.steps.staged_rows import (
+    BYTES_A_BUNDLE,
     BYTES_A_FILE,
     LARGEST_PART,
+    LARGEST_PART_BYTES,
     ROWS_A_BLOCK,
     ROWS_AT_A_TIME,
     StagedRows,
@@ -99,7 +102,7 @@ def test_references_are_small_however_many_rows_there_are(tmp_path: Path) -> Non
     """What the engine shuffles takes a few bytes per bucket and file, and no bytes per row."""
     numbers = range(20 * 256)
     found = staged(map(row, numbers), 1, tmp_path)[0]
-    assert len(pickle.dumps(found)) < 10_000
+    assert len(pickle.dumps(found)) < 12_000
     assert sorted(each.image_url for each in rows_of(found)) == sorted(row(n).image_url for n in numbers)
 
 
@@ -119,6 +122,30 @@ def test_a_bundle_of_many_bytes_writes_several_files(tmp_path: Path) -> None:
     found = staged([*many, row(2)], 1, tmp_path)[0] + staged([row(1)], 1, tmp_path)[0]
     assert len({each.path for each in found}) == len(list(tmp_path.iterdir())) == 4
     assert sorted(rows_of(found)) == sorted([*many, row(2), row(1)])
+
+
+def test_large_rows_do_not_wait_until_their_blocks_are_full(tmp_path: Path) -> None:
+    """Rows of many buckets are staged when their bytes are many, although no bucket has a block's rows."""
+    columns = (os.urandom(1 << 20),)
+    many = [row(number)._replace(columns=columns) for number in range(3 * BYTES_A_BUNDLE >> 20)]
+    step = StageRows(key_of, 1, str(tmp_path))
+    step.start_bundle()
+    found = [each for _, each in itertools.chain.from_iterable(map(step.process, many))]
+    rest = len(many) - len(rows_of(found))
+    assert 0 <= rest * len(columns[0]) < BYTES_A_BUNDLE + BYTES_A_FILE
+    assert len(found) > 1
+
+
+def test_few_large_rows_are_unpacked_at_a_time(tmp_path: Path) -> None:
+    """Rows whose bytes are many come in several lists; so do those of one bucket, equal images together."""
+    few = LARGEST_PART_BYTES >> 20
+    urls = [number for number in range(60_000) if bucket_of(key_of(row(number))) == 7][: few // 2 + 1]
+    numbers = [*urls, *urls, *range(60_000, 60_000 + few)]
+    found = staged((row(number, bytes(1 << 20)) for number in numbers), 1, tmp_path)[0]
+    turns = [Counter(each.image_url for each in rows) for rows in unpack_in_turn(found)]
+    assert sum(map(Counter.total, turns)) == len(numbers)
+    assert max(map(Counter.total, turns)) < few
+    assert sum(map(len, turns)) == len(set().union(*turns))
 
 
 def test_few_rows_are_unpacked_at_a_time() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +19,18 @@ from apache_beam.transforms.combiners import ToList
 from facebeam.schemas.errors import ErrorCode, RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.tables import DEAD_LETTERS, FACES, with_manifest_columns
-from facebeam.schemas.values import DeadLetter
+from facebeam.schemas.values import Annotation, DeadLetter
 from facebeam.transforms.steps.flatten import flatten_dead_letters, flatten_faces, flatten_images
-from facebeam.transforms.steps.write_table import VALUES_A_FILE, VALUES_A_ROW_GROUP, StagedFile, WriteTable
-from tests.helpers.values import annotation, dead_letter
+from facebeam.transforms.steps.write_table import (
+    BYTES_A_ROW_GROUP,
+    VALUES_A_FILE,
+    VALUES_A_ROW_GROUP,
+    StagedFile,
+    WriteTable,
+)
+from tests.helpers.values import annotation, dead_letter, row
 
-Value = TypeVar("Value")
+Value = TypeVar("Value", Annotation, DeadLetter)
 
 _TAGS = pa.list_(pa.field("element", pa.int64()))  # Parquet's name for an item of a list
 OWN = pa.schema([pa.field("caption", pa.string()), pa.field("tags", _TAGS)])
@@ -101,15 +108,27 @@ def test_a_long_file_is_written_in_row_groups(tmp_path: Path, values: int, group
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == groups
 
 
+def test_large_rows_are_written_in_smaller_row_groups(tmp_path: Path) -> None:
+    """A row group ends when its rows have many bytes: 10,000 of them may be more than memory holds."""
+    caption = "x" * (BYTES_A_ROW_GROUP // 2)
+    step = WriteTable("images", flatten_images, OWN, Layout(str(tmp_path), "r1"))
+    one_bundle = beam.Create([5]) | beam.FlatMap(
+        lambda n: [annotation(i, 1, caption, None) for i in range(n)]
+    )
+    (file,) = written(tmp_path, one_bundle, step)
+    metadata = pq.read_metadata(file.path)
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [2, 2, 1]
+
+
 def test_a_file_has_an_end(tmp_path: Path) -> None:
     """A bundle with more values than a file holds becomes two files, and no value is lost."""
     group = flatten_images([annotation()] * VALUES_A_ROW_GROUP, pa.schema([]))
 
-    def flatten(numbers: Sequence[int], _columns: pa.Schema) -> pa.RecordBatch:
-        return group.slice(0, len(numbers))
+    def flatten(annotations: Sequence[Annotation], _columns: pa.Schema) -> pa.RecordBatch:
+        return group.slice(0, len(annotations))
 
     step = WriteTable("images", flatten, pa.schema([]), Layout(str(tmp_path), "r1"))
-    one_bundle = beam.Create([VALUES_A_FILE + 3]) | beam.FlatMap(lambda count: iter(range(count)))
+    one_bundle = beam.Create([VALUES_A_FILE + 3]) | beam.FlatMap(lambda count: repeat(annotation(), count))
     staged = written(tmp_path, one_bundle, step)
     assert sorted(pq.read_metadata(file.path).num_rows for file in staged) == [3, VALUES_A_FILE]
 
@@ -155,11 +174,11 @@ def test_a_row_group_that_cannot_be_written_ends_the_run(tmp_path: Path, unfit: 
     """RunError names the path if one of two row groups fails, although another thread writes them."""
     group = flatten_images([annotation()] * VALUES_A_ROW_GROUP, pa.schema([]))
 
-    def flatten(numbers: Sequence[int], _columns: pa.Schema) -> pa.RecordBatch:
-        part = group.slice(0, len(numbers))
-        return part.drop_columns(["image_id"]) if numbers[0] == unfit else part
+    def flatten(annotations: Sequence[Annotation], _columns: pa.Schema) -> pa.RecordBatch:
+        part = group.slice(0, len(annotations))
+        return part.drop_columns(["image_id"]) if annotations[0].row == row(unfit) else part
 
     step = WriteTable("images", flatten, pa.schema([]), Layout(str(tmp_path), "r1"))
-    one_bundle = beam.Create([VALUES_A_ROW_GROUP + 1]) | beam.FlatMap(lambda count: iter(range(count)))
+    one_bundle = beam.Create([VALUES_A_ROW_GROUP + 1]) | beam.FlatMap(lambda n: map(annotation, range(n)))
     with pytest.raises(RunError, match=f"cannot write {tmp_path}/_staging/r1/images/"):
         written(tmp_path, one_bundle, step)

@@ -58,6 +58,8 @@ def _extreme_bits(footer: pq.FileMetaData, place: int) -> list[int] | None:
 
 
 _ROWS_A_BATCH: Final = 4096
+_BATCH_BYTES: Final = 32 << 20
+"""About the size of a batch of large rows, before dictionaries are unpacked."""
 _MOST_BATCH_BYTES: Final = 1 << 30
 """Largest size of one column in one batch of rows."""
 
@@ -139,8 +141,13 @@ def _batches(stream: BinaryIO, part: ManifestPart) -> Iterator[pa.RecordBatch]:
     if packed:
         parquet = pq.ParquetFile(stream, read_dictionary=packed)
     for group in range(part.start, part.stop or parquet.num_row_groups):
-        for batch in parquet.iter_batches(_ROWS_A_BATCH, [group], names):
+        for batch in parquet.iter_batches(_rows_a_batch(parquet.metadata.row_group(group)), [group], names):
             yield _unpacked(batch, packed, part.file.name)
+
+
+def _rows_a_batch(group: pq.RowGroupMetaData) -> int:
+    """Give as many rows as have few bytes on average, at most `_ROWS_A_BATCH`."""
+    return max(1, min(_ROWS_A_BATCH, _BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)))
 
 
 def _swelling_columns(parquet: pq.ParquetFile) -> set[str]:

@@ -4,7 +4,9 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +22,7 @@ from deltalake.transaction import (
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.tables import PARTITION_COLUMNS
-from facebeam.transforms.files.any_store import files_below, reading
+from facebeam.transforms.files.any_store import files_below, is_local, reading
 from facebeam.transforms.files.store import FoundFile
 
 _JSON_ONLY: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
@@ -72,8 +74,10 @@ class _Log:
     """The Delta log of a folder; `sizes` has what it lists: run -> path relative to the folder -> bytes."""
 
     def __init__(self, folder: str) -> None:
-        self.folder = folder
+        self.folder = folder = _place(folder)
         self._table = DeltaTable(folder) if DeltaTable.is_deltatable(folder) else None
+        if self._table and PARTITION_COLUMNS[0] not in self._table.metadata().partition_columns:
+            raise RunError(f"{folder}/_delta_log is not a log of facebeam: move it away, with its files")
         self.sizes: dict[str, dict[str, int]] = {}
         for file in pa.table(self._table.get_add_actions()).to_pylist() if self._table else ():
             self.sizes.setdefault(_partitions(file["path"])["run"], {})[file["path"]] = file["size_bytes"]
@@ -107,6 +111,18 @@ class _Log:
                 [*removes, *adds], "append", self._table.schema(), post_commithook_properties=_JSON_ONLY
             )
         self._table = DeltaTable(self.folder)
+
+
+def _place(folder: str) -> str:
+    """Give the path of a folder as deltalake takes it: a relative `a:b` would be a URL.
+
+    Raises:
+        RunError: deltalake decodes the path, although it is not encoded, and would look for another folder.
+    """
+    path = str(Path(folder).resolve()) if is_local(folder) else folder
+    if unquote(path) != path:
+        raise RunError(f"{path}: deltalake cannot read a path with '%' and two hex digits: rename the folder")
+    return path
 
 
 def _register_run(

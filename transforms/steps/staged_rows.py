@@ -5,9 +5,10 @@ shard must not travel as values of its key. The URLs of a manifest are so simila
 bytes in a file, and 160 bytes or more in memory.
 """
 
+import math
 import pickle
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from io import BytesIO
@@ -28,10 +29,14 @@ from facebeam.transforms.steps.progress import stop_if_asked
 ROWS_A_BLOCK: Final = 256
 BYTES_A_FILE: Final = 16 << 20
 """Blocks wait in memory until they have this many bytes; then all of them are written into one file."""
+BYTES_A_BUNDLE: Final = 32 << 20
+"""When the rows that wait for their blocks have this many bytes, all of them are packed at once."""
 ROWS_AT_A_TIME: Final = 10_000
-"""About this many rows of a shard are unpacked at a time."""
+BYTES_AT_A_TIME: Final = 64 << 20
+"""About this many rows of a shard, or rows of this many bytes, are unpacked at a time."""
 LARGEST_PART: Final = 20_000
-"""A bucket with more rows is unpacked in several parts; for each part, the whole bucket is read again."""
+LARGEST_PART_BYTES: Final = 256 << 20
+"""A larger bucket is unpacked in several parts; for each part, the whole bucket is read again."""
 
 _LENGTH: Final = Struct("<I")
 
@@ -41,14 +46,22 @@ class Block(NamedTuple):
 
     bucket: int
     rows: int
+    size_bytes: int
+    """Bytes of the pickled rows, before they are compressed."""
     packed: bytes
     """The length of the rest in four bytes, then the rows as plain tuples, pickled and compressed."""
 
 
+def size_of(row: ManifestRow) -> int:
+    """Give the bytes of a pickled row: about as many as it takes in memory."""
+    return len(pickle.dumps(tuple(row), pickle.HIGHEST_PROTOCOL))
+
+
 def pack(bucket: int, rows: Sequence[ManifestRow]) -> Block:
     """Pack rows of one bucket."""
-    packed = zlib.compress(pickle.dumps([tuple(row) for row in rows], pickle.HIGHEST_PROTOCOL), 1)
-    return Block(bucket, len(rows), _LENGTH.pack(len(packed)) + packed)
+    pickled = pickle.dumps([tuple(row) for row in rows], pickle.HIGHEST_PROTOCOL)
+    packed = zlib.compress(pickled, 1)
+    return Block(bucket, len(rows), len(pickled), _LENGTH.pack(len(packed)) + packed)
 
 
 def unpack(blocks: bytes) -> Iterator[ManifestRow]:
@@ -65,6 +78,8 @@ class Span(NamedTuple):
 
     bucket: int
     rows: int
+    size_bytes: int
+    """As in `Block`."""
     start: int
     stop: int
     digest: bytes
@@ -108,14 +123,15 @@ def lay_out(blocks: Iterable[Block]) -> tuple[list[Span], bytes]:
     spans, content = [], bytearray()
     for bucket, own in sorted(buckets.items()):
         joined = b"".join(block.packed for block in own)
-        start, rows = len(content), sum(block.rows for block in own)
+        start = len(content)
         content += joined
-        spans.append(Span(bucket, rows, start, len(content), _digest(joined)))
+        rows, size_bytes = sum(block.rows for block in own), sum(block.size_bytes for block in own)
+        spans.append(Span(bucket, rows, size_bytes, start, len(content), _digest(joined)))
     return spans, bytes(content)
 
 
 def unpack_in_turn(staged: Iterable[StagedRows]) -> Iterator[list[ManifestRow]]:
-    """Yield a shard's rows in lists of about ten thousand, bucket by bucket.
+    """Yield a shard's rows in lists of about ten thousand, or fewer if they are large, bucket by bucket.
 
     Rows with the same image are always in the same list.
     """
@@ -124,22 +140,29 @@ def unpack_in_turn(staged: Iterable[StagedRows]) -> Iterator[list[ManifestRow]]:
         for span in file.spans:
             places[span.bucket].append((file, span))
     rows: list[ManifestRow] = []
+    size_bytes = 0
     for _, of_bucket in sorted(places.items()):
-        for part in _parts(of_bucket):
-            rows += part
-            if len(rows) >= ROWS_AT_A_TIME:
+        count, bucket_bytes = _count_parts(of_bucket)
+        for part in range(count):
+            rows += _part(of_bucket, part, count)
+            size_bytes += bucket_bytes // count
+            if len(rows) >= ROWS_AT_A_TIME or size_bytes >= BYTES_AT_A_TIME:
                 yield rows
-                rows = []
+                rows, size_bytes = [], 0
     if rows:
         yield rows
 
 
-def _parts(places: Sequence[tuple[StagedRows, Span]]) -> Iterator[list[ManifestRow]]:
-    """Yield the rows of a bucket, in several parts if it is large; a hash of its URL decides for a row."""
-    count = -(-sum(span.rows for _, span in places) // LARGEST_PART)
-    for part in range(count):
-        rows = (row for file, span in places for row in file.read(span))
-        yield [row for row in rows if count == 1 or _hash(row.image_url) % count == part]
+def _count_parts(places: Sequence[tuple[StagedRows, Span]]) -> tuple[int, int]:
+    """Give the number of parts of a bucket, and the bytes of all of them."""
+    rows, size_bytes = sum(span.rows for _, span in places), sum(span.size_bytes for _, span in places)
+    return max(math.ceil(rows / LARGEST_PART), math.ceil(size_bytes / LARGEST_PART_BYTES)), size_bytes
+
+
+def _part(places: Sequence[tuple[StagedRows, Span]], part: int, count: int) -> list[ManifestRow]:
+    """Read the rows of one part of a bucket; a hash of its URL decides for a row."""
+    rows = (row for file, span in places for row in file.read(span))
+    return [row for row in rows if count == 1 or _hash(row.image_url) % count == part]
 
 
 def _hash(url: str) -> int:
@@ -171,30 +194,40 @@ class StageRows(beam.DoFn):
     def start_bundle(self) -> None:
         """Start a bundle without rows."""
         self._waiting: defaultdict[int, list[ManifestRow]] = defaultdict(list)
+        self._sizes = Counter[int]()
+        self._waiting_bytes = 0
         self._blocks: list[Block] = []
         self._bytes = 0
 
     def process(self, element: ManifestRow) -> Sequence[tuple[int, StagedRows]]:
-        """Add a row to those of its bucket; when there are enough blocks, stage them."""
+        """Add a row to those of its bucket; when there are enough bytes, stage them."""
         stop_if_asked()
         bucket = bucket_of(self._key_of(element))
         rows = self._waiting[bucket]
         rows.append(element)
-        if len(rows) < ROWS_A_BLOCK:
-            return ()
-        self._pack(bucket)
+        size_bytes = size_of(element)
+        self._sizes[bucket] += size_bytes
+        self._waiting_bytes += size_bytes
+        if len(rows) >= ROWS_A_BLOCK:
+            self._pack(bucket)
+        if self._waiting_bytes >= BYTES_A_BUNDLE:
+            self._pack_all()
         return self._stage() if self._bytes >= BYTES_A_FILE else ()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Stage all remaining rows."""
-        for bucket in [*self._waiting]:
-            self._pack(bucket)
+        self._pack_all()
         window = GlobalWindow()
         for staged in self._stage():
             yield WindowedValue(staged, window.max_timestamp(), (window,))
 
+    def _pack_all(self) -> None:
+        for bucket in [*self._waiting]:
+            self._pack(bucket)
+
     def _pack(self, bucket: int) -> None:
         block = pack(bucket, self._waiting.pop(bucket))
+        self._waiting_bytes -= self._sizes.pop(bucket)
         self._blocks.append(block)
         self._bytes += len(block.packed)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
 import apache_beam as beam
@@ -20,13 +20,24 @@ from apache_beam.utils.windowed_value import WindowedValue
 from facebeam.schemas.errors import RunError
 from facebeam.schemas.layout import Layout
 from facebeam.schemas.tables import DICTIONARY_BYTES, TABLES, with_manifest_columns
-from facebeam.schemas.values import Outcome
+from facebeam.schemas.values import ManifestRow, Outcome
 from facebeam.transforms.files.any_store import file_errors, writing
+from facebeam.transforms.steps.staged_rows import size_of
 
-Value = TypeVar("Value")
+
+class _HasRow(Protocol):
+    """An annotation or a dead letter."""
+
+    @property
+    def row(self) -> ManifestRow: ...
+
+
+Value = TypeVar("Value", bound=_HasRow)
 FlattenValues = Callable[[Sequence[Value], pa.Schema], pa.RecordBatch]
 
 VALUES_A_ROW_GROUP = 10_000
+BYTES_A_ROW_GROUP: Final = 64 << 20
+"""Rows of the manifest of this many bytes end a row group early; `faces` has such a row once per face."""
 VALUES_A_FILE = 250_000
 
 
@@ -152,6 +163,7 @@ class _OpenFile(Generic[Value]):
     def __init__(self, step: WriteTable[Value], partition: str) -> None:
         self._step = step
         self._buffer: list[Value] = []
+        self._bytes = 0
         self._values = 0
         self._staged = new_staged_file(step.layout, step.table, partition)
         self._open = ExitStack()
@@ -168,8 +180,9 @@ class _OpenFile(Generic[Value]):
     def add(self, value: Value) -> int:
         """Add a value; give the number of values so far."""
         self._buffer.append(value)
+        self._bytes += size_of(value.row)
         self._values += 1
-        if len(self._buffer) == VALUES_A_ROW_GROUP:
+        if len(self._buffer) == VALUES_A_ROW_GROUP or self._bytes >= BYTES_A_ROW_GROUP:
             self._write_row_group()
         return self._values
 
@@ -192,6 +205,7 @@ class _OpenFile(Generic[Value]):
     def _write_row_group(self) -> None:
         batch = self._step.flatten(self._buffer, self._step.columns)
         self._buffer.clear()
+        self._bytes = 0
         self._staged = self._staged.counting(batch)
         self._wait()
         # No image may have a face, and Hugging Face's datasets cannot read a row group of zero rows.
